@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Sets up the development environment in .venv and runs every check: style, types, import order,
+# tests. Needs Python 3.11 to 3.13; PYTHON names another one than python3.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+"${PYTHON:-python3}" -m venv .venv
+.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
+
+.venv/bin/ruff check .
+.venv/bin/ruff format --check .
+.venv/bin/mypy
+.venv/bin/lint-imports
+exec .venv/bin/pytest "$@"

@@ -1,0 +1,21 @@
+"""Put the released weights into the wheel as `dcls_cli/_weights/`.
+
+A checkout reads the folder `weights/` itself, so an editable install gets no copy that could grow
+stale.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class ReleasedWeights(BuildHookInterface[Any]):
+    """Adds `weights/*.safetensors` to a wheel that is built to be installed elsewhere."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Name the files before hatchling collects the package."""
+        if version == "editable":
+            return
+        for file in sorted(Path(self.root, "weights").glob("*.safetensors")):
+            build_data["force_include"][str(file)] = f"dcls_cli/_weights/{file.name}"
