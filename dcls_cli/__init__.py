@@ -1,0 +1,37 @@
+"""Faithful blind super-resolution after DCLS (CVPR 2022).
+
+`Upscaler` restores pictures, `ModelConfig` describes a network, `DclsError` is what goes wrong on
+purpose. Importing this package loads neither torch nor onnxruntime.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dcls_cli.config import ModelConfig
+    from dcls_cli.errors import DclsError
+    from dcls_cli.upscaling import Upscaler
+
+__version__ = "0.1.0"
+
+__all__ = ["DclsError", "ModelConfig", "Upscaler", "__version__"]
+
+_HOMES = {
+    "DclsError": "dcls_cli.errors",
+    "ModelConfig": "dcls_cli.config",
+    "Upscaler": "dcls_cli.upscaling",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return __all__
