@@ -1,0 +1,193 @@
+"""Write a file so that its name never shows half of it.
+
+The order is restic's: a temporary file in the same folder, write, check the length, fsync, give it
+its name, fsync the folder. A process that is killed leaves at most a temporary file, which the next
+write into that folder removes.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+TEMPORARY_SUFFIX = ".dcls-tmp"
+
+_TEMPORARY_NAME = re.compile(r"\..*\.(?P<pid>\d+)\.[0-9a-f]{16}\.dcls-tmp", re.DOTALL)
+
+#: Errors of file systems that cannot make hard links (FAT, some network and FUSE mounts).
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+#: Errors of file systems on which a folder cannot be flushed; the rename stands all the same.
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EBADF, errno.EACCES}
+
+_REASONS = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "larger than files may be here",
+    errno.EROFS: "the file system of {folder} is read-only",
+    errno.ENOENT: "the folder {folder} does not exist",
+    errno.ENOTDIR: "{folder} is not a folder",
+    errno.EISDIR: "is a folder, expected a file name",
+    errno.EACCES: "no permission to write in {folder}",
+    errno.EPERM: "no permission to write in {folder}",
+    errno.EEXIST: "exists already",
+    errno.ENAMETOOLONG: "the name is too long for this file system",
+}
+
+
+def atomic_write(path: Path, writer: Callable[[BinaryIO], None], *, overwrite: bool) -> None:
+    """Write a file whole or not at all.
+
+    A symbolic link at `path` is replaced; what it points to is not touched.
+
+    Args:
+        path: the file; its folder must exist.
+        writer: writes the content into the open, seekable file that it is given.
+        overwrite: replace an existing file. Otherwise an existing file stays as it is, even one
+            that another process makes at the same moment.
+
+    Raises:
+        OSError: the file cannot be written; an existing one is unchanged and no temporary file is
+            left. `filename` is `path` and `strerror` one clear line, such as 'no space left on the
+            disk', for the caller's own error.
+        FileExistsError: the same, for a file that exists and may not be replaced.
+    """
+    path = Path(path)
+    with _clear_errors(path):
+        remove_stale(path.parent)
+        temporary = path.parent / _temporary_name(path)
+        try:
+            with temporary.open("xb") as file:
+                writer(file)
+                _flush(file, temporary)
+            if overwrite:
+                temporary.replace(path)
+            else:
+                _rename_to_new(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def check_writable(path: Path) -> None:
+    """Find out now whether `atomic_write` could make a file of this name later.
+
+    Raises:
+        OSError: as `atomic_write`, for a missing or read-only folder and a name that is too long.
+    """
+    path = Path(path)
+    with _clear_errors(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with contextlib.suppress(FileNotFoundError):
+            path.lstat()  # refuses a name that is too long
+        probe = path.parent / _temporary_name(path)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the temporary files of processes that are no longer alive.
+
+    What this user may not list or remove, as in a folder that several share, stays.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    if os.name == "nt":  # there a signal 0 would end the process that it asks about
+        return
+    with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            match = _TEMPORARY_NAME.fullmatch(entry.name)
+            if match and not _alive(int(match["pid"])):
+                with contextlib.suppress(PermissionError):
+                    Path(entry.path).unlink(missing_ok=True)
+
+
+def _temporary_name(path: Path) -> str:
+    """`.NAME.PID.RANDOM.dcls-tmp`, with as much of NAME as the file system has room for."""
+    tail = f".{os.getpid()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
+    name = path.name
+    room = _longest_name(path.parent) - len(tail) - 1
+    while len(os.fsencode(name)) > room:
+        name = name[:-1]
+    return f".{name}{tail}"
+
+
+def _longest_name(folder: Path) -> int:
+    """Bytes that a file name may have."""
+    if not hasattr(os, "pathconf"):
+        return 255
+    return os.pathconf(folder, "PC_NAME_MAX")
+
+
+def _flush(file: BinaryIO, temporary: Path) -> None:
+    """Bring the content onto the disk and check that it is all there."""
+    file.flush()
+    expected = file.seek(0, os.SEEK_END)
+    os.fsync(file.fileno())
+    written = temporary.stat().st_size  # by name: what will be renamed
+    if written != expected:
+        raise OSError(errno.EIO, f"only {written} of {expected} bytes reached the disk")
+
+
+def _rename_to_new(temporary: Path, path: Path) -> None:
+    """Rename, unless the name is taken; no other process can come between."""
+    if os.name == "nt":  # there a rename never replaces
+        temporary.rename(path)
+        return
+    try:
+        path.hardlink_to(temporary)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        path.touch(exist_ok=False)  # claims the name
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+    else:
+        temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where the file system can promise that."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # alive, and somebody else's
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    """Give an OSError the file's name and a reason that says what is wrong."""
+    try:
+        yield
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        folder = os.fspath(path.parent)
+        raise OSError(
+            error.errno or errno.EIO, reason.replace("{folder}", folder), os.fspath(path)
+        ) from error
