@@ -1,0 +1,106 @@
+"""The registry of released weights: what is published under a name, and where its file lies."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from dcls_cli.config import Scale
+from dcls_cli.errors import UsageError, WeightsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """Weights that are published under a name.
+
+    Attributes:
+        name: what `--model` takes.
+        file: name of the file in `weights/`.
+        sha256: of the whole file.
+        scale: up-scaling factor.
+        preset: `ModelConfig` preset that was trained.
+        trained_on: the training data.
+        licence: of the weights.
+        psnr_y_db, ssim_y: Set5, Gaussian8 protocol, mean of the eight blurs.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    scale: Scale
+    preset: str
+    trained_on: str
+    licence: str
+    psnr_y_db: float
+    ssim_y: float
+
+
+#: Every release; the first of a scale is the default of that scale.
+RELEASES: tuple[Release, ...] = (
+    Release(
+        name="dcls-light-x4",
+        file="dcls-light-x4.safetensors",
+        sha256="0" * 64,
+        scale=4,
+        preset="light",
+        trained_on="see weights/README.md",
+        licence="see weights/README.md",
+        psnr_y_db=0.0,
+        ssim_y=0.0,
+    ),
+)
+
+
+def release(model: str | int) -> Release:
+    """The release of a name, or the default release of a scale.
+
+    Raises:
+        UsageError: no release has this name.
+        WeightsError: no release has this scale.
+    """
+    for candidate in RELEASES:
+        if model in (candidate.name, candidate.scale):
+            return candidate
+    if isinstance(model, int):
+        have = ", ".join(sorted({f"x{item.scale} ({item.name})" for item in RELEASES}))
+        raise WeightsError(
+            f"no weights for x{model} are included, only for {have}; "
+            "give your own with --weights FILE"
+        )
+    known = ", ".join(item.name for item in RELEASES)
+    raise UsageError(f"unknown model {model!r}; known models: {known}")
+
+
+def location(item: Release) -> Path:
+    """Where the file of a release belongs: in the installed package, or in a checkout."""
+    packaged = Path(str(resources.files("dcls_cli"))) / "_weights"
+    folder = packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "weights"
+    return folder / item.file
+
+
+def find(model: str | int) -> Path:
+    """The weight file of a model name or of a scale's default model.
+
+    Raises:
+        UsageError: unknown name.
+        WeightsError: no such scale, or the file is missing from this installation.
+    """
+    item = release(model)
+    path = location(item)
+    if not path.is_file():
+        raise WeightsError(f"{path}: the weights of {item.name} are missing; install dcls again")
+    return path
+
+
+def verify(item: Release, content: bytes, path: Path) -> None:
+    """Refuse a file that is not, byte for byte, what was released.
+
+    Raises:
+        WeightsError: the SHA-256 differs.
+    """
+    got = hashlib.sha256(content).hexdigest()
+    if got != item.sha256:
+        raise WeightsError(
+            f"{path}: damaged: the SHA-256 of {item.name} must be {item.sha256[:12]}..., "
+            f"it is {got[:12]}...; install dcls again"
+        )
