@@ -119,7 +119,7 @@ def _cubic(distance: np.ndarray) -> np.ndarray:
     a, x = -0.5, np.abs(distance)
     near = (a + 2) * x**3 - (a + 3) * x**2 + 1
     far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
-    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))  # noqa: PLR2004  (its support)
+    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
 
 
 @lru_cache(maxsize=32)
