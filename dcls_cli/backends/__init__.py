@@ -1,0 +1,89 @@
+"""Engines that run a network; everything above them sees numpy arrays only."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from dcls_cli.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class Blur:
+    """What an engine finds out about a whole photo; everything after it is local.
+
+    Attributes:
+        kernel: (k, k) float32, sum 1, in HR or LR pixels as `ModelConfig.kernel_space` says.
+        smoothing: DCLS's smoothing filters P, (C, 3, 3) float32, or None where the network makes
+            them from the features of what it restores.
+    """
+
+    kernel: np.ndarray
+    smoothing: np.ndarray | None
+
+
+class Backend(Protocol):
+    """A network, loaded and ready.
+
+    Attributes:
+        config: of the network.
+        device: what it runs on, for people to read, such as `cpu`.
+        precision: type in which the convolutions run: fp32, bf16 or fp16.
+    """
+
+    @property
+    def config(self) -> ModelConfig: ...  # noqa: D102
+
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+    @property
+    def precision(self) -> str: ...  # noqa: D102
+
+    def estimate(self, lr: np.ndarray) -> Blur:
+        """Estimate the blur of a photo, always in fp32.
+
+        Args:
+            lr: (3, H, W) float32 in [0, 1].
+
+        Raises:
+            DclsError: the estimate is not finite.
+            OutOfMemoryError: the photo does not fit.
+        """
+        ...
+
+    def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
+        """Restore images or tiles that share one blur.
+
+        A result that is not finite is computed once more in fp32.
+
+        Args:
+            lr: (B, 3, H, W) float32 in [0, 1].
+            blur: what `estimate` returned.
+
+        Returns:
+            (B, 3, s H, s W) float32, finite, not clamped.
+
+        Raises:
+            DclsError: the result is not finite in fp32 either.
+            OutOfMemoryError: the batch does not fit.
+        """
+        ...
+
+
+def load_backend(weights_path: Path, device: str = "auto", precision: str = "auto") -> Backend:
+    """Load a weight file into the engine that runs on a device.
+
+    Args:
+        weights_path: a safetensors file of dcls.
+        device: auto, cpu, cuda or cuda:N.
+        precision: auto, fp32, bf16 or fp16.
+
+    Raises:
+        WeightsError: the file is missing, damaged or of another network.
+        BackendError: the device or the precision is not usable here.
+    """
+    from dcls_cli.backends.pytorch import PyTorchBackend
+
+    return PyTorchBackend.load(weights_path, device, precision)

@@ -1,0 +1,178 @@
+"""The network on PyTorch: device, precision, memory layout."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcls_cli import weights
+from dcls_cli.backends import Blur
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.network.dcls import Blur as TensorBlur
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+#: What a processor must have, one of them, for bf16 to be faster than fp32.
+NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
+
+#: First NVIDIA compute capability with bf16 in its tensor cores.
+BF16_COMPUTE_CAPABILITY = (8, 0)
+
+
+class PyTorchBackend:
+    """A `Backend` on the CPU or a CUDA device.
+
+    Weights and activations are channels_last. Half precision is autocast: the network itself keeps
+    its FFTs, energies and the linear super-resolver in fp32.
+    """
+
+    def __init__(self, network: DCLS, device: str = "auto", precision: str = "auto") -> None:
+        """Move a network to a device; see `load_backend`.
+
+        Raises:
+            BackendError: the device or the precision is not usable here.
+        """
+        self._device = select_device(device)
+        self._precision = select_precision(precision, self._device)
+        self._network = network.to(self._device).eval()
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @classmethod
+    def load(cls, weights_path: Path, device: str = "auto", precision: str = "auto") -> Self:
+        """Refuse an unusable device before weights are read; see `load_backend`."""
+        select_precision(precision, select_device(device))
+        return cls(weights.load(weights_path), device, precision)
+
+    @property
+    def config(self) -> ModelConfig:
+        """Configuration of the network."""
+        return self._network.config
+
+    @property
+    def device(self) -> str:
+        """The device, with the name of the card where there is one."""
+        if self._device.type == "cuda":
+            return f"{self._device} ({torch.cuda.get_device_name(self._device)})"
+        return str(self._device)
+
+    @property
+    def precision(self) -> str:
+        """Type in which the convolutions run: fp32, bf16 or fp16."""
+        return self._precision
+
+    def estimate(self, lr: np.ndarray) -> Blur:
+        """Estimate the blur of a photo in fp32; see `Backend.estimate`."""
+        with torch.inference_mode(), translated_memory_errors(lr.shape):
+            kernel, smoothing = self._network.estimate(self._tensor(lr[None]))
+            blur = Blur(
+                kernel[0, 0].float().cpu().numpy(),
+                None if smoothing is None else smoothing[0].float().cpu().numpy(),
+            )
+        parts = (blur.kernel, blur.smoothing)
+        if not all(part is None or np.isfinite(part).all() for part in parts):
+            raise DclsError("the estimated blur is not finite: the weights are unusable")
+        return blur
+
+    def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
+        """Restore images or tiles that share one blur; see `Backend.restore`."""
+        restored = self._restore(lr, blur, self._precision)
+        if not np.isfinite(restored).all() and self._precision != "fp32":
+            restored = self._restore(lr, blur, "fp32")
+        if not np.isfinite(restored).all():
+            raise DclsError("the network produced non-finite values, in fp32 too")
+        return restored
+
+    def _restore(self, lr: np.ndarray, blur: Blur, precision: str) -> np.ndarray:
+        count = lr.shape[0]
+        with torch.inference_mode(), translated_memory_errors(lr.shape):
+            kernel = self._tensor(blur.kernel[None, None]).expand(count, -1, -1, -1)
+            smoothing = (
+                None
+                if blur.smoothing is None
+                else self._tensor(blur.smoothing[None]).expand(count, -1, -1, -1)
+            )
+            half = precision != "fp32"
+            dtype = DTYPES[precision] if half else None
+            with torch.autocast(self._device.type, dtype=dtype, enabled=half):
+                sr = self._network.restore(self._tensor(lr), TensorBlur(kernel, smoothing))
+            return sr.float().contiguous().cpu().numpy()
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+        return tensor.to(self._device).contiguous(memory_format=torch.channels_last)
+
+
+def select_device(device: str) -> torch.device:
+    """Choose the device of `auto`, and check any other.
+
+    Raises:
+        BackendError: unknown, or not usable here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise BackendError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N") from error
+    if chosen.type == "cpu":
+        return torch.device("cpu")
+    if chosen.type != "cuda":
+        raise BackendError(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
+    if not torch.cuda.is_available():
+        built = torch.version.cuda is not None
+        reason = (
+            "no NVIDIA GPU with a working driver was found" if built else "this PyTorch is CPU-only"
+        )
+        raise BackendError(f"device {device!r} is not usable: {reason}; use --device cpu")
+    count = torch.cuda.device_count()
+    if (chosen.index or 0) >= count:
+        raise BackendError(f"device {device!r} does not exist: this machine has {count}")
+    return chosen
+
+
+def select_precision(precision: str, device: torch.device) -> str:
+    """Choose the precision of `auto`: bf16 where the device computes it natively.
+
+    Raises:
+        BackendError: unknown, or not usable on the device.
+    """
+    if precision not in ("auto", *DTYPES):
+        raise BackendError(f"unknown precision {precision!r}; use auto, {', '.join(DTYPES)}")
+    on_cpu = device.type == "cpu"
+    if precision == "fp16" and on_cpu:
+        raise BackendError("fp16 is not usable on the CPU: it would be slower; use bf16 or fp32")
+    if precision != "auto":
+        return precision
+    if on_cpu:
+        capabilities = torch.cpu.get_capabilities()
+        return "bf16" if any(capabilities.get(name) for name in NATIVE_BF16) else "fp32"
+    native = torch.cuda.get_device_capability(device) >= BF16_COMPUTE_CAPABILITY
+    return "bf16" if native else "fp16"
+
+
+@contextmanager
+def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
+    """Turn what PyTorch raises when memory runs out into our error.
+
+    Args:
+        shape: (..., H, W) of the input, for the message.
+
+    Raises:
+        OutOfMemoryError: memory ran out inside the block.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On the CPU PyTorch raises a plain RuntimeError that only its text tells apart.
+        of_cpu = "DefaultCPUAllocator" in str(error)
+        if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
+            raise
+        raise OutOfMemoryError(
+            f"out of memory on a piece of {shape[-1]}x{shape[-2]} pixels; use a smaller --tile"
+        ) from error

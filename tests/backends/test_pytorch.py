@@ -1,0 +1,179 @@
+"""The PyTorch engine says what the network says, in every precision, or says why it cannot."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dcls_cli import weights
+from dcls_cli.backends import load_backend
+from dcls_cli.backends.pytorch import (
+    PyTorchBackend,
+    select_device,
+    select_precision,
+    translated_memory_errors,
+)
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError, WeightsError
+from dcls_cli.network.dcls import DCLS
+
+CPU = torch.device("cpu")
+LIGHT = ModelConfig.light(
+    2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+)
+PAPER = ModelConfig.paper(
+    3,
+    features=16,
+    groups=1,
+    blocks=1,
+    latent=8,
+    kernel_size=11,
+    kernel_channels=4,
+    kernel_filters=(),
+)
+
+
+def network(config: ModelConfig) -> DCLS:
+    torch.manual_seed(0)
+    return DCLS(config).eval()
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).random((3, height, width), np.float32)
+
+
+def psnr_db(got: np.ndarray, expected: np.ndarray) -> float:
+    return float(-10 * np.log10(np.mean((got - expected) ** 2)))
+
+
+@pytest.mark.parametrize("config", [LIGHT, PAPER], ids=["light", "paper"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 17), (20, 13)])
+def test_fp32_is_the_networks_forward_pass(config: ModelConfig, size: tuple[int, int]) -> None:
+    reference = network(config)
+    lr = picture(*size)
+    with torch.no_grad():
+        expected = reference(torch.from_numpy(lr)[None])
+    backend = PyTorchBackend(network(config), "cpu", "fp32")
+    blur = backend.estimate(lr)
+    restored = backend.restore(lr[None], blur)
+    assert restored.dtype == blur.kernel.dtype == np.float32
+    assert restored.shape == (1, 3, size[0] * config.scale, size[1] * config.scale)
+    np.testing.assert_allclose(blur.kernel, expected.kernel[0, 0], atol=1e-6)
+    np.testing.assert_allclose(restored[0], expected.sr[0], atol=2e-5)
+
+
+def test_bf16_stays_near_fp32_and_estimates_in_fp32() -> None:
+    lr = picture(24, 24)
+    exact = PyTorchBackend(network(LIGHT), "cpu", "fp32")
+    half = PyTorchBackend(network(LIGHT), "cpu", "bf16")
+    blur = exact.estimate(lr)
+    np.testing.assert_array_equal(half.estimate(lr).kernel, blur.kernel)
+    restored = half.restore(lr[None], blur)
+    expected = exact.restore(lr[None], blur)
+    assert (restored != expected).any()
+    assert psnr_db(restored, expected) > 55
+
+
+def test_a_batch_is_its_images() -> None:
+    backend = PyTorchBackend(network(LIGHT), "cpu", "fp32")
+    images = np.stack([picture(9, 11, seed) for seed in range(3)])
+    blur = backend.estimate(images[0])
+    together = backend.restore(images, blur)
+    for image, restored in zip(images, together, strict=True):
+        np.testing.assert_allclose(backend.restore(image[None], blur)[0], restored, atol=1e-5)
+
+
+def test_half_precision_that_overflows_is_redone_in_fp32() -> None:
+    # Features of 1e6 fit fp32 and bf16 but not fp16, which the CPU computes though never by choice.
+    backend = PyTorchBackend(network(LIGHT), "cpu", "fp32")
+    lr = picture(8, 8)
+    blur = backend.estimate(lr)
+    expected = backend.restore(lr[None], blur)
+    overflowing = network(LIGHT)
+    with torch.no_grad():
+        overflowing.restorer.fusion.weight *= 1e6
+        overflowing.restorer.upsampler[0].weight /= 1e6
+    exact = PyTorchBackend(overflowing, "cpu", "fp32")
+    np.testing.assert_allclose(exact.restore(lr[None], blur), expected, atol=0.05)
+    exact._precision = "fp16"
+    assert not np.isfinite(exact._restore(lr[None], blur, "fp16")).all()
+    redone = exact.restore(lr[None], blur)
+    np.testing.assert_array_equal(redone, exact._restore(lr[None], blur, "fp32"))
+
+
+def test_results_that_are_never_finite_are_an_error() -> None:
+    broken = network(LIGHT)
+    with torch.no_grad():
+        broken.restorer.fusion.weight.fill_(float("inf"))
+    backend = PyTorchBackend(broken, "cpu", "bf16")
+    lr = picture(8, 8)
+    blur = backend.estimate(lr)
+    with pytest.raises(DclsError, match="non-finite"):
+        backend.restore(lr[None], blur)
+
+
+def test_an_estimate_that_is_not_finite_is_an_error() -> None:
+    broken = network(LIGHT)
+    with torch.no_grad():
+        for parameter in broken.estimator.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(DclsError, match="blur is not finite"):
+        PyTorchBackend(broken, "cpu", "fp32").estimate(picture(8, 8))
+
+
+def test_auto_is_bf16_exactly_where_the_processor_has_it() -> None:
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        pytest.skip("no /proc/cpuinfo to compare with")
+    native = "avx512_bf16" in flags or "amx_bf16" in flags
+    assert select_precision("auto", CPU) == ("bf16" if native else "fp32")
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "said"),
+    [
+        ("cpu", "fp16", "fp16 is not usable on the CPU"),
+        ("cpu", "fp8", "unknown precision"),
+        ("toaster", "auto", "unknown device"),
+        ("meta", "auto", "not supported"),
+    ],
+)
+def test_what_is_unusable_is_refused_before_weights_are_read(
+    device: str, precision: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BackendError, match=said):
+        load_backend(tmp_path / "missing.safetensors", device, precision)
+
+
+def test_cuda_without_cuda_says_so() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    assert select_device("auto") == CPU
+    with pytest.raises(BackendError, match="use --device cpu"):
+        select_device("cuda:0")
+
+
+def test_load_backend_reads_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    weights.write(network(LIGHT), path)
+    backend = load_backend(path, "cpu", "fp32")
+    assert (backend.config, backend.device, backend.precision) == (LIGHT, "cpu", "fp32")
+    lr = picture(6, 7)
+    direct = PyTorchBackend(network(LIGHT), "cpu", "fp32")
+    np.testing.assert_array_equal(
+        backend.restore(lr[None], backend.estimate(lr)),
+        direct.restore(lr[None], direct.estimate(lr)),
+    )
+    with pytest.raises(WeightsError, match="no such"):
+        load_backend(tmp_path / "none.safetensors", "cpu", "fp32")
+
+
+def test_memory_that_runs_out_is_our_error_and_other_errors_stay() -> None:
+    with pytest.raises(OutOfMemoryError, match="7x5"), translated_memory_errors((3, 5, 7)):
+        torch.empty(2**60, dtype=torch.uint8)
+    with pytest.raises(OutOfMemoryError), translated_memory_errors((3, 5, 7)):
+        np.empty(2**60, np.uint8)
+    with pytest.raises(RuntimeError, match="mat1"), translated_memory_errors((3, 5, 7)):
+        torch.zeros(2, 3) @ torch.zeros(2, 3)
