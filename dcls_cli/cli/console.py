@@ -1,0 +1,142 @@
+"""What the command line says, where, and with which exit code.
+
+Results go to stdout, everything else to stderr. Names of files are never read as Rich markup, and
+whatever they contain, a message stays on one line.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+from typer.exceptions import TyperException
+
+from dcls_cli.errors import DclsError
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+EXIT_USAGE = 2
+EXIT_FAILED = 1
+
+
+class LastingConsole(Console):
+    """A console whose reader may go away: a closed pipe must not cost the user a photo."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on without this stream."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno())
+        os.close(nowhere)
+
+
+out = LastingConsole(soft_wrap=True, markup=False, highlight=False, emoji=False)
+err = LastingConsole(soft_wrap=True, markup=False, highlight=False, emoji=False, stderr=True)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; unwinds the stack so that temporary files are removed."""
+
+
+def visible(text: object) -> str:
+    """Escape what would break a line or a terminal, such as a newline in a file's name."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in str(text)
+    )
+
+
+def say(text: object) -> None:
+    """Print a result on stdout, one line."""
+    out.print(Text(visible(text)))
+
+
+def note(text: object) -> None:
+    """Print a message on stderr, one line."""
+    err.print(Text(f"dcls: {visible(text)}"))
+
+
+def event(name: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Print one NDJSON line on stdout."""
+    record: Mapping[str, Any] = {"event": name, **fields}
+    out.print(Text(json.dumps(record, default=str)))
+
+
+def reason(error: BaseException, path: Path | None = None) -> str:
+    """Say in one line what went wrong, and about which file.
+
+    Args:
+        error: ours, or one of the operating system.
+        path: the file that was worked on, where the error may not name one.
+    """
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:
+        path = Path(os.fsdecode(error.filename)) if error.filename is not None else path
+        text = error.strerror
+    if path is None or text.startswith(f"{path}: "):
+        return text
+    return f"{path}: {text}"
+
+
+def exit_code_of(action: Callable[[], int], *, debug: bool) -> int:
+    """Run a command; turn whatever it raises into one line on stderr and an exit code.
+
+    Args:
+        action: returns an exit code.
+        debug: print tracebacks too.
+    """
+    try:
+        return action()
+    except KeyboardInterrupt:
+        note("interrupted")
+        return EXIT_INTERRUPTED
+    except Terminated:
+        note("terminated")
+        return EXIT_TERMINATED
+    except Exception as error:  # the last place where an error can be told
+        if debug:
+            traceback.print_exc()
+        return _told(error)
+
+
+def _told(error: Exception) -> int:
+    if isinstance(error, DclsError):
+        note(reason(error))
+        return error.exit_code
+    if isinstance(error, TyperException):
+        # Typer's own usage errors: their message needs the context that they carry.
+        formatted = getattr(error, "format_message", error.__str__)()
+        note(" ".join(formatted.split()))
+        return int(getattr(error, "exit_code", EXIT_USAGE))
+    if isinstance(error, OSError):
+        note(reason(error))
+        return EXIT_FAILED
+    note(
+        f"internal error: {type(error).__name__}: {error} "
+        "(please report it, with what `dcls --debug` prints)"
+    )
+    return EXIT_FAILED
+
+
+def unwind_on_sigterm() -> None:
+    """Make SIGTERM raise `Terminated`, so that nothing half-written is left."""
+
+    def handler(_signal: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, handler)
+
+
+def tolerate_any_name() -> None:
+    """Print characters that the terminal's encoding lacks as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
