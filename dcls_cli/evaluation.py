@@ -6,6 +6,7 @@ smaller by antialiased bicubic and rounded to 8 bit; what a method restores is c
 """
 
 import math
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,12 @@ Progress = Callable[[int, int], None]
 
 SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"})
 _FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")
-
 #: Modes of Pillow with eight bits a channel or fewer, which become RGB without loss.
 _MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+
+#: What Pillow raises on files that are missing or damaged.
+_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, OverflowError, struct.error,
+           Image.DecompressionBombError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def gaussian8(
 ) -> list[Row]:
     """Evaluate a method on images that are read and degraded one at a time.
 
-    SSIM costs more than PSNR by far. Rows come in the order of the images, sigma ascending.
+    SSIM costs more than PSNR. Rows come in the order of the images, sigma ascending.
 
     Raises:
         ImageError: an image cannot be read or is too small, or `restore` returned another shape.
@@ -238,13 +242,9 @@ def read_hr(path: Path) -> NDArray[np.uint8]:
     """
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            if image.mode not in _MODES:
-                raise ImageError(
-                    f"{path}: mode {image.mode} has no Gaussian8 figures; give 8-bit grey or RGB"
-                )
-            pixels = np.asarray(image.convert("RGB"))
-    except ImageError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            mode, pixels = image.mode, np.asarray(image.convert("RGB"))
+    except _DAMAGE as error:
         raise ImageError(f"{path}: cannot be read as an image ({error})") from error
+    if mode not in _MODES:
+        raise ImageError(f"{path}: mode {mode} has no Gaussian8 figures; give 8-bit grey or RGB")
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))

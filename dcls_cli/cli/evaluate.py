@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from dcls_cli.cli.console import err, event, out, visible
 from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from dcls_cli.backends import Backend
     from dcls_cli.evaluation import Restore, Row
 
@@ -27,6 +26,7 @@ class Baseline(StrEnum):
 
 
 def evaluate(
+    *,
     hr: Annotated[Path, typer.Option("--hr", help="Folder of sharp images (PNG).")],
     scale: Annotated[int, typer.Option("--scale", "-s", help="Up-scaling factor: 2, 3 or 4.")] = 4,
     model: Annotated[
@@ -78,6 +78,14 @@ def _network(backend: "Backend") -> "Restore":
 
 
 def _measured(restore: "Restore", paths: Sequence[Path], scale: int, method: str) -> "list[Row]":
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     from dcls_cli.evaluation import gaussian8
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -93,8 +101,11 @@ def _measured(restore: "Restore", paths: Sequence[Path], scale: int, method: str
         )
 
 
-def _table(results: "dict[str, list[Row]]", title: str) -> Table:
+def _table(results: "dict[str, list[Row]]", title: str) -> "Table":
     """One line for each sigma and one for the mean; each method has its columns."""
+    from rich import box
+    from rich.table import Table
+
     from dcls_cli.evaluation import mean_row, rows_by_sigma
 
     table = Table(title=visible(title), box=box.SIMPLE if out.is_terminal else None)
