@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dcls_cli.config import ModelConfig
     from dcls_cli.errors import DclsError
-    from dcls_cli.upscaling import Upscaler
+    from dcls_cli.upscaler import Upscaler
 
 __version__ = "0.1.0"
 
@@ -19,7 +19,7 @@ __all__ = ["DclsError", "ModelConfig", "Upscaler", "__version__"]
 _HOMES = {
     "DclsError": "dcls_cli.errors",
     "ModelConfig": "dcls_cli.config",
-    "Upscaler": "dcls_cli.upscaling",
+    "Upscaler": "dcls_cli.upscaler",
 }
 
 

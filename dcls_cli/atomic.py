@@ -74,6 +74,13 @@ def atomic_write(path: Path, writer: Callable[[BinaryIO], None], *, overwrite: b
         _sync_folder(path.parent)
 
 
+def printable(path: Path) -> str:
+    """A file's name for a message: on one line, with escapes for what is no text."""
+    return "".join(
+        letter if letter.isprintable() else ascii(letter)[1:-1] for letter in os.fspath(path)
+    )
+
+
 def check_writable(path: Path) -> None:
     """Find out now whether `atomic_write` could make a file of this name later.
 
@@ -187,7 +194,5 @@ def _clear_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
-        folder = os.fspath(path.parent)
-        raise OSError(
-            error.errno or errno.EIO, reason.replace("{folder}", folder), os.fspath(path)
-        ) from error
+        reason = reason.replace("{folder}", printable(path.parent))
+        raise OSError(error.errno or errno.EIO, reason, os.fspath(path)) from error
