@@ -1,0 +1,20 @@
+"""Photos: from files, Pillow images and arrays, and back, with all that is not pixels."""
+
+from dcls_cli.image.arrays import from_array, to_array
+from dcls_cli.image.decoding import from_pil
+from dcls_cli.image.photo import Photo
+from dcls_cli.image.reading import READABLE, read
+from dcls_cli.image.writing import WRITABLE, check_output, to_pil, write
+
+__all__ = [
+    "READABLE",
+    "WRITABLE",
+    "Photo",
+    "check_output",
+    "from_array",
+    "from_pil",
+    "read",
+    "to_array",
+    "to_pil",
+    "write",
+]

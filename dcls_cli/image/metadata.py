@@ -1,0 +1,143 @@
+"""Orientation, EXIF, colour profile and resolution: what a photo carries beside its pixels.
+
+None of it can make reading fail. What is damaged is left behind, with a note.
+"""
+
+import math
+import struct
+
+import numpy as np
+from PIL import ExifTags, Image, TiffImagePlugin
+
+EXIF_PREFIX = b"Exif\0\0"
+
+_ORIENTATION = int(ExifTags.Base.Orientation)
+
+#: Tags that describe a TIFF photo; its other tags describe how that file stores it.
+_DESCRIPTIVE_TAGS = frozenset(
+    int(tag)
+    for tag in (
+        ExifTags.Base.ImageDescription,
+        ExifTags.Base.Make,
+        ExifTags.Base.Model,
+        ExifTags.Base.Software,
+        ExifTags.Base.DateTime,
+        ExifTags.Base.Artist,
+        ExifTags.Base.Copyright,
+    )
+)
+_SUB_DIRECTORIES = (int(ExifTags.IFD.Exif), int(ExifTags.IFD.GPSInfo))
+
+
+def orientation(image: Image.Image) -> int:
+    """Read how the stored picture has to be turned: 1 to 8, and 1 for anything else."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # damaged EXIF, for which Pillow has no one class; `exif` notes it
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn and mirror a picture as its EXIF orientation demands.
+
+    Args:
+        pixels: (H, W, ...).
+        orientation: 1 to 8; from 5 on, height and width change places.
+    """
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def exif(image: Image.Image) -> tuple[bytes | None, str | None]:
+    """Find the EXIF data for the upright picture.
+
+    The orientation becomes 1 and the embedded thumbnail, which shows the stored picture, is left
+    out; every other byte stays as it is. The EXIF data of a TIFF file is gathered from its tags.
+
+    Returns:
+        The data, None if there is none, and a note if there was some that is damaged.
+    """
+    try:
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            return _gather(image), None
+        raw = image.info.get("exif")
+        if raw is None and "Raw profile type exif" in image.info:
+            raw = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+        return (_checked(normalise(raw)) if raw else None), None
+    except Exception:  # as in `orientation`
+        return None, "the EXIF data is damaged and was left out"
+
+
+def normalise(raw: bytes) -> bytes:
+    """Set the orientation to 1 and cut off the thumbnail's directory, in place.
+
+    Raises:
+        struct.error: the first directory does not lie within the data.
+        ValueError: the data is no TIFF structure.
+    """
+    data = bytearray(raw.removeprefix(EXIF_PREFIX))
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4]))
+    if order is None:
+        raise ValueError("neither II nor MM")
+    (directory,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, directory)
+    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
+        (tag,) = struct.unpack_from(f"{order}H", data, entry)
+        if tag == _ORIENTATION:
+            struct.pack_into(f"{order}HHIHH", data, entry, tag, 3, 1, 1, 0)
+    struct.pack_into(f"{order}I", data, directory + 2 + 12 * count, 0)
+    return EXIF_PREFIX + bytes(data)
+
+
+def _checked(data: bytes) -> bytes:
+    """Make sure that every directory can be read and written again, as a TIFF output needs."""
+    parsed = Image.Exif()
+    parsed.load(data)
+    for tag in _SUB_DIRECTORIES:
+        parsed.get_ifd(tag)
+    parsed.tobytes()
+    return data
+
+
+def _gather(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
+    stored = image.getexif()
+    carried = Image.Exif()
+    for tag in _DESCRIPTIVE_TAGS & set(stored):
+        carried[tag] = stored[tag]
+    for tag in _SUB_DIRECTORIES:
+        if directory := dict(stored.get_ifd(tag)):
+            carried[tag] = directory
+    return normalise(carried.tobytes()) if len(carried) else None
+
+
+def profile(icc: object, *, grey: bool) -> tuple[bytes | None, str | None]:
+    """Check that a colour profile is one, and one for these pixels.
+
+    Returns:
+        The profile, None if there is none, and a note if there was one that does not fit.
+    """
+    if not icc:
+        return None, None
+    if not isinstance(icc, bytes) or len(icc) < 128 or icc[36:40] != b"acsp":
+        return None, "the colour profile is damaged and was left out"
+    space = icc[16:20].decode("latin-1").strip()
+    if space != ("GRAY" if grey else "RGB"):
+        return None, f"the colour profile is for {space} and was left out"
+    return icc, None
+
+
+def resolution(image: Image.Image, *, turned: bool) -> tuple[float, float] | None:
+    """Read pixels per inch, horizontal and vertical; None for values that no format can hold."""
+    try:
+        across, down = (float(value) for value in image.info["dpi"])
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    if not all(math.isfinite(value) and 1 <= value <= 65535 for value in (across, down)):
+        return None
+    return (down, across) if turned else (across, down)
