@@ -9,7 +9,7 @@ import numpy as np
 from dcls_cli.config import ModelConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blur:
     """What an engine finds out about a whole photo; everything after it is local.
 

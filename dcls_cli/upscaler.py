@@ -1,0 +1,103 @@
+"""The Python interface: a picture goes in, a sharper one and the evidence come out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from dcls_cli.backends import Backend, load_backend
+from dcls_cli.image import from_array, from_pil, to_array, to_pil
+from dcls_cli.releases import RELEASES, find
+from dcls_cli.upscaling import Progress, upscale
+
+Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any])
+
+
+@dataclass(frozen=True, eq=False)
+class Result(Generic[Picture]):
+    """A restored picture with the evidence for it.
+
+    Attributes:
+        image: of the type of the input, scale times as wide and high.
+        kernel: the blur that was found, (k, k) float32, sum 1.
+        kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
+        kernel_width_px: width (for a Gaussian: sigma) of the kernel in those pixels.
+    """
+
+    image: Picture
+    kernel: np.ndarray
+    kernel_space: str
+    kernel_width_px: float
+
+
+class Upscaler:
+    """Restores pictures with one network.
+
+    Example:
+        >>> from PIL import Image
+        >>> from dcls_cli import Upscaler
+        >>> upscaler = Upscaler.from_pretrained("dcls-light-x4")  # doctest: +SKIP
+        >>> result = upscaler.up(Image.open("photo.jpg"))  # doctest: +SKIP
+        >>> result.image.save("photo_x4.png")  # doctest: +SKIP
+        >>> print(f"blur: {result.kernel_width_px:.2f} px")  # doctest: +SKIP
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        """Use a network that is loaded already."""
+        self.backend = backend
+
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path = "dcls-light-x4", *, device: str = "auto", precision: str = "auto"
+    ) -> Self:
+        """Load released weights by name, or a weight file by path; never downloads.
+
+        Args:
+            model: a name of the registry, or a safetensors file of dcls.
+            device: auto, cpu, cuda or cuda:N.
+            precision: auto, fp32, bf16 or fp16.
+
+        Raises:
+            UsageError: neither a known name nor a file.
+            WeightsError: the file is missing, damaged or of another network.
+            BackendError: the device or the precision is not usable here.
+        """
+        path = Path(model)
+        is_name = any(model == item.name for item in RELEASES)
+        is_file = isinstance(model, Path) or path.suffix == ".safetensors" or path.exists()
+        weights = path if is_file and not is_name else find(str(model))
+        return cls(load_backend(weights, device, precision))
+
+    @property
+    def scale(self) -> int:
+        """Up-scaling factor."""
+        return self.backend.config.scale
+
+    def up(
+        self, image: Picture, *, tile: int | None = None, progress: Progress | None = None
+    ) -> Result[Picture]:
+        """Restore a picture.
+
+        Args:
+            image: a Pillow image, upright or with its EXIF orientation, which is applied; or an
+                array (H, W) or (H, W, C) with C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and
+                alpha, of uint8, uint16, or floats in [0, 1], gamma-encoded as in image files.
+            tile: see `upscale`.
+            progress: see `upscale`.
+
+        Returns:
+            An array of the same type and channels, or a Pillow image of mode L, LA, RGB, RGBA or
+            I;16.
+
+        Raises:
+            ImageError: the picture is of a kind that is not supported.
+            DclsError: see `upscale`.
+        """
+        if isinstance(image, Image.Image):
+            done = upscale(from_pil(image), self.backend, tile=tile, progress=progress)
+            return Result(to_pil(done.photo), done.kernel, done.kernel_space, done.kernel_width_px)
+        done = upscale(from_array(image), self.backend, tile=tile, progress=progress)
+        restored = to_array(done.photo, image)
+        return Result(restored, done.kernel, done.kernel_space, done.kernel_width_px)

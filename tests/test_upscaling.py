@@ -1,0 +1,154 @@
+"""A photo is restored with one blur, whole or in tiles, whatever its shape."""
+
+import numpy as np
+import pytest
+import torch
+
+from dcls_cli.backends import Blur
+from dcls_cli.backends.pytorch import PyTorchBackend
+from dcls_cli.config import ModelConfig
+from dcls_cli.image import Photo
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.upscaling import kernel_width_px, upscale
+
+CONFIG = ModelConfig.light(
+    2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+)
+
+
+@pytest.fixture(scope="module")
+def backend() -> PyTorchBackend:
+    torch.manual_seed(0)
+    return PyTorchBackend(DCLS(CONFIG), "cpu", "fp32")
+
+
+class Recorder:
+    """The real engine, with a record of what it was asked for."""
+
+    def __init__(self, backend: PyTorchBackend) -> None:
+        self.config, self.device, self.precision = backend.config, "cpu", "fp32"
+        self.backend = backend
+        self.estimated: list[tuple[int, ...]] = []
+        self.restored: list[tuple[int, ...]] = []
+        self.kernels: list[np.ndarray] = []
+
+    def estimate(self, lr: np.ndarray) -> Blur:
+        self.estimated.append(lr.shape)
+        return self.backend.estimate(lr)
+
+    def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
+        self.restored.append(lr.shape)
+        self.kernels.append(blur.kernel)
+        return self.backend.restore(lr, blur)
+
+
+def photo(height: int, width: int, *, alpha: bool = False) -> Photo:
+    rng = np.random.default_rng(0)
+    coarse = rng.random((height // 8 + 2, width // 8 + 2, 4), np.float32)
+    smooth = coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
+    return Photo(
+        pixels=np.ascontiguousarray(smooth[..., :3]),
+        alpha=np.ascontiguousarray(smooth[..., 3]) if alpha else None,
+        icc=b"profile",
+    )
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 7), (30, 41)])
+def test_every_shape_becomes_scale_times_itself(
+    backend: PyTorchBackend, size: tuple[int, int]
+) -> None:
+    source = photo(*size)
+    result = upscale(source, backend)
+    assert result.photo.pixels.shape == (2 * size[0], 2 * size[1], 3)
+    assert result.photo.pixels.min() >= 0
+    assert result.photo.pixels.max() <= 1
+    assert result.photo.icc == b"profile"
+    assert result.photo.alpha is None
+    assert result.kernel.shape == (21, 21)
+    assert result.kernel_space == "hr"
+    assert result.kernel_width_px == kernel_width_px(result.kernel)
+
+
+def test_one_piece_is_the_networks_output_clamped(backend: PyTorchBackend) -> None:
+    source = photo(20, 30)
+    lr = torch.from_numpy(source.pixels).permute(2, 0, 1)[None]
+    torch.manual_seed(0)
+    with torch.no_grad():
+        expected = DCLS(CONFIG).eval()(lr).sr[0].clamp(0, 1).permute(1, 2, 0)
+    np.testing.assert_allclose(upscale(source, backend).photo.pixels, expected, atol=2e-5)
+
+
+def test_tiles_share_the_kernel_of_the_whole_photo_and_agree_with_one_piece(
+    backend: PyTorchBackend,
+) -> None:
+    source = photo(80, 100)
+    recorder = Recorder(backend)
+    steps: list[tuple[int, int]] = []
+    tiled = upscale(source, recorder, tile=64, progress=lambda *step: steps.append(step))
+    assert recorder.estimated == [(3, 80, 100)]
+    assert recorder.restored == [(1, 3, 64, 64)] * 6
+    assert all(np.array_equal(kernel, tiled.kernel) for kernel in recorder.kernels)
+    assert steps == [(done, 6) for done in range(1, 7)]
+    assert tiled.tiles == 6
+    whole = upscale(source, backend, tile=0).photo.pixels
+    error = np.abs(tiled.photo.pixels - whole)
+    assert -10 * np.log10(np.mean(error**2)) > 50
+
+
+def test_large_photos_are_tiled_and_small_ones_are_not(backend: PyTorchBackend) -> None:
+    class Sizes(Recorder):
+        def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
+            self.restored.append(lr.shape)
+            return lr.repeat(2, axis=2).repeat(2, axis=3)
+
+    small, large = Sizes(backend), Sizes(backend)
+    upscale(Photo(pixels=np.zeros((2, 131072, 3), np.float32)), small)
+    assert small.restored == [(1, 3, 2, 131072)]
+    upscale(Photo(pixels=np.zeros((3, 100000, 3), np.float32)), large)
+    assert set(large.restored) == {(1, 3, 3, 256)}
+
+
+def test_alpha_is_restored_with_the_kernel_of_the_colours(backend: PyTorchBackend) -> None:
+    source = photo(24, 20, alpha=True)
+    recorder = Recorder(backend)
+    steps: list[tuple[int, int]] = []
+    result = upscale(source, recorder, progress=lambda *step: steps.append(step))
+    assert result.photo.alpha is not None
+    assert result.photo.alpha.shape == (48, 40)
+    assert len(recorder.estimated) == 1
+    assert len(recorder.restored) == 2
+    assert steps == [(1, 2), (2, 2)]
+    grey = np.stack([source.alpha] * 3)
+    blur = Blur(result.kernel, backend.estimate(source.pixels.transpose(2, 0, 1)).smoothing)
+    expected = backend.restore(grey[None], blur)[0].clip(0, 1).mean(axis=0)
+    np.testing.assert_allclose(result.photo.alpha, expected, atol=1e-5)
+
+
+def gaussian(sigma_x: float, sigma_y: float, angle: float = 0.0, size: int = 41) -> np.ndarray:
+    y, x = np.mgrid[:size, :size] - size // 2
+    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    kernel = np.exp(-0.5 * ((u / sigma_x) ** 2 + (v / sigma_y) ** 2))
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.8, 3.2])
+def test_width_of_a_gaussian_is_its_sigma(sigma: float) -> None:
+    assert kernel_width_px(gaussian(sigma, sigma)) == pytest.approx(sigma, rel=1e-3)
+    shifted = np.roll(gaussian(sigma, sigma), (3, -4), axis=(0, 1))
+    assert kernel_width_px(shifted) == pytest.approx(sigma, rel=1e-3)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.4, 1.2])
+def test_width_of_an_anisotropic_gaussian_is_the_rms_of_both(angle: float) -> None:
+    expected = np.sqrt((1.0**2 + 3.0**2) / 2)
+    assert kernel_width_px(gaussian(1.0, 3.0, angle)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_width_ignores_negative_taps_and_survives_degenerate_kernels() -> None:
+    kernel = gaussian(1.5, 1.5)
+    kernel[0, 0] = -0.01
+    assert kernel_width_px(kernel) == pytest.approx(1.5, rel=1e-3)
+    impulse = np.zeros((21, 21), np.float32)
+    assert kernel_width_px(impulse) == 0
+    impulse[10, 10] = 1
+    assert kernel_width_px(impulse) == 0
