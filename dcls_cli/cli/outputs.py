@@ -1,0 +1,123 @@
+"""Which file each photo becomes; every conflict is found before any work."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcls_cli.cli.console import visible
+from dcls_cli.errors import DclsError, UsageError
+
+KERNEL_SUFFIXES = (".npy", ".png")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A photo, the file that it becomes, and the file that its kernel goes to."""
+
+    source: Path
+    output: Path
+    kernel: Path | None
+
+
+def plan_jobs(photos: list[Path], output: str | None, kernel: Path | None, scale: int) -> list[Job]:
+    """Name the outputs and refuse requests that would lose a file.
+
+    Args:
+        photos: the inputs.
+        output: a file for one photo; a folder for several, or where it ends in a slash or exists;
+            None for a name beside each photo.
+        kernel: where the kernel of the only photo goes.
+        scale: up-scaling factor, part of the default names.
+
+    Raises:
+        UsageError: one output for several photos, or an output that is one of the inputs.
+    """
+    if kernel is not None:
+        if len(photos) > 1:
+            raise UsageError("--save-kernel takes the kernel of one photo; give one photo")
+        if kernel.suffix.lower() not in KERNEL_SUFFIXES:
+            expected = " or ".join(KERNEL_SUFFIXES)
+            raise UsageError(f"{visible(kernel)}: --save-kernel writes {expected}")
+    folder = _folder(output, several=len(photos) > 1)
+    jobs = []
+    for photo in photos:
+        if output is not None and folder is None:
+            target = Path(output)
+        else:
+            target = (folder or photo.parent) / default_name(photo, scale)
+        jobs.append(Job(photo, target, kernel))
+    _refuse_collisions(jobs)
+    return jobs
+
+
+def default_name(photo: Path, scale: int) -> str:
+    """`photo_x4.jpg` for `photo.jpg`; `.png` where the photo's own format is not written."""
+    from dcls_cli.image import WRITABLE
+
+    suffix = photo.suffix if photo.suffix.lower() in WRITABLE else ".png"
+    return f"{photo.stem}_x{scale}{suffix}"
+
+
+def prepare_folder(output: str | None, *, several: bool) -> None:
+    """Make the folder that the outputs go to.
+
+    Raises:
+        DclsError: it cannot be made.
+    """
+    folder = _folder(output, several=several)
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DclsError(f"{visible(folder)}: cannot be made: {error.strerror}") from error
+
+
+def _folder(output: str | None, *, several: bool) -> Path | None:
+    """The folder that `--output` names, or None if it names a file or nothing."""
+    from dcls_cli.image import WRITABLE
+
+    if output is None:
+        return None
+    path = Path(output)
+    ends_in_slash = output.endswith(("/", os.sep))
+    if path.is_dir() or ends_in_slash:
+        return path
+    if not several:
+        return None
+    if path.exists() or path.suffix.lower() in WRITABLE:
+        raise UsageError(f"{visible(output)}: several photos need a folder as --output")
+    return path
+
+
+def _refuse_collisions(jobs: list[Job]) -> None:
+    """Compare all outputs with each other and with all inputs."""
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        for target in filter(None, (job.output, job.kernel)):
+            place = target.resolve() if target.is_symlink() else _place(target)
+            if place in taken:
+                raise UsageError(
+                    f"{visible(target)}: would be written for both {visible(taken[place])} and "
+                    f"{visible(job.source)}; up-scale them into different folders"
+                )
+            taken[place] = job.source
+            for other in jobs:
+                if _same_file(target, other.source):
+                    raise UsageError(
+                        f"{visible(target)}: the output would replace the input "
+                        f"{visible(other.source)}; choose another name"
+                    )
+
+
+def _place(path: Path) -> Path:
+    """Where a file that may not exist yet will be, whatever links lead to its folder."""
+    return path.parent.resolve() / path.name
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    """Whether two names lead to one file, through links of any kind or none."""
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them does not exist
+        return _place(path) == _place(other)

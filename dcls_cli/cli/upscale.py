@@ -1,0 +1,244 @@
+"""`dcls upscale`: photos in, sharper photos out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import typer
+
+from dcls_cli.cli import console
+from dcls_cli.errors import DclsError, UsageError
+
+if TYPE_CHECKING:
+    from dcls_cli.backends import Backend
+    from dcls_cli.cli.outputs import Job
+    from dcls_cli.upscaling import Progress, Upscaled
+
+DEFAULT_SCALE = 4
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class Options(NamedTuple):
+    """What holds for every photo of one command line."""
+
+    tile: int | None
+    overwrite: bool
+    json: bool
+
+
+class Tally:
+    """Counts what was done, and tells and remembers what failed."""
+
+    def __init__(self, options: Options) -> None:
+        """Nothing is done yet."""
+        self.options = options
+        self.done = 0
+        self.codes: list[int] = []
+
+    def fail(self, source: Path, error: DclsError) -> None:
+        """Tell why a photo has no result."""
+        text = console.reason(error, source)
+        console.note(text)
+        self.codes.append(error.exit_code)
+        if self.options.json:
+            console.event("error", input=source, message=text, exit_code=error.exit_code)
+
+    def exit_code(self) -> int:
+        """0 if nothing failed; the failures' own code if nothing was done; otherwise 1."""
+        if self.options.json:
+            console.event("summary", done=self.done, failed=len(self.codes))
+        if not self.codes:
+            return 0
+        return self.codes[0] if self.done == 0 and len(set(self.codes)) == 1 else 1
+
+
+def upscale(
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF or BMP files.")
+    ],
+    *,
+    scale: Annotated[
+        int | None,
+        typer.Option("-s", "--scale", min=2, max=4, help="Up-scaling factor; default 4."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="File or folder; default PHOTO_x4 beside PHOTO."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", metavar="NAME", help="See `dcls weights list`.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
+    ] = None,
+    save_kernel: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the blur that was found: .npy or .png."),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(min=0, help="Pixels; 0: the whole photo at once. Default: by its size."),
+    ] = None,
+    precision: Annotated[Precision, typer.Option(help="Of the convolutions.")] = "auto",
+    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing outputs.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
+) -> None:
+    """Find the blur in each photo, invert it, and write the photo larger and sharper."""
+    from dcls_cli.cli.outputs import plan_jobs, prepare_folder
+    from dcls_cli.upscaling import MINIMUM_TILE_PX
+
+    if tile and tile < MINIMUM_TILE_PX:
+        raise UsageError(f"--tile {tile}: expected 0 or at least {MINIMUM_TILE_PX} pixels")
+    options = Options(tile, overwrite, json)
+    weights, scale = choose_weights(model, weights, scale)
+    jobs = plan_jobs(photos, output, save_kernel, scale)
+    prepare_folder(output, several=len(photos) > 1)
+    tally = Tally(options)
+    ready = [job for job in jobs if is_ready(job, scale, tally)]
+    if ready:
+        from dcls_cli.backends import load_backend
+
+        backend = load_backend(weights, device, precision)
+        for job in ready:
+            try:
+                run(job, backend, options)
+                tally.done += 1
+            except DclsError as error:
+                tally.fail(job.source, error)
+    raise typer.Exit(tally.exit_code())
+
+
+def choose_weights(model: str | None, weights: Path | None, scale: int | None) -> tuple[Path, int]:
+    """Find the weight file and its scale without loading it.
+
+    Raises:
+        UsageError: options that contradict each other, or an unknown model.
+        WeightsError: there are no such weights, or the file is none.
+    """
+    from dcls_cli.weights import find, read_metadata
+
+    if model is not None and weights is not None:
+        raise UsageError("--model and --weights exclude each other; give one of them")
+    path = weights or find(model if model is not None else scale or DEFAULT_SCALE)
+    config, _ = read_metadata(path)
+    if scale not in (None, config.scale):
+        raise UsageError(
+            f"-s {scale}: {console.visible(model or path)} up-scales x{config.scale}; "
+            f"give -s {config.scale} or other weights"
+        )
+    return path, config.scale
+
+
+def is_ready(job: "Job", scale: int, tally: Tally) -> bool:
+    """Read a photo once and check its outputs, so that what must fail fails before any work."""
+    from dcls_cli.cli.kernels import check_kernel_output
+    from dcls_cli.image import check_output, read
+
+    try:
+        photo = read(job.source)
+        check_output(
+            job.output,
+            photo.width * scale,
+            photo.height * scale,
+            overwrite=tally.options.overwrite,
+            alpha=photo.alpha is not None,
+            source=job.source,
+        )
+        if job.kernel is not None:
+            check_kernel_output(job.kernel, overwrite=tally.options.overwrite)
+    except DclsError as error:
+        tally.fail(job.source, error)
+        return False
+    return True
+
+
+def run(job: "Job", backend: "Backend", options: Options) -> None:
+    """Up-scale one photo, write it, and tell about it.
+
+    Raises:
+        DclsError: there is no output.
+    """
+    from dcls_cli.cli.kernels import write_kernel
+    from dcls_cli.image import read, write
+    from dcls_cli.upscaling import upscale as restore
+
+    started = time.perf_counter()
+    if options.json:
+        console.event("start", input=job.source, output=job.output)
+    photo = read(job.source)
+    with progress_of(job.source, options) as progress:
+        upscaled = restore(photo, backend, tile=options.tile, progress=progress)
+        notes = write(upscaled.photo, job.output, overwrite=options.overwrite)
+    if job.kernel is not None:
+        write_kernel(upscaled.kernel, job.kernel, overwrite=options.overwrite)
+    for text in (*photo.notes, *notes):
+        console.note(f"{job.source}: {text}")
+    tell(job, upscaled, backend, time.perf_counter() - started, options)
+
+
+def tell(
+    job: "Job", upscaled: "Upscaled", backend: "Backend", seconds: float, options: Options
+) -> None:
+    """Print the result: one line, or one event."""
+    photo = upscaled.photo
+    if options.json:
+        console.event(
+            "done",
+            input=job.source,
+            output=job.output,
+            width=photo.width,
+            height=photo.height,
+            seconds=round(seconds, 3),
+            device=backend.device,
+            precision=backend.precision,
+            scale=backend.config.scale,
+            tiles=upscaled.tiles,
+            kernel=job.kernel,
+            kernel_space=upscaled.kernel_space,
+            kernel_width_px=round(upscaled.kernel_width_px, 4),
+        )
+        return
+    pixels = {"hr": "output", "lr": "input"}[upscaled.kernel_space]
+    console.say(
+        f"{job.output}  {photo.width}x{photo.height}  {seconds:.1f} s  "
+        f"{backend.device} {backend.precision}  "
+        f"kernel width {upscaled.kernel_width_px:.2f} px of the {pixels}"
+    )
+
+
+@contextmanager
+def progress_of(source: Path, options: Options) -> "Iterator[Progress]":
+    """Show a bar on a terminal, or print an event for each tile."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console.err,
+        disable=not console.err.is_terminal,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(console.visible(source), total=None)
+
+        def step(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+            if options.json:
+                console.event("tile", input=source, done=done, total=total)
+
+        yield step

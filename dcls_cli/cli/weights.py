@@ -1,0 +1,98 @@
+"""`dcls weights`: convert the authors' files, show what a file holds, list what is known."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcls_cli.cli import console
+
+weights = typer.Typer(
+    help="Convert, show and list weight files.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]
+
+
+@weights.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="AUTHORS.pth", help="The authors' file.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FILE.safetensors", help="The file to write.")
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Convert the authors' weights; scale, kernel size, width and depth show in the tensors."""
+    from dcls_cli.errors import UsageError
+
+    if output.suffix != ".safetensors":
+        raise UsageError(f"{output}: the output of a conversion must end in .safetensors")
+    from dcls_cli import official
+    from dcls_cli.weights import read_metadata
+
+    official.convert(source, output, overwrite=overwrite)
+    config, _ = read_metadata(output)
+    if json:
+        console.event("done", input=str(source), output=str(output), scale=config.scale)
+    else:
+        console.say(
+            f"{output}: x{config.scale}, kernel {config.kernel_size}, {config.features} features, "
+            f"{config.groups} groups of {config.blocks} blocks"
+        )
+
+
+@weights.command()
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A weight file of dcls.")],
+    json: Json = False,
+) -> None:
+    """Show the configuration and the metadata of a weight file, after checking all of it."""
+    from dataclasses import asdict
+
+    from dcls_cli.weights import CONFIG_KEY, read, read_metadata
+
+    config, state = read(file)
+    metadata = {name: text for name, text in read_metadata(file)[1].items() if name != CONFIG_KEY}
+    parameters = sum(tensor.numel() for tensor in state.values())
+    if json:
+        console.event(
+            "weights",
+            file=str(file),
+            parameters=parameters,
+            config=asdict(config),
+            metadata=metadata,
+        )
+        return
+    lines = {"file": file, "parameters": f"{parameters:,}", **asdict(config), **metadata}
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        console.say(f"{name:<{width}}  {value}")
+
+
+@weights.command(name="list")
+def list_(json: Json = False) -> None:
+    """List the weights that are published under a name, with their figures."""
+    from dcls_cli.releases import RELEASES, location
+
+    for item in RELEASES:
+        installed = location(item).is_file()
+        if json:
+            console.event(
+                "release",
+                name=item.name,
+                scale=item.scale,
+                preset=item.preset,
+                file=str(location(item)),
+                installed=installed,
+                psnr_y_db=item.psnr_y_db,
+                ssim_y=item.ssim_y,
+                licence=item.licence,
+            )
+        else:
+            console.say(
+                f"{item.name}  x{item.scale}  {item.preset}  Set5 Gaussian8 {item.psnr_y_db:.2f} dB"
+                f" / {item.ssim_y:.4f}  {'installed' if installed else 'not installed'}"
+            )
