@@ -1,0 +1,192 @@
+"""Hyper-parameters of a DCLS network; a weight file carries its own."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Literal, Self, get_args
+
+from dcls_cli.errors import WeightsError
+
+Scale = Literal[2, 3, 4]
+KernelNorm = Literal["sum", "softmax"]
+KernelSpace = Literal["lr", "hr"]
+Pooling = Literal["mean", "energy"]
+Skip = Literal["none", "linear"]
+Upsampler = Literal["stepwise", "direct"]
+Smoothing = Literal["features", "code"]
+GroupSkip = Literal["input", "output"]
+
+#: Widths of the filters whose collapse is a kernel: sum(width - 1) + 1 = kernel size.
+FILTER_LADDERS: Mapping[int, tuple[int, ...]] = {
+    11: (7, 3, 3, 1),
+    21: (11, 7, 5, 1),
+    31: (11, 9, 7, 5, 3),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that is needed to build a network before its weights are loaded.
+
+    The defaults are the paper's network (Section 4.1); `light` documents where the small one
+    differs and why.
+
+    Attributes:
+        scale: up-scaling factor.
+        features: channels of the main path of DPAN and of the estimator.
+        reduction: `features // reduction` channels are deconvolved and run in the second path.
+        groups, blocks: DPAN has `groups` groups of `blocks` dual-path blocks.
+        group_skip: what a group adds to its output: its `input`, or, as the authors' code does
+            through a shared list, its `output` again.
+        attention: channel attention in the blocks (it looks at the whole image).
+        head_blocks: residual blocks before the deconvolution.
+        latent: length of the code from which DDLK decodes its filters.
+        kernel_size: width of the estimated kernel, taps.
+        kernel_filters: widths of the linear filters that DDLK collapses (Eq. 8).
+        kernel_planes: colour planes that DDLK estimates and averages.
+        kernel_channels: channels between the linear filters.
+        kernel_norm: how the kernel is made to sum to one; the authors' anisotropic x2 weights
+            need `softmax`.
+        kernel_space: `lr`: DDLK estimates the reformulated LR kernel (Eq. 7); `hr`: it estimates
+            the HR kernel and the LR kernel follows by the closed form.
+        pooling: `mean` features (paper) or log `energy`, in which blur shows directly.
+        estimator_features, estimator_blocks: width and depth of the estimator.
+        skip: `linear` adds the optimal linear super-resolver to the output and feeds it to DPAN.
+        upsampler: `stepwise` (paper: convolution and pixel shuffle for each factor) or `direct`
+            (one convolution and one pixel shuffle).
+        smoothing: DCLS makes its smoothing filters P from the restorer's `features` (paper) or
+            from the estimator's `code`; then DDLK alone looks at the whole image.
+        cls_epsilon: added to the denominator of the CLS quotient (Eq. 16); 0 for the authors'
+            weights, which were trained without.
+    """
+
+    scale: Scale
+    features: int = 64
+    reduction: int = 4
+    groups: int = 5
+    blocks: int = 10
+    group_skip: GroupSkip = "output"
+    attention: bool = True
+    head_blocks: int = 3
+    latent: int = 256
+    kernel_size: int = 21
+    kernel_filters: tuple[int, ...] = ()
+    kernel_planes: int = 3
+    kernel_channels: int = 16
+    kernel_norm: KernelNorm = "sum"
+    kernel_space: KernelSpace = "lr"
+    pooling: Pooling = "mean"
+    estimator_features: int = 64
+    estimator_blocks: int = 3
+    skip: Skip = "none"
+    upsampler: Upsampler = "stepwise"
+    smoothing: Smoothing = "features"
+    cls_epsilon: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Fill in the ladder of the kernel size and refuse what cannot be built."""
+        if not self.kernel_filters:
+            object.__setattr__(self, "kernel_filters", FILTER_LADDERS.get(self.kernel_size, ()))
+        choices = {
+            "scale": get_args(Scale),
+            "kernel_norm": get_args(KernelNorm),
+            "kernel_space": get_args(KernelSpace),
+            "pooling": get_args(Pooling),
+            "skip": get_args(Skip),
+            "upsampler": get_args(Upsampler),
+            "smoothing": get_args(Smoothing),
+            "group_skip": get_args(GroupSkip),
+            "kernel_size": tuple(FILTER_LADDERS),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                expected = ", ".join(map(str, allowed))
+                raise WeightsError(
+                    f"model configuration: {name} is {getattr(self, name)!r}, expected {expected}"
+                )
+        if sum(width - 1 for width in self.kernel_filters) + 1 != self.kernel_size:
+            raise WeightsError(
+                f"model configuration: filters {self.kernel_filters} do not collapse to a kernel "
+                f"of {self.kernel_size} taps"
+            )
+        for name in ("features", "reduction", "groups", "blocks", "latent", "kernel_planes"):
+            if getattr(self, name) < 1:
+                raise WeightsError(f"model configuration: {name} must be at least 1")
+        if self.features % self.reduction:
+            raise WeightsError("model configuration: features must be a multiple of reduction")
+        if self.skip == "linear" and self.kernel_space != "hr":
+            raise WeightsError("model configuration: the linear skip needs kernel_space hr")
+
+    @property
+    def path_features(self) -> int:
+        """Channels that are deconvolved, and channels of the second path."""
+        return self.features // self.reduction
+
+    @classmethod
+    def paper(cls, scale: Scale, **changes: object) -> Self:
+        """The authors' network for isotropic kernels: 13.6 M parameters."""
+        return replace(cls(scale=scale), **changes)  # type: ignore[arg-type]
+
+    @classmethod
+    def light(cls, scale: Scale, **changes: object) -> Self:
+        """A network for CPUs that learns only what no linear filter can do.
+
+        DDLK sees energies and estimates the HR kernel, whose closed forms give the LR kernel of
+        DCLS and the linear super-resolver that DPAN refines. One pixel shuffle replaces the
+        paper's up-sampler, which would take more work than the rest of the network.
+        """
+        light = cls(
+            scale=scale,
+            features=64,
+            groups=2,
+            blocks=3,
+            group_skip="input",
+            attention=False,
+            head_blocks=1,
+            latent=32,
+            kernel_planes=1,
+            kernel_channels=8,
+            kernel_space="hr",
+            pooling="energy",
+            estimator_features=32,
+            estimator_blocks=2,
+            skip="linear",
+            upsampler="direct",
+            smoothing="code",
+            cls_epsilon=1e-2,
+        )
+        return replace(light, **changes)  # type: ignore[arg-type]
+
+    def to_json(self) -> str:
+        """Serialise for the metadata of a weight file."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            WeightsError: the text is no JSON object, or has unknown or impossible fields.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise WeightsError(f"model configuration is not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise WeightsError("model configuration is not a JSON object")
+        unknown = sorted(set(values) - {field.name for field in fields(cls)})
+        if unknown:
+            raise WeightsError(
+                f"model configuration has unknown fields {', '.join(unknown)}; "
+                "the file may come from a newer dcls"
+            )
+        if "kernel_filters" in values:
+            values["kernel_filters"] = tuple(values["kernel_filters"])
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise WeightsError(f"model configuration is incomplete: {error}") from error
+
+
+#: Presets that `dcls train --preset` offers.
+PRESETS = {"light": ModelConfig.light, "paper": ModelConfig.paper}

@@ -1,0 +1,49 @@
+"""Errors that a user can act on.
+
+Every message says what was expected, what was got and what to do. Only the command line turns an
+error into text and an exit code; library code raises.
+"""
+
+from typing import ClassVar
+
+
+class DclsError(Exception):
+    """Base class of every error that dcls raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(DclsError):
+    """The request itself makes no sense: an unknown scale, an output equal to its input."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ImageError(DclsError):
+    """An image cannot be read, is unsupported, or its output cannot be written."""
+
+
+class TrainingError(DclsError):
+    """Training cannot start or go on; checkpoints already on disk are whole."""
+
+
+class ExportError(DclsError):
+    """An exported graph could not be made or did not pass its check; no file was left behind."""
+
+
+class WeightsError(DclsError):
+    """Weights are missing, damaged or belong to another network."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class OutOfMemoryError(DclsError):
+    """Not even the smallest tile fits into memory."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class BackendError(DclsError):
+    """The requested device, backend or precision is not usable here."""
+
+    exit_code: ClassVar[int] = 5

@@ -1,0 +1,1 @@
+"""The network of the paper: DDLK estimates the blur, DCLS inverts it, DPAN restores the picture."""

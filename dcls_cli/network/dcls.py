@@ -1,0 +1,92 @@
+"""The composition: estimate the blur, invert it, restore the picture."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from dcls_cli.config import ModelConfig
+from dcls_cli.network.deconvolution import SMOOTHING_TAPS, high_pass
+from dcls_cli.network.estimator import Estimator
+from dcls_cli.network.reformulation import LinearSuperResolver, ReformulatedKernel
+from dcls_cli.network.restorer import DualPathNetwork
+
+
+class Blur(NamedTuple):
+    """What the network finds out about a whole image; everything after it is local.
+
+    kernel: (B, 1, k, k), sum 1, in HR or LR pixels as `ModelConfig.kernel_space` says.
+    smoothing: DCLS's smoothing filters P, (B, C, 3, 3), or None where the restorer makes them.
+    """
+
+    kernel: Tensor
+    smoothing: Tensor | None
+
+
+class Restoration(NamedTuple):
+    """sr: (B, 3, s H, s W), not clamped; kernel: (B, 1, k, k)."""
+
+    sr: Tensor
+    kernel: Tensor
+
+
+class DCLS(nn.Module):
+    """Deep constrained least squares for blind super-resolution (CVPR 2022).
+
+    Images are (B, 3, H, W) RGB in [0, 1], of any size from 1x1.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the network of a configuration with random weights."""
+        super().__init__()
+        self.config = config
+        self.estimator = Estimator(config)
+        self.restorer = DualPathNetwork(config)
+        self.code_smoothing = (
+            nn.Linear(config.latent, config.path_features * SMOOTHING_TAPS**2)
+            if config.smoothing == "code"
+            else None
+        )
+        self.reformulated = (
+            ReformulatedKernel(config.scale, config.kernel_size)
+            if config.kernel_space == "hr"
+            else None
+        )
+        self.linear = LinearSuperResolver(config.scale) if config.skip == "linear" else None
+
+    def forward(self, lr: Tensor) -> Restoration:
+        """Estimate the blur of each image and restore it."""
+        blur = self.estimate(lr)
+        return Restoration(self.restore(lr, blur), blur.kernel)
+
+    def estimate(self, lr: Tensor) -> Blur:
+        """What is global: the kernel, and P where the code makes it.
+
+        P does not train the estimator: only the kernel loss does, as in the paper.
+        """
+        kernel, code = self.estimator(lr)
+        if self.code_smoothing is None:
+            return Blur(kernel, None)
+        with torch.autocast(lr.device.type, enabled=False):
+            logits = self.code_smoothing(code.detach())
+        taps = (-1, self.config.path_features, SMOOTHING_TAPS, SMOOTHING_TAPS)
+        return Blur(kernel, high_pass(logits.view(taps)))
+
+    def restore(self, lr: Tensor, blur: Blur) -> Tensor:
+        """Restore images whose blur is known; gradients do not reach the kernel.
+
+        Returns:
+            (B, 3, s H, s W), not clamped: a clamp inside the network starves training.
+        """
+        kernel = blur.kernel.detach().float()
+        linear = None
+        with torch.no_grad(), torch.autocast(lr.device.type, enabled=False):
+            if self.linear is not None:
+                linear = self.linear(lr.float(), self.linear.filters(kernel))
+            if self.reformulated is not None:
+                kernel = self.reformulated(kernel)
+        restored = self.restorer(lr, kernel, blur.smoothing, linear)
+        if linear is None:
+            return restored  # type: ignore[no-any-return]
+        return restored.float() + F.pixel_shuffle(linear, self.config.scale)

@@ -1,0 +1,80 @@
+"""Deep constrained least squares (DCLS): a blur is inverted in feature space (Eq. 14-16)."""
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from dcls_cli.network.fourier import constrained_least_squares
+from dcls_cli.network.layers import activation
+
+SMOOTHING_TAPS = 3
+
+
+def high_pass(logits: Tensor) -> Tensor:
+    """Smoothing filters P with zero mean, so that a flat signal costs nothing.
+
+    exp(logits) - mean: (B, C, 3, 3) -> (B, C, 3, 3).
+    """
+    # The authors' exp is unbounded; beyond e^10 the quotient is zero to fp32 anyway.
+    positive = logits.float().clamp(max=10).exp()
+    return positive - positive.mean((-2, -1), keepdim=True)
+
+
+class FeatureSmoothing(nn.Module):
+    """The paper's smoothing filters: convolutions over the features, pooled to 3x3 taps."""
+
+    def __init__(self, channels: int) -> None:
+        """Three unpadded 3x3 convolutions, a 3x3 adaptive pool, one 1x1 convolution."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3)
+        self.conv2 = nn.Conv2d(channels, channels, 3)
+        self.conv3 = nn.Conv2d(channels, channels, 3)
+        self.project = nn.Conv2d(channels, channels, 1)
+        self.activation = activation()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> logits (B, C, 3, 3)."""
+        height, width = features.shape[-2:]
+        reach = 7  # three unpadded convolutions need seven pixels
+        grow = (0, max(0, reach - width), 0, max(0, reach - height))
+        x = F.pad(features, grow, mode="replicate") if any(grow) else features
+        x = self.activation(self.conv1(x))
+        x = self.activation(self.conv2(x))
+        x = F.adaptive_avg_pool2d(self.conv3(x), SMOOTHING_TAPS)
+        logits: Tensor = self.project(x)
+        return logits
+
+
+class ConstrainedLeastSquares(nn.Module):
+    """Reduce the features, deconvolve every channel with one kernel, expand again.
+
+    The FFT runs in fp32 whatever the autocast type: half-precision spectra overflow.
+    """
+
+    def __init__(self, features: int, channels: int, epsilon: float) -> None:
+        """`channels` of `features` are deconvolved; `epsilon` floors the CLS denominator."""
+        super().__init__()
+        self.epsilon = epsilon
+        self.reduce = nn.Conv2d(features, channels, 1)
+        self.expand = nn.Conv2d(channels, features, 1)
+
+    def forward(self, reduced: Tensor, kernel: Tensor, smoothing: Tensor) -> Tensor:
+        """Deconvolve features that `reduce` made.
+
+        Args:
+            reduced: (B, C, H, W).
+            kernel: LR kernel, (B, 1, k, k), sum 1.
+            smoothing: P, (B, C, 3, 3).
+
+        Returns:
+            (B, features, H, W).
+        """
+        pad = kernel.shape[-1]
+        with torch.autocast(reduced.device.type, enabled=False):
+            padded = F.pad(reduced.float(), (pad,) * 4, mode="replicate")
+            clear = constrained_least_squares(
+                padded, kernel.float(), smoothing.float(), self.epsilon
+            )
+        clear = clear[..., pad:-pad, pad:-pad].to(reduced.dtype)
+        expanded: Tensor = self.expand(clear.contiguous(memory_format=torch.channels_last))
+        return expanded

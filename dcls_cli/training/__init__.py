@@ -1,0 +1,1 @@
+"""Training: sampling, losses, optimiser, checkpoints and the loop that cannot collapse."""

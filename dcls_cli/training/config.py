@@ -1,0 +1,104 @@
+"""Every choice of a training run, validated."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Literal, Self, get_args
+
+from dcls_cli.errors import TrainingError
+
+OptimizerName = Literal["muon", "adamw"]
+KernelTarget = Literal["expected", "image"]
+Precision = Literal["bf16", "fp32"]
+
+#: Widths of the isotropic Gaussian blurs that the paper trains on, HR pixels.
+SIGMA_RANGES = {2: (0.2, 2.0), 3: (0.2, 3.0), 4: (0.2, 4.0)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Options of `dcls train` that change the result; stored in every checkpoint.
+
+    Attributes:
+        seed: of every random number; a step's batch depends on the seed and the step alone.
+        iterations: length of the run, and of the learning rate's decay without `max_minutes`.
+        max_minutes: length of the run and of the decay in wall-clock minutes instead.
+        batch: patches a step, over all processes.
+        patch: width of an LR patch, pixels.
+        sigma_min, sigma_max: range of blur widths, HR pixels.
+        sigma_centred: draw widths from a triangle over the range instead of uniformly.
+        candidates: crops drawn for each patch, of which the one with most detail is used.
+        optimizer: `muon` orthogonalises the updates of the convolutions, `adamw` is the paper's
+            Adam with decoupled decay.
+        learning_rate: peak, after `warmup` steps; decays by a cosine to `final_rate` of it.
+        weight_decay: decoupled.
+        clip: largest norm of the gradient.
+        ema: decay of the averaged weights, the ones that are validated and released.
+        kernel_weight: of the kernel's summed L1 error beside the image's mean L1 error (Eq. 17).
+        kernel_target: for networks whose kernel lives in LR space: its `expected` closed form, or
+            Eq. 7 on each `image`.
+        precision: autocast type of the convolutions; FFT and CLS are fp32 always.
+        window: steps between two looks at the losses.
+        spike: a window whose mean loss exceeds this many times the running mean is rolled back.
+    """
+
+    seed: int = 0
+    iterations: int = 500_000
+    max_minutes: float | None = None
+    batch: int = 16
+    patch: int = 48
+    sigma_min: float = 0.2
+    sigma_max: float = 4.0
+    sigma_centred: bool = False
+    candidates: int = 1
+    optimizer: OptimizerName = "muon"
+    learning_rate: float = 1e-3
+    final_rate: float = 0.02
+    warmup: int = 100
+    weight_decay: float = 0.0
+    clip: float = 0.3
+    ema: float = 0.999
+    kernel_weight: float = 0.05
+    kernel_target: KernelTarget = "expected"
+    precision: Precision = "bf16"
+    window: int = 25
+    spike: float = 2.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        for name, allowed in (
+            ("optimizer", get_args(OptimizerName)),
+            ("kernel_target", get_args(KernelTarget)),
+            ("precision", get_args(Precision)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise TrainingError(
+                    f"{name} is {getattr(self, name)!r}, expected {', '.join(allowed)}"
+                )
+        for name in ("iterations", "batch", "patch", "candidates", "window", "warmup"):
+            if getattr(self, name) < 1:
+                raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate", "clip", "sigma_min", "spike"):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.sigma_max < self.sigma_min:
+            raise TrainingError("sigma_max must be at least sigma_min")
+        if self.max_minutes is not None and self.max_minutes <= 0:
+            raise TrainingError(f"max_minutes must be positive, got {self.max_minutes}")
+
+    def to_json(self) -> str:
+        """Serialise for checkpoints and logs."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def differences(self, other: Self) -> list[str]:
+        """Names of the fields that differ, but for the length of the run."""
+        lengths = {"iterations", "max_minutes"}
+        return [
+            field.name
+            for field in fields(self)
+            if field.name not in lengths and getattr(self, field.name) != getattr(other, field.name)
+        ]

@@ -1,0 +1,46 @@
+"""The objective: L1 on the image plus L1 on the kernel (Eq. 17)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dcls_cli.network.dcls import Restoration
+from dcls_cli.network.reformulation import ReformulatedKernel, clean_kernel, reformulate
+from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.data import Batch
+
+
+class Losses(NamedTuple):
+    """total = image + kernel_weight kernel; image: mean L1; kernel: L1 summed over taps."""
+
+    total: Tensor
+    image: Tensor
+    kernel: Tensor
+
+
+class Objective:
+    """Compares a restoration with its batch."""
+
+    def __init__(
+        self, config: TrainConfig, kernel_space: str, reformulated: ReformulatedKernel
+    ) -> None:
+        """`reformulated` turns HR kernels into LR kernels for networks that estimate those."""
+        self.config, self.kernel_space, self.reformulated = config, kernel_space, reformulated
+
+    def __call__(self, restoration: Restoration, batch: Batch) -> Losses:
+        """Scalar losses of a batch."""
+        image = (restoration.sr.float() - batch.hr).abs().mean()
+        target = self._kernel_target(batch)
+        kernel = (restoration.kernel.float() - target).abs().sum((-2, -1)).mean()
+        return Losses(image + self.config.kernel_weight * kernel, image, kernel)
+
+    @torch.no_grad()
+    def _kernel_target(self, batch: Batch) -> Tensor:
+        if self.kernel_space == "hr":
+            return batch.kernel
+        if self.config.kernel_target == "expected":
+            target: Tensor = self.reformulated(batch.kernel)
+            return target
+        assert batch.clear is not None and batch.blurred is not None
+        return clean_kernel(reformulate(batch.blurred, batch.clear, batch.kernel.shape[-1]))

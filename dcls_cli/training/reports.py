@@ -1,0 +1,116 @@
+"""What a run tells whoever watches it, and the JSONL log of it."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class WindowReport:
+    """Means over the last window of steps.
+
+    Attributes:
+        step: steps done.
+        progress: share of the run that is done, 0 to 1.
+        elapsed_s: seconds of training so far, over all its parts.
+        image_loss: mean L1.
+        kernel_loss: L1 summed over the kernel's taps, 0 to 2.
+        gradient_norm: of the restorer, before clipping.
+        learning_rate: of the last step.
+        patches_per_s: over all processes.
+    """
+
+    step: int
+    progress: float
+    elapsed_s: float
+    image_loss: float
+    kernel_loss: float
+    gradient_norm: float
+    learning_rate: float
+    patches_per_s: float
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """Gaussian8 figures of the averaged weights.
+
+    Attributes:
+        step: steps done.
+        elapsed_s: seconds of training so far.
+        psnr_y_db: mean over images and the eight blur widths.
+        psnr_y_db_by_sigma: mean over images for each width.
+        best: no validation before was higher.
+    """
+
+    step: int
+    elapsed_s: float
+    psnr_y_db: float
+    psnr_y_db_by_sigma: tuple[float, ...]
+    best: bool
+
+
+@dataclass(frozen=True)
+class RollbackReport:
+    """A window that was undone.
+
+    Attributes:
+        step: the step at which it was noticed.
+        back_to: the step that training goes on from.
+        reason: what was seen.
+        learning_rate_factor: what the schedule is multiplied by from now on.
+    """
+
+    step: int
+    back_to: int
+    reason: str
+    learning_rate_factor: float
+
+
+Report = WindowReport | ValidationReport | RollbackReport
+
+
+class Observer(Protocol):
+    """Watches a run; the command line draws, the log writes."""
+
+    def on_report(self, report: Report) -> None:
+        """Something happened."""
+
+    def on_warning(self, message: str) -> None:
+        """Something is odd; training goes on."""
+
+
+class JsonlLog:
+    """One JSON object a line: `{"event": "window", "step": ..., ...}`."""
+
+    _EVENTS = {WindowReport: "window", ValidationReport: "validation", RollbackReport: "rollback"}
+
+    def __init__(self, path: Path, step: int) -> None:
+        """Continue a log after `step`: later lines belong to a part of the run that was lost."""
+        self.path = path
+        kept = [json.dumps(record) for record in read_log(path) if record["step"] <= step]
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        os.replace(temporary, path)
+
+    def on_report(self, report: Report) -> None:
+        """Append one line."""
+        record = {"event": self._EVENTS[type(report)], **asdict(report)}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def on_warning(self, message: str) -> None:
+        """Warnings are for people; the log holds figures."""
+
+
+def read_log(path: Path) -> list[dict[str, object]]:
+    """Records of a log; a last line that a killed process left unfinished is dropped."""
+    records = []
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return records

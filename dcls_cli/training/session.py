@@ -1,0 +1,159 @@
+"""A training run from its options: images, network, checkpoints, weights on disk."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+
+from dcls_cli import weights
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import TrainingError
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.network.reformulation import ReformulatedKernel
+from dcls_cli.training.checkpoint import CheckpointFolder
+from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.data import ImageStore, PatchSampler, SkippedImage
+from dcls_cli.training.loop import Cadence, Trainer
+from dcls_cli.training.losses import Objective
+from dcls_cli.training.reports import JsonlLog, Observer, ValidationReport
+from dcls_cli.training.state import TrainState
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What a run needs beside its configurations.
+
+    Attributes:
+        hr: folders of training images.
+        out: folder of the run.
+        init: weights to start from; layers of other shapes start at random.
+        resume: `auto` continues the newest checkpoint in `out`, if there is one; `never` refuses
+            a folder that has one.
+        device: torch device.
+        compile: use `torch.compile`.
+        cadence: how often to validate and save.
+    """
+
+    hr: tuple[Path, ...]
+    out: Path
+    init: Path | None = None
+    resume: Literal["auto", "never"] = "never"
+    device: str = "cpu"
+    compile: bool = False
+    cadence: Cadence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A trainer that is ready to run, and what is worth telling about it."""
+
+    trainer: Trainer
+    files: int
+    megapixels: float
+    skipped: list[SkippedImage]
+    resumed_at: int | None
+    random_layers: list[str]
+
+
+def prepare(
+    model: ModelConfig,
+    config: TrainConfig,
+    options: RunOptions,
+    *,
+    observers: Sequence[Observer] = (),
+    validate: Callable[[TrainState], Sequence[float]] | None = None,
+    loading: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None],
+) -> Prepared:
+    """Load images, build the network, take over a checkpoint.
+
+    Args:
+        model: the network.
+        config: how it is trained.
+        options: folders and devices.
+        observers: told about the run, besides its JSONL log.
+        validate: averaged network -> mean PSNR of each blur width, dB.
+        loading: called with (files read, files).
+        warn: told about damaged checkpoints.
+
+    Raises:
+        TrainingError: no usable image, `out` holds another run, all checkpoints are damaged.
+        WeightsError: `init` is unusable.
+    """
+    folder = CheckpointFolder(options.out / "checkpoints")
+    if options.resume == "never" and folder.files():
+        raise TrainingError(
+            f"{options.out} holds a run already; continue it with --resume auto, "
+            "or choose another --out"
+        )
+    # Look before minutes are spent on loading images.
+    saved = folder.newest(warn)
+    device = torch.device(options.device)
+    smallest = PatchSampler.min_side(config, model.scale)
+    store, skipped = ImageStore.load(options.hr, smallest, device, loading)
+    torch.manual_seed(config.seed)
+    network = DCLS(model)
+    random_layers = [] if options.init is None else _warm_start(network, options.init)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    reformulated = ReformulatedKernel(model.scale, model.kernel_size, model.kernel_size)
+    state = TrainState(
+        network, Objective(config, model.kernel_space, reformulated.to(device)), config
+    )
+    if options.compile:
+        state.forward = torch.compile(network)  # type: ignore[assignment]
+    needs_images = model.kernel_space == "lr" and config.kernel_target == "image"
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    trainer = Trainer(
+        state=state,
+        sampler=PatchSampler(store, config, model.scale, model.kernel_size, needs_images),
+        folder=folder,
+        validate=validate,
+        export=lambda trained, report: export_weights(trained, report, options.out),
+        observers=observers,
+        cadence=options.cadence,
+        rank=rank,
+        world=world,
+    )
+    if saved is not None:
+        trainer.resume(saved)
+    if rank == 0:
+        options.out.mkdir(parents=True, exist_ok=True)
+        log = JsonlLog(options.out / "log.jsonl", state.step)
+        trainer.observers = [*observers, log]
+    return Prepared(
+        trainer=trainer,
+        files=store.files,
+        megapixels=store.pixels.shape[0] / 1e6,
+        skipped=skipped,
+        resumed_at=None if saved is None else state.step,
+        random_layers=random_layers,
+    )
+
+
+def _warm_start(network: DCLS, path: Path) -> list[str]:
+    """Take over every tensor of the same name and shape; return the others' names."""
+    _, tensors = weights.read(path)
+    own = network.state_dict()
+    fitting = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in own and own[name].shape == tensor.shape
+    }
+    network.load_state_dict(fitting, strict=False)
+    return sorted(set(own) - set(fitting))
+
+
+def export_weights(state: TrainState, report: ValidationReport, out: Path) -> None:
+    """Write the averaged weights: `latest.safetensors`, and `best.safetensors` if they are."""
+    metadata = {
+        "step": str(report.step),
+        "minutes": f"{report.elapsed_s / 60:.1f}",
+        "validation_psnr_y_db": f"{report.psnr_y_db:.3f}",
+        "training": str(asdict(state.config)),
+    }
+    names = ("latest", "best") if report.best else ("latest",)
+    for name in names:
+        weights.write(state.ema, out / f"{name}.safetensors", metadata)

@@ -1,0 +1,98 @@
+"""Everything that changes while a network is trained, and the step that changes it."""
+
+import copy
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.data import Batch
+from dcls_cli.training.losses import Losses, Objective
+from dcls_cli.training.optimizer import build_optimizers, learning_rate
+
+
+class TrainState:
+    """Network, averaged network, optimisers and counters of one run."""
+
+    def __init__(self, network: DCLS, objective: Objective, config: TrainConfig) -> None:
+        """`network` lies on the training device already."""
+        self.network, self.objective, self.config = network, objective, config
+        self.ema = copy.deepcopy(network).requires_grad_(False).eval()
+        self.optimizers = build_optimizers(network, config)
+        self.forward: nn.Module = network
+        self.step = 0
+        #: Roll-backs so far; halves the learning rate each time and changes the batches.
+        self.salt = 0
+
+    def train_step(self, batch: Batch, progress: float) -> Tensor:
+        """One update; returns (image loss, kernel loss, gradient norm) on the device, unsynced."""
+        config = self.config
+        rate = learning_rate(config, self.step, progress) * 0.5**self.salt
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
+        losses = self._losses(batch)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        self._average_gradients()
+        norm = self._clip_gradients()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self._average_weights()
+        self.step += 1
+        return torch.stack((losses.image.detach(), losses.kernel.detach(), norm.detach()))
+
+    def _losses(self, batch: Batch) -> Losses:
+        device = batch.lr.device.type
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            restoration = self.forward(batch.lr.contiguous(memory_format=torch.channels_last))
+        return self.objective(restoration, batch)
+
+    def _average_gradients(self) -> None:
+        """Mean over processes, in one message."""
+        if not dist.is_initialized():
+            return
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        sizes = [gradient.numel() for gradient in gradients]
+        for gradient, part in zip(gradients, flat.split(sizes), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _clip_gradients(self) -> Tensor:
+        """Clip the estimator apart: its gradients are large and must not throttle the restorer."""
+        estimator, restorer = [], []
+        for name, parameter in self.network.named_parameters():
+            (estimator if name.startswith("estimator.") else restorer).append(parameter)
+        nn.utils.clip_grad_norm_(estimator, self.config.clip)
+        return nn.utils.clip_grad_norm_(restorer, self.config.clip)
+
+    @torch.no_grad()
+    def _average_weights(self) -> None:
+        """EMA whose memory grows with the run, so that its first steps forget the random start."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        averaged, current = list(self.ema.parameters()), list(self.network.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and counters, by reference."""
+        return {
+            "network": self.network.state_dict(),
+            "ema": self.ema.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "step": self.step,
+            "salt": self.salt,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.ema.load_state_dict(state["ema"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(copy.deepcopy(saved))
+        self.step, self.salt = state["step"], state["salt"]
