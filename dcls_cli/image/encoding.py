@@ -55,11 +55,12 @@ def encode_webp(samples: np.ndarray, carried: Carried) -> bytes:
 def encode_png(samples: np.ndarray, carried: Carried) -> bytes:
     """Encode (H, W, 1 to 4) uint8 or uint16: grey or RGB, with or without alpha.
 
-    Pillow cannot write 16-bit colour; imagecodecs writes no metadata, which is put in here.
+    Pillow cannot write 16-bit colour; imagecodecs writes no metadata, which is put in here, and
+    wants its samples in C order.
     """
     import imagecodecs
 
-    content = bytes(imagecodecs.png_encode(samples, level=6))
+    content = bytes(imagecodecs.png_encode(np.ascontiguousarray(samples), level=6))
     chunks = b""
     if carried.icc:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(carried.icc))

@@ -81,7 +81,9 @@ def normalise(raw: bytes) -> bytes:
         struct.error: the first directory does not lie within the data.
         ValueError: the data is no TIFF structure.
     """
-    data = bytearray(raw.removeprefix(EXIF_PREFIX))
+    while raw.startswith(EXIF_PREFIX):  # some files have it twice
+        raw = raw.removeprefix(EXIF_PREFIX)
+    data = bytearray(raw)
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4]))
     if order is None:
         raise ValueError("neither II nor MM")

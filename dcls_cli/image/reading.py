@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ MAX_JPEG_SCANS = 500
 
 # What Pillow logs about a damaged file is in the error; without a handler it would reach stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _START_OF_SCAN = b"\xff\xda"
 
@@ -66,6 +69,8 @@ def _decode(file: BinaryIO) -> Photo:
             raise ImageError(_too_large(image.size))
         if image.format in ("JPEG", "MPO"):
             _refuse_many_scans(file)
+        if image.format == "PNG":
+            _refuse_unfinished(file)
         # The further pictures of an MPO are previews or a depth map, not pages.
         pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
         with _quiet_libtiff() if image.format == "TIFF" else contextlib.nullcontext():
@@ -83,6 +88,17 @@ def _refuse_many_scans(file: BinaryIO) -> None:
             f"a JPEG of {scans} scans, expected at most {MAX_JPEG_SCANS}; "
             "it is made to keep decoders busy"
         )
+
+
+def _refuse_unfinished(file: BinaryIO) -> None:
+    """Look for the last chunk of a PNG; decoders stop reading at the last row."""
+    file.seek(len(_PNG_SIGNATURE))
+    while header := file.read(8):
+        length, name = struct.unpack(">I4s", header)
+        file.seek(length, os.SEEK_CUR)
+        if len(file.read(4)) == 4 and name == b"IEND":  # the checksum is the chunk's last part
+            return
+    raise ImageError("truncated PNG: it has no end")
 
 
 def _too_large(size: tuple[int, int]) -> str:

@@ -44,8 +44,8 @@ def explain(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
     if not head:
         return "the file is empty"
     for magic, name in _IMAGES:
-        if head.startswith(magic):
-            if name == "WEBP" and head[8:12] != b"WEBP":
+        if head.startswith(magic) or magic.startswith(head):
+            if name == "WEBP" and not b"WEBP".startswith(head[8:12]):
                 continue
             detail = "" if isinstance(error, UnidentifiedImageError) else f" ({_one_line(error)})"
             return f"truncated, damaged or unsupported {name}{detail}"
@@ -61,13 +61,19 @@ def _other(head: bytes) -> str:
     text = head.lstrip().lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, not an image; the download went wrong"
-    # A multi-byte letter may be cut at the end of what was read.
-    readable = head.decode("utf-8", "ignore")
-    if len(readable.encode()) >= len(head) - 3 and all(
-        letter.isprintable() or letter.isspace() for letter in readable
-    ):
+    if _is_text(head):
         return "a text file"
     return "not an image that is known"
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if len(head) < _HEAD_BYTES or error.start < _HEAD_BYTES - 3:
+            return False
+        text = head[: error.start].decode()  # the last letter is cut
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def _one_line(error: Exception) -> str:
