@@ -1,0 +1,142 @@
+"""What an installation brings: pinned packages, a light import, the weights, the example."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from PIL import Image
+
+import dcls_cli
+from tests import oracle
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def project() -> dict[str, object]:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        table: dict[str, object] = tomllib.load(file)["project"]
+    return table
+
+
+def direct_requirements() -> list[Requirement]:
+    table = project()
+    extras = table["optional-dependencies"]
+    lines = [*table["dependencies"], *(line for extra in extras.values() for line in extra)]
+    return [Requirement(line) for line in lines]
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def needed() -> dict[str, str]:
+    """Names and installed versions of all packages that the project needs here."""
+    found: dict[str, str] = {}
+    waiting = direct_requirements()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if name in found or not applies:
+            continue
+        distribution = metadata.distribution(name)
+        found[name] = distribution.version.partition("+")[0]
+        waiting += [Requirement(line) for line in distribution.requires or ()]
+    return found
+
+
+def test_every_package_is_pinned_to_the_version_under_test() -> None:
+    pinned = pins()
+    assert {name: pinned.get(name) for name in needed()} == needed()
+
+
+def test_every_pin_is_within_the_declared_range() -> None:
+    pinned = pins()
+    for requirement in direct_requirements():
+        assert requirement.specifier.contains(pinned[canonicalize_name(requirement.name)])
+
+
+def test_each_dependency_says_what_it_is_for() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    for requirement in direct_requirements():
+        assert re.search(rf'^    "{requirement.name}>=[^"]+", +# \w', text, re.MULTILINE)
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import dcls_cli, sys; print({'torch', 'onnxruntime', 'numpy'} & set(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
+def test_the_public_names() -> None:
+    assert sorted(dir(dcls_cli)) == ["DclsError", "ModelConfig", "Upscaler", "__version__"]
+    for name in dir(dcls_cli):
+        assert getattr(dcls_cli, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Upscaller'"):
+        _ = dcls_cli.Upscaller
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """What a build reads."""
+    copy = tmp_path / "checkout"
+    shutil.copytree(
+        ROOT / "dcls_cli", copy / "dcls_cli", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in ("pyproject.toml", "hatch_build.py", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    (copy / "README.md").write_text("# dcls\n")
+    return copy
+
+
+def build_wheel(checkout: Path) -> zipfile.ZipFile:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
+    subprocess.run(command, cwd=checkout, check=True, capture_output=True)
+    (wheel,) = (checkout / "dist").iterdir()
+    return zipfile.ZipFile(wheel)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_wheel_has_the_weights_and_no_other_top_level_folder(
+    checkout: Path, count: int
+) -> None:
+    names = [f"dcls-test-x{scale}.safetensors" for scale in (4, 2)[:count]]
+    if count:
+        (checkout / "weights").mkdir()
+        for name in [*names, "README.md"]:
+            (checkout / "weights" / name).write_bytes(name.encode())
+    with build_wheel(checkout) as wheel:
+        files = wheel.namelist()
+        assert {name.partition("/")[0] for name in files} == {
+            "dcls_cli",
+            f"dcls-{dcls_cli.__version__}.dist-info",
+        }
+        carried = [name for name in files if name.startswith("dcls_cli/_weights/")]
+        assert sorted(carried) == sorted(f"dcls_cli/_weights/{name}" for name in names)
+        for name in carried:
+            assert wheel.read(name).decode() == Path(name).name
+        (entry,) = (name for name in files if name.endswith("entry_points.txt"))
+        assert "dcls = dcls_cli.cli.app:main" in wheel.read(entry).decode()
+        (licence,) = (name for name in files if name.endswith("licenses/LICENSE"))
+        assert "Copyright (c) 2022 Megvii Inc." in wheel.read(licence).decode()
+        modules = {str(path.relative_to(ROOT)) for path in (ROOT / "dcls_cli").rglob("*.py")}
+        assert modules <= set(files)
+
+
+def test_the_example_is_what_its_page_says() -> None:
+    """Sigma 2.2, bicubic to a quarter, 8 bits: within one level of the independent oracle."""
+    original = np.asarray(Image.open(ROOT / "examples" / "dog-original.png")) / 255
+    example = np.asarray(Image.open(ROOT / "examples" / "dog.png")).astype(int)
+    expected = oracle.q8(oracle.imresize(oracle.blur(original, 2.2), 0.25)) * 255
+    assert np.abs(example - np.rint(expected)).max() <= 1
