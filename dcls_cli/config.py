@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, Self, get_args
 
-from dcls_cli.errors import WeightsError
+from dcls_cli.errors import UsageError, WeightsError
 
 Scale = Literal[2, 3, 4]
 KernelNorm = Literal["sum", "softmax"]
@@ -186,6 +186,18 @@ class ModelConfig:
             return cls(**values)
         except TypeError as error:
             raise WeightsError(f"model configuration is incomplete: {error}") from error
+
+
+def checked_scale(scale: int) -> Scale:
+    """A scale that networks exist for.
+
+    Raises:
+        UsageError: it is none of 2, 3 and 4.
+    """
+    for known in get_args(Scale):
+        if scale == known:
+            return known  # type: ignore[no-any-return]
+    raise UsageError(f"scale {scale} is not available; choose 2, 3 or 4")
 
 
 #: Presets that `dcls train --preset` offers.

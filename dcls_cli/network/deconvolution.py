@@ -69,6 +69,12 @@ class ConstrainedLeastSquares(nn.Module):
         Returns:
             (B, features, H, W).
         """
+        expanded: Tensor = self.expand(self._deconvolve(reduced, kernel, smoothing))
+        return expanded
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # compilers leave complex numbers alone
+    def _deconvolve(self, reduced: Tensor, kernel: Tensor, smoothing: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W) through spectra in fp32, borders replicated."""
         pad = kernel.shape[-1]
         with torch.autocast(reduced.device.type, enabled=False):
             padded = F.pad(reduced.float(), (pad,) * 4, mode="replicate")
@@ -76,5 +82,4 @@ class ConstrainedLeastSquares(nn.Module):
                 padded, kernel.float(), smoothing.float(), self.epsilon
             )
         clear = clear[..., pad:-pad, pad:-pad].to(reduced.dtype)
-        expanded: Tensor = self.expand(clear.contiguous(memory_format=torch.channels_last))
-        return expanded
+        return clear.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,53 @@
+"""`dcls bench`: speed of training and inference on this machine."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dcls_cli.cli import console
+from dcls_cli.errors import BackendError, UsageError
+
+
+def bench(
+    *,
+    preset: Annotated[str, typer.Option("--preset", help="light or paper.")] = "light",
+    scale: Annotated[int, typer.Option("--scale", "-s", help="2, 3 or 4.")] = 4,
+    device: Annotated[str, typer.Option("--device", "-d", help="cpu or cuda[:N].")] = "cpu",
+    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Time for each.")] = 5.0,
+    side: Annotated[int, typer.Option("--side", min=8, help="LR image, pixels a side.")] = 256,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Measure patches a second of training and microseconds per LR pixel of inference."""
+    from dcls_cli.config import PRESETS, checked_scale
+
+    if preset not in PRESETS:
+        raise UsageError(f"--preset {preset}: unknown, choose from {', '.join(PRESETS)}")
+    import torch
+
+    from dcls_cli.training.config import TrainConfig
+    from dcls_cli.training.throughput import measure_inference, measure_training
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise BackendError(f"--device {device}: this PyTorch sees no CUDA device")
+    torch.set_num_threads(threads)
+    model, where = PRESETS[preset](checked_scale(scale)), torch.device(device)
+    config = TrainConfig()
+    setup = f"{preset} x{scale}, {device}" + (f", {threads} threads" if device == "cpu" else "")
+    training = measure_training(model, config, where, seconds)
+    types = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    inference = {
+        name: measure_inference(model, kind, side, where, seconds) for name, kind in types.items()
+    }
+    if json:
+        console.event("training", setup=setup, **asdict(training))
+        for name, run in inference.items():
+            console.event("inference", setup=setup, precision=name, **asdict(run))
+        return
+    console.say(
+        f"training   {setup}: {training.patches_per_s:.1f} patches/s (LR {config.patch} px, batch "
+        f"{config.batch}), {training.degradation_share:.0%} of a step makes the batch"
+    )
+    for name, run in inference.items():
+        console.say(f"inference  {setup}, {name}: {run.us_per_px:.2f} us per LR pixel")
