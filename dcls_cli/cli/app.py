@@ -8,14 +8,15 @@ import typer
 
 from dcls_cli import __version__
 from dcls_cli.cli import console
+from dcls_cli.cli.bench import bench
 from dcls_cli.cli.evaluate import evaluate
+from dcls_cli.cli.train import train
 from dcls_cli.cli.upscale import upscale
 from dcls_cli.cli.weights import weights
 
 app = typer.Typer(
     name="dcls",
     help="Faithful blind super-resolution: finds the blur in a photo, inverts it, restores it.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -23,6 +24,8 @@ app = typer.Typer(
 )
 app.command()(upscale)
 app.command(name="eval")(evaluate)
+app.command()(train)
+app.command()(bench)
 app.add_typer(weights, name="weights")
 
 
@@ -54,7 +57,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     own, rest = split_at_dashes(arguments)
     debug = "--debug" in own
-    kept = [item for item in own if item != "--debug"] + rest
+    kept = [item for item in own if item != "--debug"] + rest or ["--help"]
 
     def action() -> int:
         # A command returns nothing, or an exit code through `typer.Exit`.

@@ -63,7 +63,7 @@ def note(text: object) -> None:
     err.print(Text(f"dcls: {visible(text)}"))
 
 
-def event(name: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+def event(name: str, /, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Print one NDJSON line on stdout."""
     record: Mapping[str, Any] = {"event": name, **fields}
     out.print(Text(json.dumps(record, default=str)))
@@ -80,7 +80,7 @@ def reason(error: BaseException, path: Path | None = None) -> str:
     if isinstance(error, OSError) and error.strerror:
         path = Path(os.fsdecode(error.filename)) if error.filename is not None else path
         text = error.strerror
-    if path is None or text.startswith(f"{path}: "):
+    if path is None or text.startswith(f"{visible(path)}: "):
         return text
     return f"{path}: {text}"
 

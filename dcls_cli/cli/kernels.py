@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.atomic import atomic_write, check_writable, printable
-from dcls_cli.errors import DclsError
+from dcls_cli.errors import ImageError
 
 #: Each tap of the kernel is a square of so many pixels in a PNG.
 PIXELS_PER_TAP = 8
@@ -18,14 +18,14 @@ def check_kernel_output(path: Path, *, overwrite: bool) -> None:
     """Find out before any work whether the file can be written.
 
     Raises:
-        DclsError: it exists and may not be replaced, or its folder cannot be written.
+        ImageError: it exists and may not be replaced, or its folder cannot be written.
     """
     try:
         check_writable(path)
     except OSError as error:
-        raise DclsError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+        raise ImageError(f"{printable(path)}: cannot be written: {error.strerror}") from error
     if path.exists() and not overwrite:
-        raise DclsError(f"{printable(path)}: exists already; replace it with --overwrite")
+        raise ImageError(f"{printable(path)}: exists already; replace it with --overwrite")
 
 
 def write_kernel(kernel: np.ndarray, path: Path, *, overwrite: bool) -> None:
@@ -37,7 +37,7 @@ def write_kernel(kernel: np.ndarray, path: Path, *, overwrite: bool) -> None:
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        DclsError: the file exists already or cannot be written.
+        ImageError: the file exists already or cannot be written.
     """
     content = BytesIO()
     if path.suffix.lower() == ".npy":
@@ -53,4 +53,4 @@ def write_kernel(kernel: np.ndarray, path: Path, *, overwrite: bool) -> None:
     try:
         atomic_write(path, write_bytes, overwrite=overwrite)
     except OSError as error:
-        raise DclsError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+        raise ImageError(f"{printable(path)}: cannot be written: {error.strerror}") from error

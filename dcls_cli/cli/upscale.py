@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from dcls_cli.cli import console
-from dcls_cli.errors import DclsError, UsageError
+from dcls_cli.errors import DclsError, ImageError, UsageError
 
 if TYPE_CHECKING:
     from dcls_cli.backends import Backend
@@ -40,7 +40,9 @@ class Tally:
 
     def fail(self, source: Path, error: DclsError) -> None:
         """Tell why a photo has no result."""
-        text = console.reason(error, source)
+        # These two name their file themselves, which may be the output.
+        named = isinstance(error, ImageError | UsageError)
+        text = console.reason(error, None if named else source)
         console.note(text)
         self.codes.append(error.exit_code)
         if self.options.json:
@@ -62,7 +64,7 @@ def upscale(
     *,
     scale: Annotated[
         int | None,
-        typer.Option("-s", "--scale", min=2, max=4, help="Up-scaling factor; default 4."),
+        typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4; default 4."),
     ] = None,
     output: Annotated[
         str | None,
@@ -93,8 +95,11 @@ def upscale(
 ) -> None:
     """Find the blur in each photo, invert it, and write the photo larger and sharper."""
     from dcls_cli.cli.outputs import plan_jobs, prepare_folder
+    from dcls_cli.config import checked_scale
     from dcls_cli.upscaling import MINIMUM_TILE_PX
 
+    if scale is not None:
+        checked_scale(scale)
     if tile and tile < MINIMUM_TILE_PX:
         raise UsageError(f"--tile {tile}: expected 0 or at least {MINIMUM_TILE_PX} pixels")
     options = Options(tile, overwrite, json)

@@ -7,9 +7,7 @@ import typer
 
 from dcls_cli.cli import console
 
-weights = typer.Typer(
-    help="Convert, show and list weight files.", no_args_is_help=True, rich_markup_mode=None
-)
+weights = typer.Typer(help="Convert, show and list weight files.", rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]
 

@@ -1,0 +1,68 @@
+"""`dcls weights`: what a file holds, in words and in JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from dcls_cli import weights
+from dcls_cli.cli.app import run
+from dcls_cli.config import ModelConfig
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.releases import RELEASES
+
+Capture = pytest.CaptureFixture[str]
+
+CONFIG = ModelConfig.light(
+    2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "w.safetensors"
+    weights.write(DCLS(CONFIG), path, {"note": "one\ntwo"})
+    return path
+
+
+def test_show_lists_configuration_and_metadata(file: Path, capsys: Capture) -> None:
+    assert run(["weights", "show", str(file)]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["scale"] == "2"
+    assert lines["kernel_space"] == "hr"
+    assert lines["note"] == r"one\ntwo"
+    parameters = sum(tensor.numel() for tensor in DCLS(CONFIG).parameters())
+    assert int(lines["parameters"].replace(",", "")) == parameters
+
+
+def test_show_as_json_round_trips_the_configuration(file: Path, capsys: Capture) -> None:
+    assert run(["weights", "show", str(file), "--json"]) == 0
+    event = json.loads(capsys.readouterr().out)
+    assert ModelConfig.from_json(json.dumps(event["config"])) == CONFIG
+    assert event["metadata"]["note"] == "one\ntwo"
+
+
+def test_show_refuses_damage(file: Path, capsys: Capture) -> None:
+    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+    assert run(["weights", "show", str(file)]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+
+
+def test_list_names_every_release(capsys: Capture) -> None:
+    assert run(["weights", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        [item.name, f"x{item.scale}"] for item in RELEASES
+    ]
+    assert run(["weights", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["name"] == RELEASES[0].name
+
+
+def test_convert_writes_safetensors_only(tmp_path: Path, capsys: Capture) -> None:
+    arguments = ["weights", "convert", "a.pth", "-o", str(tmp_path / "b.onnx")]
+    assert run(arguments) == 2
+    assert "must end in .safetensors" in capsys.readouterr().err
