@@ -2,6 +2,7 @@
 
 import os
 import pty
+import resource
 import signal
 import subprocess
 import sys
@@ -223,3 +224,24 @@ def read_all(descriptor: int) -> str:
         chunks.append(chunk)
     os.close(descriptor)
     return b"".join(chunks).decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits are POSIX")
+def test_a_file_that_cannot_be_written_whole_leaves_nothing(tmp_path: Path, x4: Path) -> None:
+    source = photo(tmp_path, 8)
+    output = tmp_path / "photo_x4.png"
+    for before in (None, b"precious"):
+        if before is not None:
+            output.write_bytes(before)
+        result = dcls("upscale", source, "-w", x4, "--overwrite", preexec_fn=allow_100_bytes)
+        assert result.returncode == 1
+        assert result.stdout == ""
+        (line,) = result.stderr.splitlines()
+        assert line.startswith(f"dcls: {output}: cannot be written: ")
+        assert (output.read_bytes() if output.exists() else None) == before
+        assert {path.name for path in tmp_path.iterdir()} <= {"photo.png", "photo_x4.png"}
+
+
+def allow_100_bytes() -> None:
+    """Make every file end after 100 bytes, as a full disk would."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
