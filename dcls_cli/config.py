@@ -15,6 +15,7 @@ Skip = Literal["none", "linear"]
 Upsampler = Literal["stepwise", "direct"]
 Smoothing = Literal["features", "code"]
 GroupSkip = Literal["input", "output"]
+Noise = Literal["fixed", "estimated"]
 
 #: Widths of the filters whose collapse is a kernel: sum(width - 1) + 1 = kernel size.
 FILTER_LADDERS: Mapping[int, tuple[int, ...]] = {
@@ -52,6 +53,8 @@ class ModelConfig:
         pooling: `mean` features (paper) or log `energy`, in which blur shows directly.
         estimator_features, estimator_blocks: width and depth of the estimator.
         skip: `linear` adds the optimal linear super-resolver to the output and feeds it to DPAN.
+        noise: the linear super-resolver assumes the `fixed` noise of 8-bit rounding, or what is
+            `estimated` beside the kernel; photographs need the latter.
         upsampler: `stepwise` (paper: convolution and pixel shuffle for each factor) or `direct`
             (one convolution and one pixel shuffle).
         smoothing: DCLS makes its smoothing filters P from the restorer's `features` (paper) or
@@ -79,6 +82,7 @@ class ModelConfig:
     estimator_features: int = 64
     estimator_blocks: int = 3
     skip: Skip = "none"
+    noise: Noise = "fixed"
     upsampler: Upsampler = "stepwise"
     smoothing: Smoothing = "features"
     cls_epsilon: float = 0.0
@@ -93,6 +97,7 @@ class ModelConfig:
             "kernel_space": get_args(KernelSpace),
             "pooling": get_args(Pooling),
             "skip": get_args(Skip),
+            "noise": get_args(Noise),
             "upsampler": get_args(Upsampler),
             "smoothing": get_args(Smoothing),
             "group_skip": get_args(GroupSkip),
@@ -116,6 +121,8 @@ class ModelConfig:
             raise WeightsError("model configuration: features must be a multiple of reduction")
         if self.skip == "linear" and self.kernel_space != "hr":
             raise WeightsError("model configuration: the linear skip needs kernel_space hr")
+        if self.noise == "estimated" and self.skip != "linear":
+            raise WeightsError("model configuration: only the linear skip uses an estimated noise")
 
     @property
     def path_features(self) -> int:

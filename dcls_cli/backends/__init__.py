@@ -17,10 +17,13 @@ class Blur:
         kernel: (k, k) float32, sum 1, in HR or LR pixels as `ModelConfig.kernel_space` says.
         smoothing: DCLS's smoothing filters P, (C, 3, 3) float32, or None where the network makes
             them from the features of what it restores.
+        noise: power of noise over power of the photo, () float32, or None where the network takes
+            it as fixed.
     """
 
     kernel: np.ndarray
-    smoothing: np.ndarray | None
+    smoothing: np.ndarray | None = None
+    noise: np.ndarray | None = None
 
 
 class Backend(Protocol):

@@ -69,12 +69,13 @@ class PyTorchBackend:
     def estimate(self, lr: np.ndarray) -> Blur:
         """Estimate the blur of a photo in fp32; see `Backend.estimate`."""
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            kernel, smoothing = self._network.estimate(self._tensor(lr[None]))
-            blur = Blur(
-                kernel[0, 0].float().cpu().numpy(),
-                None if smoothing is None else smoothing[0].float().cpu().numpy(),
-            )
-        parts = (blur.kernel, blur.smoothing)
+            kernel, smoothing, noise = self._network.estimate(self._tensor(lr[None]))
+        blur = Blur(
+            kernel[0, 0].float().cpu().numpy(),
+            None if smoothing is None else smoothing[0].float().cpu().numpy(),
+            None if noise is None else noise[0].float().cpu().numpy(),
+        )
+        parts = (blur.kernel, blur.smoothing, blur.noise)
         if not all(part is None or np.isfinite(part).all() for part in parts):
             raise DclsError("the estimated blur is not finite: the weights are unusable")
         return blur
@@ -91,21 +92,26 @@ class PyTorchBackend:
     def _restore(self, lr: np.ndarray, blur: Blur, precision: str) -> np.ndarray:
         count = lr.shape[0]
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            kernel = self._tensor(blur.kernel[None, None]).expand(count, -1, -1, -1)
-            smoothing = (
-                None
-                if blur.smoothing is None
-                else self._tensor(blur.smoothing[None]).expand(count, -1, -1, -1)
+            same = TensorBlur(
+                self._repeated(blur.kernel[None], count),
+                None if blur.smoothing is None else self._repeated(blur.smoothing, count),
+                None if blur.noise is None else self._repeated(blur.noise, count),
             )
             half = precision != "fp32"
             dtype = DTYPES[precision] if half else None
             with torch.autocast(self._device.type, dtype=dtype, enabled=half):
-                sr = self._network.restore(self._tensor(lr), TensorBlur(kernel, smoothing))
+                sr = self._network.restore(self._tensor(lr), same)
             return sr.float().contiguous().cpu().numpy()
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32))
+    def _tensor(self, image: np.ndarray) -> Tensor:
+        """(B, 3, H, W) on the device, channels last."""
+        tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))
         return tensor.to(self._device).contiguous(memory_format=torch.channels_last)
+
+    def _repeated(self, part: np.ndarray, count: int) -> Tensor:
+        """The same for each image of a batch: (...) -> (count, ...)."""
+        tensor = torch.tensor(part, dtype=torch.float32, device=self._device)
+        return tensor.expand(count, *part.shape)
 
 
 def select_device(device: str) -> torch.device:

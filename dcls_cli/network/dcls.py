@@ -1,5 +1,6 @@
 """The composition: estimate the blur, invert it, restore the picture."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,11 @@ from torch import Tensor, nn
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.deconvolution import SMOOTHING_TAPS, high_pass
 from dcls_cli.network.estimator import Estimator
-from dcls_cli.network.reformulation import LinearSuperResolver, ReformulatedKernel
+from dcls_cli.network.reformulation import (
+    NOISE_TO_SIGNAL,
+    LinearSuperResolver,
+    ReformulatedKernel,
+)
 from dcls_cli.network.restorer import DualPathNetwork
 
 
@@ -18,17 +23,21 @@ class Blur(NamedTuple):
 
     kernel: (B, 1, k, k), sum 1, in HR or LR pixels as `ModelConfig.kernel_space` says.
     smoothing: DCLS's smoothing filters P, (B, C, 3, 3), or None where the restorer makes them.
+    noise: power of noise and JPEG damage over power of the LR image, (B,), or None where it is
+        taken as fixed.
     """
 
     kernel: Tensor
     smoothing: Tensor | None
+    noise: Tensor | None
 
 
 class Restoration(NamedTuple):
-    """sr: (B, 3, s H, s W), not clamped; kernel: (B, 1, k, k)."""
+    """sr: (B, 3, s H, s W), not clamped; kernel: (B, 1, k, k); noise: (B,) or None, see `Blur`."""
 
     sr: Tensor
     kernel: Tensor
+    noise: Tensor | None = None
 
 
 class DCLS(nn.Module):
@@ -48,6 +57,7 @@ class DCLS(nn.Module):
             if config.smoothing == "code"
             else None
         )
+        self.log_noise = nn.Linear(config.latent, 1) if config.noise == "estimated" else None
         self.reformulated = (
             ReformulatedKernel(config.scale, config.kernel_size)
             if config.kernel_space == "hr"
@@ -58,20 +68,22 @@ class DCLS(nn.Module):
     def forward(self, lr: Tensor) -> Restoration:
         """Estimate the blur of each image and restore it."""
         blur = self.estimate(lr)
-        return Restoration(self.restore(lr, blur), blur.kernel)
+        return Restoration(self.restore(lr, blur), blur.kernel, blur.noise)
 
     def estimate(self, lr: Tensor) -> Blur:
-        """What is global: the kernel, and P where the code makes it.
+        """What is global: the kernel, P where the code makes it, the noise where it is estimated.
 
-        P does not train the estimator: only the kernel loss does, as in the paper.
+        P does not train the estimator: only the kernel and the noise do.
         """
         kernel, code = self.estimator(lr)
-        if self.code_smoothing is None:
-            return Blur(kernel, None)
+        smoothing = noise = None
         with torch.autocast(lr.device.type, enabled=False):
-            logits = self.code_smoothing(code.detach())
-        taps = (-1, self.config.path_features, SMOOTHING_TAPS, SMOOTHING_TAPS)
-        return Blur(kernel, high_pass(logits.view(taps)))
+            if self.code_smoothing is not None:
+                taps = (-1, self.config.path_features, SMOOTHING_TAPS, SMOOTHING_TAPS)
+                smoothing = high_pass(self.code_smoothing(code.detach()).view(taps))
+            if self.log_noise is not None:
+                noise = _ratio(self.log_noise(code).squeeze(1))
+        return Blur(kernel, smoothing, noise)
 
     def restore(self, lr: Tensor, blur: Blur) -> Tensor:
         """Restore images whose blur is known; gradients do not reach the kernel.
@@ -83,10 +95,16 @@ class DCLS(nn.Module):
         linear = None
         with torch.no_grad(), torch.autocast(lr.device.type, enabled=False):
             if self.linear is not None:
-                linear = self.linear(lr.float(), self.linear.filters(kernel))
+                noise = NOISE_TO_SIGNAL if blur.noise is None else blur.noise
+                linear = self.linear(lr.float(), self.linear.filters(kernel, noise))
             if self.reformulated is not None:
                 kernel = self.reformulated(kernel)
         restored = self.restorer(lr, kernel, blur.smoothing, linear)
         if linear is None:
             return restored  # type: ignore[no-any-return]
         return restored.float() + F.pixel_shuffle(linear, self.config.scale)
+
+
+def _ratio(logits: Tensor) -> Tensor:
+    """Noise over signal between 10^-6 and 1; 10^-5, which is 8-bit rounding, for a logit of 0."""
+    return torch.pow(10.0, -6 * torch.sigmoid(math.log(5) - logits))

@@ -183,18 +183,20 @@ class LinearSuperResolver(nn.Module):
         self.spectrum: Tensor
         self.offset: Tensor
 
-    def filters(self, kernel: Tensor, noise: float = NOISE_TO_SIGNAL) -> Tensor:
+    def filters(self, kernel: Tensor, noise: float | Tensor = NOISE_TO_SIGNAL) -> Tensor:
         """Taps for each kernel: (B, 1, k, k) -> (B, s^2, 1, taps, taps), unit gain per phase.
 
         Args:
             kernel: HR kernels, sum 1.
-            noise: nu in units of the mean of sum_m |G|^2 S / s^2.
+            noise: power of the noise over power of the LR image, for all or each, (B,): nu in
+                units of the mean of sum_m |G|^2 S / s^2.
         """
         s, n = self.scale, SUPER_RESOLVER_GRID
         gain = full_transfer_function(kernel[:, 0].float(), self.grid) * self.down
         power = (gain.real.square() + gain.imag.square()) * self.spectrum
         folded = power.view(-1, s, n, s, n).sum((1, 3)) / s**2
-        nu = noise * folded.mean((1, 2), keepdim=True)
+        ratio = noise.view(-1, 1, 1) if isinstance(noise, Tensor) else noise
+        nu = ratio * folded.mean((1, 2), keepdim=True)
         quotient = (self.spectrum * gain.conj()).view(-1, s, n, s, n)
         quotient = quotient / (folded + nu)[:, None, :, None, :]
         filter_hr = torch.fft.ifft2(quotient.reshape(-1, self.grid, self.grid)).real

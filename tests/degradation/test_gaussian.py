@@ -24,7 +24,7 @@ from dcls_cli.degradation import (
 from dcls_cli.errors import UsageError
 from tests import oracle
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 ODD_SIZES = [(61, 37), (40, 40), (23, 64)]
 
 

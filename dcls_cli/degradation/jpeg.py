@@ -1,0 +1,102 @@
+"""What JPEG does to an image, in batch and on any device: baseline coding without the bits."""
+
+import math
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+BLOCK = 8
+
+#: Quantisation tables of ITU-T T.81, Annex K, for quality 50.
+LUMA_TABLE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+CHROMA_TABLE = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+    (99, 99, 99, 99, 99, 99, 99, 99),
+)
+#: JFIF, full range: RGB -> Y, Cb - 128, Cr - 128 in 8-bit levels.
+TO_YCBCR = (
+    (0.299, 0.587, 0.114),
+    (-0.168736, -0.331264, 0.5),
+    (0.5, -0.418688, -0.081312),
+)
+
+
+@lru_cache(maxsize=8)
+def _cosine_basis(device: torch.device) -> Tensor:
+    """Orthonormal DCT-II, (frequency, sample)."""
+    n = torch.arange(BLOCK, dtype=torch.float64)
+    basis = torch.cos(torch.outer(n, (2 * n + 1) * math.pi / (2 * BLOCK))) * 0.5
+    basis[0] /= math.sqrt(2)
+    return basis.float().to(device)
+
+
+@lru_cache(maxsize=8)
+def _colour_matrix(device: torch.device) -> Tensor:
+    return torch.tensor(TO_YCBCR, dtype=torch.float64).to(device)
+
+
+def jpeg(image: Tensor, quality: Tensor, subsample: Tensor) -> Tensor:
+    """Code and decode images as libjpeg does: 8-bit levels in and out.
+
+    Args:
+        image: (B, 3, H, W) RGB in [0, 1]; H and W multiples of 16.
+        quality: (B,) 1 to 100, as of libjpeg.
+        subsample: (B,) bool, whether chroma has half the width and height (4:2:0).
+
+    Returns:
+        (B, 3, H, W) in [0, 1], multiples of 1/255.
+    """
+    levels = (image.clamp(0, 1) * 255).round()
+    matrix = _colour_matrix(image.device).to(image.dtype)
+    planes = torch.einsum("ij,bjhw->bihw", matrix, levels)
+    # The decoder rounds each plane to bytes before it converts colours.
+    luma = _code(planes[:, :1].round() - 128, quality, LUMA_TABLE) + 128
+    chroma = planes[:, 1:].round()
+    full = _code(chroma, quality, CHROMA_TABLE)
+    half = F.interpolate(
+        _code(F.avg_pool2d(chroma, 2).round(), quality, CHROMA_TABLE),
+        scale_factor=2,
+        mode="bilinear",  # libjpeg's "fancy" up-sampling is this triangle filter
+    )
+    chroma = torch.where(subsample[:, None, None, None], half, full)
+    decoded = torch.cat((luma, chroma), dim=1)
+    rgb = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(matrix), decoded)
+    return rgb.round().clamp(0, 255) / 255
+
+
+def _code(plane: Tensor, quality: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Quantise the 8x8 DCT of level-shifted planes: (B, C, H, W) -> the same, whole levels."""
+    batch, channels, height, width = plane.shape
+    steps = _quantisation(quality, table)
+    basis = _cosine_basis(plane.device).to(plane.dtype)
+    blocks = plane.view(batch, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+    spectrum = torch.einsum("uy,bciyjx,vx->bciujv", basis, blocks, basis)
+    steps = steps[:, None, None, :, None, :]
+    spectrum = (spectrum / steps).round() * steps
+    blocks = torch.einsum("uy,bciujv,vx->bciyjx", basis, spectrum, basis)
+    return blocks.reshape(batch, channels, height, width).round().clamp(-128, 127)
+
+
+def _quantisation(quality: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Libjpeg's scaling of a table: (B,) -> (B, 8, 8)."""
+    quality = quality.clamp(1, 100)
+    percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
+    base = torch.tensor(table, dtype=percent.dtype, device=percent.device)
+    return ((base * percent[:, None, None] + 50) / 100).floor().clamp(1, 255)
