@@ -1,7 +1,7 @@
 """`dcls weights`: convert the authors' files, show what a file holds, list what is known."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,6 +21,10 @@ def convert(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output.")
     ] = False,
+    kernel_norm: Annotated[
+        Literal["sum", "softmax"] | None,
+        typer.Option(help="Shows in no tensor; default: softmax for kernels of 11 taps."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Convert the authors' weights; scale, kernel size, width and depth show in the tensors."""
@@ -31,7 +35,7 @@ def convert(
     from dcls_cli import official
     from dcls_cli.weights import read_metadata
 
-    official.convert(source, output, overwrite=overwrite)
+    official.convert(source, output, overwrite=overwrite, kernel_norm=kernel_norm)
     config, _ = read_metadata(output)
     if json:
         console.event("done", input=str(source), output=str(output), scale=config.scale)

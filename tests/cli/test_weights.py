@@ -3,14 +3,19 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import load_file
 
 from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.releases import RELEASES
+
+TINY = Path(__file__).resolve().parents[3] / "shared" / "official" / "tiny_x4_k21.safetensors"
 
 Capture = pytest.CaptureFixture[str]
 
@@ -66,3 +71,38 @@ def test_convert_writes_safetensors_only(tmp_path: Path, capsys: Capture) -> Non
     arguments = ["weights", "convert", "a.pth", "-o", str(tmp_path / "b.onnx")]
     assert run(arguments) == 2
     assert "must end in .safetensors" in capsys.readouterr().err
+
+
+def test_the_authors_weights_become_ours_and_upscale(tmp_path: Path, capsys: Capture) -> None:
+    if not TINY.exists():
+        pytest.skip(f"{TINY} with the authors' tensors is not here")
+    stored = load_file(TINY)
+    names = {name: name.removeprefix("weights.") for name in stored if name.startswith("weights.")}
+    torch.save({ours: stored[name] for name, ours in names.items()}, tmp_path / "authors.pth")
+    source, output = str(tmp_path / "authors.pth"), str(tmp_path / "ours.safetensors")
+    assert run(["weights", "convert", source, "-o", output, "--kernel-norm", "sum"]) == 0
+    assert capsys.readouterr().out.startswith(f"{output}: x4, kernel 21, ")
+    assert weights.load(Path(output)).config.kernel_norm == "sum"
+    assert run(["weights", "convert", source, "-o", output]) == 1
+    assert "exists already" in capsys.readouterr().err
+    photo = tmp_path / "photo.png"
+    lr = stored["lr"][0].mul(255).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(lr).save(photo)
+    assert run(["upscale", str(photo), "-w", output, "--precision", "fp32"]) == 0
+    expected = stored["sr"][0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+    got = np.asarray(Image.open(tmp_path / "photo_x4.png"), np.float32)
+    assert np.abs(got - expected).mean() < 2  # the input was rounded to 8 bits
+
+
+def test_convert_tells_what_a_file_is_not(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "a.pth").write_text("no weights")
+    arguments = [
+        "weights",
+        "convert",
+        str(tmp_path / "a.pth"),
+        "-o",
+        str(tmp_path / "b.safetensors"),
+    ]
+    assert run(arguments) == 3
+    assert capsys.readouterr().err.startswith(f"dcls: {tmp_path / 'a.pth'}: ")
+    assert not (tmp_path / "b.safetensors").exists()
