@@ -2,19 +2,26 @@
 
 import hashlib
 import io
+import pickle
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 
 from dcls_cli.atomic import atomic_write
+from dcls_cli.config import ModelConfig
 from dcls_cli.errors import TrainingError
+from dcls_cli.training.config import TrainConfig
 
 MAGIC = b"DCLSCKP1"
 KEEP = 3
+#: What every checkpoint of a run holds.
+KEYS = {"model", "config", "images", "training", "losses", "baseline", "best", "elapsed_s"}
+#: How many differences an error message lists.
+LISTED = 5
 _NAME = re.compile(r"step-(\d{8})\.ckpt")
 
 
@@ -91,12 +98,60 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         TrainingError: it is no checkpoint, truncated, or its digest does not match.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"{path}: cannot be read ({error.strerror or error})") from error
     header = len(MAGIC) + hashlib.sha256().digest_size
     if len(data) <= header or not data.startswith(MAGIC):
         raise TrainingError(f"{path}: not a dcls checkpoint, or truncated")
     digest, payload = data[len(MAGIC) : header], data[header:]
     if hashlib.sha256(payload).digest() != digest:
         raise TrainingError(f"{path}: damaged checkpoint, its SHA-256 does not match")
-    state: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    return state
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise TrainingError(
+            f"{path}: refused, it holds more than tensors and plain values and might run code"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise TrainingError(f"{path}: not a dcls checkpoint") from error
+    missing = KEYS - set(state) if isinstance(state, dict) else KEYS
+    if missing:
+        raise TrainingError(f"{path}: not a dcls checkpoint, it lacks {', '.join(sorted(missing))}")
+    return dict(state)
+
+
+def check_same_run(
+    saved: Mapping[str, Any], model: ModelConfig, config: TrainConfig, folder: Path
+) -> None:
+    """Refuse to continue a run with another network or other options.
+
+    Raises:
+        TrainingError: naming what differs, with both values.
+    """
+    # Through the class, which knows the fields that a checkpoint is older than.
+    then = asdict(ModelConfig.from_json(saved["model"]))
+    now = asdict(model)
+    differing = [name for name in now if then[name] != now[name]]
+    if differing:
+        raise TrainingError(
+            f"{folder}: its checkpoints are of another network "
+            f"({_listed(differing, then, now)}); "
+            "resume with the same scale and preset, or choose another --out"
+        )
+    earlier = TrainConfig.from_json(saved["config"])
+    differing = config.differences(earlier)
+    if differing:
+        raise TrainingError(
+            f"{folder}: its run was started with other options "
+            f"({_listed(differing, asdict(earlier), asdict(config))}); "
+            "resume with the same options, or choose another --out"
+        )
+
+
+def _listed(names: list[str], then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first few differences."""
+    shown = [f"{name} {then[name]}, now {now[name]}" for name in names[:LISTED]]
+    more = len(names) - LISTED
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

@@ -1,8 +1,10 @@
 """Every choice of a training run, validated."""
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from dcls_cli.errors import TrainingError
 
@@ -12,6 +14,9 @@ Precision = Literal["bf16", "fp32"]
 
 #: Widths of the isotropic Gaussian blurs that the paper trains on, HR pixels.
 SIGMA_RANGES = {2: (0.2, 2.0), 3: (0.2, 3.0), 4: (0.2, 4.0)}
+
+#: Seeds share 64 bits with the step and the count of roll-backs.
+MAX_SEED = 2**23 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,22 +82,48 @@ class TrainConfig:
         for name in ("iterations", "batch", "patch", "candidates", "window", "warmup"):
             if getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate", "clip", "sigma_min", "spike"):
-            if not getattr(self, name) > 0:
-                raise TrainingError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.sigma_max < self.sigma_min:
-            raise TrainingError("sigma_max must be at least sigma_min")
-        if self.max_minutes is not None and self.max_minutes <= 0:
-            raise TrainingError(f"max_minutes must be positive, got {self.max_minutes}")
+        minutes = 1.0 if self.max_minutes is None else self.max_minutes
+        for name, value in (
+            *((name, getattr(self, name)) for name in ("learning_rate", "clip", "sigma_min")),
+            ("spike", self.spike),
+            ("max_minutes", minutes),
+        ):
+            if not 0 < value < math.inf:
+                raise TrainingError(f"{name} must be positive, got {value}")
+        if not self.sigma_min <= self.sigma_max < math.inf:
+            raise TrainingError(
+                f"sigma_max must be at least sigma_min, got {self.sigma_max} and {self.sigma_min}"
+            )
+        if not 0 <= self.seed <= MAX_SEED:
+            raise TrainingError(f"seed must be from 0 to {MAX_SEED}, got {self.seed}")
 
     def to_json(self) -> str:
         """Serialise for checkpoints and logs."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
+    def preset(cls, name: str, scale: int, **changes: object) -> Self:
+        """Options that a network of `config.PRESETS` is trained with; None changes nothing.
+
+        Raises:
+            TrainingError: a change is impossible.
+        """
+        sigma_min, sigma_max = SIGMA_RANGES[scale]
+        options: dict[str, Any] = {"sigma_min": sigma_min, "sigma_max": sigma_max}
+        options |= PRESET_OPTIONS[name]
+        return cls(**options | {key: value for key, value in changes.items() if value is not None})
+
+    @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote."""
-        return cls(**json.loads(text))
+        """Read what `to_json` wrote, now or before some fields existed.
+
+        Raises:
+            TrainingError: it comes from a newer dcls, or is no configuration.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            raise TrainingError(f"not options of a training run: {error}") from error
 
     def differences(self, other: Self) -> list[str]:
         """Names of the fields that differ, but for the length of the run."""
@@ -102,3 +133,42 @@ class TrainConfig:
             for field in fields(self)
             if field.name not in lengths and getattr(self, field.name) != getattr(other, field.name)
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cadence:
+    """Minutes between validations and between checkpoints; neither changes the result."""
+
+    validation_minutes: float = 5.0
+    checkpoint_minutes: float = 2.0
+
+
+#: What `dcls train --preset` changes in the defaults above.
+PRESET_OPTIONS: Mapping[str, Mapping[str, object]] = {
+    # For hours on a CPU: few patches of much detail, and more of the blurs that are evaluated.
+    "light": {
+        "iterations": 50_000,
+        "batch": 8,
+        "patch": 48,
+        "candidates": 2,
+        "sigma_centred": True,
+        "optimizer": "muon",
+        "learning_rate": 1e-3,
+        "warmup": 100,
+        "final_rate": 0.02,
+        "precision": "bf16",
+    },
+    # The paper's schedule, at half its learning rate, at which runs were seen to collapse.
+    "paper": {
+        "iterations": 500_000,
+        "batch": 64,
+        "patch": 64,
+        "candidates": 1,
+        "sigma_centred": False,
+        "optimizer": "adamw",
+        "learning_rate": 2e-4,
+        "warmup": 1000,
+        "final_rate": 0.02,
+        "precision": "bf16",
+    },
+}

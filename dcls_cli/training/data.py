@@ -8,16 +8,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dcls_cli.degradation import degrade_isotropic, gaussian_kernel, quantise
-from dcls_cli.errors import TrainingError
+from dcls_cli.errors import ImageError, TrainingError
+from dcls_cli.image import read
 from dcls_cli.training.config import TrainConfig
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 #: LR pixels around a patch that absorb the borders of blur and bicubic, then are cut off.
 MARGIN = 6
+#: Detail is measured at every so many pixels.
+DETAIL_STEP = 4
 
 
 @dataclass(frozen=True)
@@ -69,21 +71,15 @@ class ImageStore:
         for folder in folders:
             if not folder.is_dir():
                 raise TrainingError(f"{folder}: no such folder of training images")
-            paths += sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+            found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+            paths += sorted(path for path in found if not path.is_dir())
         arrays: list[np.ndarray] = []
         skipped: list[SkippedImage] = []
         for done, path in enumerate(paths, start=1):
             try:
-                with Image.open(path) as image:
-                    array = np.asarray(image.convert("RGB"))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                skipped.append(SkippedImage(path, f"cannot be read ({error})"))
-                continue
-            if min(array.shape[:2]) < min_side:
-                size = f"{array.shape[1]}x{array.shape[0]}"
-                skipped.append(SkippedImage(path, f"{size} is smaller than {min_side} px"))
-                continue
-            arrays.append(array)
+                arrays.append(_read_rgb(path, min_side))
+            except ImageError as error:
+                skipped.append(SkippedImage(path, str(error).removeprefix(f"{path}: ")))
             if progress is not None:
                 progress(done, len(paths))
         if not arrays:
@@ -95,19 +91,44 @@ class ImageStore:
         sizes = torch.tensor([array.shape[:2] for array in arrays])
         counts = sizes.prod(1)
         offsets = torch.cat((torch.zeros(1, dtype=torch.int64), counts.cumsum(0)[:-1]))
-        pixels = torch.from_numpy(np.concatenate([array.reshape(-1, 3) for array in arrays]))
-        return cls(pixels.to(device), offsets, sizes, len(arrays)), skipped
+        pixels = torch.empty(int(counts.sum()), 3, dtype=torch.uint8)
+        for start, count in zip(offsets.tolist(), counts.tolist(), strict=True):
+            # Images are released one by one: two copies of a data set might not fit.
+            pixels[start : start + count] = torch.from_numpy(arrays.pop(0).reshape(-1, 3))
+        return cls(pixels.to(device), offsets, sizes, len(sizes)), skipped
 
-    def crop(self, image: Tensor, top: Tensor, left: Tensor, size: int) -> Tensor:
-        """Square windows: (B,) indices and corners (CPU) -> (B, 3, size, size) float in [0, 1]."""
+    def windows(self, image: Tensor, top: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+        """First pixel of windows, and distance between their rows, both on the pixels' device.
+
+        Args:
+            image: index of the image of each window, any shape, on the CPU.
+            top: upper row of each window.
+            left: first column of each window.
+        """
         device = self.pixels.device
         start = self.offsets[image] + top * self.sizes[image, 1] + left
-        start = start.to(device, non_blocking=True)
-        width = self.sizes[image, 1].to(device, non_blocking=True)
-        span = torch.arange(size, device=device)
+        width = self.sizes[image, 1]
+        return start.to(device, non_blocking=True), width.to(device, non_blocking=True)
+
+    def crop(self, start: Tensor, width: Tensor, size: int) -> Tensor:
+        """Square windows as `windows` gives them, (B,) -> (B, 3, size, size) float in [0, 1]."""
+        span = torch.arange(size, device=self.pixels.device)
         index = start[:, None, None] + span[None, :, None] * width[:, None, None] + span
         window = self.pixels[index.flatten()].view(-1, size, size, 3)
         return window.permute(0, 3, 1, 2).float() / 255
+
+
+def _read_rgb(path: Path, min_side: int) -> np.ndarray:
+    """An image as (H, W, 3) uint8, all formats as `dcls upscale` reads them.
+
+    Raises:
+        ImageError: it cannot be read or is too small.
+    """
+    pixels = read(path).pixels
+    if min(pixels.shape[:2]) < min_side:
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise ImageError(f"{size} pixels, at least {min_side} a side are needed")
+    return np.asarray(np.rint(pixels * 255), np.uint8)
 
 
 def _fingerprint(pixels: Tensor, sizes: Tensor) -> str:
@@ -173,29 +194,24 @@ class PatchSampler:
 
         mine = slice(rank, None, world)
         image, corner = image.view(count, n)[mine], corner.view(count, n, 2)[mine]
-        image, corner = self._with_most_detail(image, corner)
-        hr = self.store.crop(image, corner[:, 0], corner[:, 1], self.window)
+        start, width = self.store.windows(image, corner[..., 0], corner[..., 1])
+        hr = self.store.crop(*self._with_most_detail(start, width), self.window)
         hr = _orient(hr, symmetry[mine])
         return self._degrade(hr, sigma[mine].to(device, non_blocking=True))
 
-    def _with_most_detail(self, image: Tensor, corner: Tensor) -> tuple[Tensor, Tensor]:
-        """Of (B, n) candidates the one whose pixels, sampled coarsely, differ most."""
-        if image.shape[1] == 1:
-            return image[:, 0], corner[:, 0]
-        step = 4
-        span = torch.arange(0, self.window - 1, step)
-        width = self.store.sizes[image, 1]
-        start = self.store.offsets[image] + corner[..., 0] * width + corner[..., 1]
-        index = start[..., None, None] + span[:, None] * width[..., None, None] + span
-        device = self.store.pixels.device
-        index = index.to(device, non_blocking=True)
+    def _with_most_detail(self, start: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+        """Of (B, n) windows the (B,) whose pixels, sampled coarsely, differ most."""
+        if start.shape[1] == 1:
+            return start[:, 0], width[:, 0]
         green = self.store.pixels[:, 1]
-        here, right = green[index.flatten()].short(), green[index.flatten() + 1].short()
-        below = green[(index + width.to(device)[..., None, None]).flatten()].short()
-        detail = ((here - right).abs() + (here - below).abs()).float()
-        best = detail.view(*image.shape, -1).mean(-1).argmax(1).cpu()
-        row = torch.arange(image.shape[0])
-        return image[row, best], corner[row, best]
+        span = torch.arange(0, self.window - 1, DETAIL_STEP, device=green.device)
+        index = start[..., None, None] + span[:, None] * width[..., None, None] + span
+        below = (index + width[..., None, None]).flatten()
+        index = index.flatten()
+        here = green[index].short()
+        detail = (here - green[index + 1].short()).abs() + (here - green[below].short()).abs()
+        best = detail.float().view(*start.shape, -1).mean(-1).argmax(1, keepdim=True)
+        return start.gather(1, best)[:, 0], width.gather(1, best)[:, 0]
 
     def _degrade(self, hr: Tensor, sigma: Tensor) -> Batch:
         s, m = self.scale, MARGIN

@@ -1,6 +1,5 @@
 """The training loop: time-boxed or counted, exactly resumable, and guarded against collapse."""
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +9,11 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from dcls_cli.config import ModelConfig
 from dcls_cli.errors import TrainingError
-from dcls_cli.training.checkpoint import CheckpointFolder
-from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
+from dcls_cli.training.config import Cadence, TrainConfig
 from dcls_cli.training.data import PatchSampler
+from dcls_cli.training.guard import Guard
 from dcls_cli.training.reports import (
     Observer,
     Report,
@@ -25,58 +24,63 @@ from dcls_cli.training.reports import (
 from dcls_cli.training.state import TrainState
 
 MAX_ROLLBACKS = 8
-#: Weight of the past in the running mean that a window is compared with.
-BASELINE_MEMORY = 0.9
 
+#: Averaged network -> mean PSNR of each blur width, dB; None: it was told to stop.
+Validate = Callable[[TrainState], Sequence[float] | None]
 
-@dataclass(kw_only=True)
-class Cadence:
-    """Minutes between validations and between checkpoints; neither changes the result."""
-
-    validation_minutes: float = 5.0
-    checkpoint_minutes: float = 2.0
+#: Writes weights; without a report they were not validated.
+Export = Callable[[TrainState, ValidationReport | None], None]
 
 
 @dataclass(kw_only=True)
 class Trainer:
     """Runs a training state to its end.
 
-    Losses stay on the device for a window of steps and are looked at once: a non-finite or
-    spiking window is undone, with half the learning rate and other batches from there on. Only
-    windows that passed are ever written to a checkpoint.
+    A non-finite or spiking window is undone, with half the learning rate and other batches from
+    there on; nothing of it is ever written.
 
     Attributes:
         state: what is trained.
         sampler: where batches come from.
         folder: where checkpoints go.
-        validate: EMA network -> mean PSNR of each blur width in dB; None: no validation.
+        validate: measures the averaged network; None: no validation.
         export: called with every validation, to write weights; None: nothing is written.
         observers: told about everything.
         cadence: how often to validate and save.
         rank: index of this process; only 0 validates, reports and saves.
         world: number of processes.
+        stop_requested: set it, from a signal handler too, to end the run after its step; in one
+            process is enough.
     """
 
     state: TrainState
     sampler: PatchSampler
     folder: CheckpointFolder
-    validate: Callable[[TrainState], Sequence[float]] | None = None
-    export: Callable[[TrainState, ValidationReport], None] | None = None
+    validate: Validate | None = None
+    export: Export | None = None
     observers: Sequence[Observer] = ()
     cadence: Cadence = field(default_factory=Cadence)
     rank: int = 0
     world: int = 1
     stop_requested: bool = False
-    _losses: list[torch.Tensor] = field(default_factory=list)
-    _baseline: float | None = None
-    _best: float = -math.inf
-    _elapsed_s: float = 0.0
+    best_psnr_db: float = -math.inf
+    elapsed_s: float = 0.0
+    _validated_step: int | None = None
     _progress: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Guard the state."""
+        self._guard = Guard(self.state, self.config.spike)
 
     @property
     def config(self) -> TrainConfig:
         """Options of the run."""
         return self.state.config
+
+    @property
+    def finished(self) -> bool:
+        """Whether the iterations or minutes are used up."""
+        return self._progress >= 1
 
     def run(self) -> None:
         """Train until the iterations or minutes are used up, or `stop_requested` is set.
@@ -85,17 +89,29 @@ class Trainer:
             TrainingError: the loss stays non-finite or keeps spiking, or a checkpoint cannot be
                 written.
         """
-        self._started = self._window_started = time.monotonic() - self._elapsed_s
-        self._validated = self._saved = self._elapsed_s
-        self._window_started = time.monotonic()
-        self._good = copy.deepcopy(self.state.state_dict())
+        self._started = time.monotonic() - self.elapsed_s
+        self._validated = self._saved = self.elapsed_s
+        self._open_window()
         self._agree()
-        while self._progress < 1 and not self.stop_requested:
+        while not self._over():
             batch = self.sampler.batch(self.state.step, self.state.salt, self.rank, self.world)
-            self._losses.append(self.state.train_step(batch, self._step_progress()))
-            if self.state.step % self.config.window == 0:
+            self._guard.add(self.state.train_step(batch, self._step_progress()))
+            last = self.config.max_minutes is None and self.state.step >= self.config.iterations
+            if self.state.step % self.config.window == 0 or last:
                 self._close_window()
         self._finish()
+
+    def _over(self) -> bool:
+        """Look at the clock and at `stop_requested`; all processes stop after the same step."""
+        over = self.finished
+        if self.config.max_minutes is not None and self.rank == 0:
+            over |= time.monotonic() - self._started >= 60 * self.config.max_minutes
+        if self.world > 1:
+            # On the CPU, where the processes talk without waiting for the device.
+            agreed = torch.tensor([over, self.stop_requested], dtype=torch.uint8)
+            dist.all_reduce(agreed, dist.ReduceOp.MAX)
+            over, self.stop_requested = map(bool, agreed.tolist())
+        return over or self.stop_requested
 
     def _step_progress(self) -> float:
         """Iterations count by steps; minutes are looked at once a window, by process 0."""
@@ -105,109 +121,105 @@ class Trainer:
 
     def _agree(self) -> None:
         """Measure progress, and make all processes see the same."""
-        self._elapsed_s = time.monotonic() - self._started
+        self.elapsed_s = time.monotonic() - self._started
         if self.config.max_minutes is None:
             self._progress = self.state.step / self.config.iterations
         else:
-            self._progress = self._elapsed_s / 60 / self.config.max_minutes
+            self._progress = self.elapsed_s / 60 / self.config.max_minutes
         if self.world > 1:
-            agreed = torch.tensor([self._progress, self._elapsed_s, float(self.stop_requested)])
+            agreed = torch.tensor([self._progress, self.elapsed_s], dtype=torch.float64)
             dist.broadcast(agreed, 0)
-            self._progress, self._elapsed_s = float(agreed[0]), float(agreed[1])
-            self.stop_requested = bool(agreed[2])
+            self._progress, self.elapsed_s = agreed.tolist()
+
+    def _open_window(self) -> None:
+        self._window_started, self._window_step = time.monotonic(), self.state.step
 
     def _close_window(self) -> None:
-        means = self._window_means()
-        trouble = self._trouble(means[0])
+        means = self._guard.means()
+        trouble = self._guard.trouble(means)
         if trouble is not None:
             self._roll_back(trouble)
             return
-        past = self._baseline if self._baseline is not None else means[0]
-        self._baseline = BASELINE_MEMORY * past + (1 - BASELINE_MEMORY) * means[0]
+        self._guard.accept(means)
         self._agree()
-        now = time.monotonic()
-        rate = len(self._losses) * self.config.batch / (now - self._window_started)
-        self._window_started = now
-        self._losses.clear()
-        self._good = copy.deepcopy(self.state.state_dict())
-        learning_rate = self.state.optimizers[0].param_groups[0]["lr"]
-        self._report(
-            WindowReport(
-                self.state.step, self._progress, self._elapsed_s, *means, learning_rate, rate
-            )
-        )
-        minutes = 60 * self.cadence.validation_minutes
-        if self._elapsed_s - self._validated >= minutes and self._progress < 1:
+        seconds = max(time.monotonic() - self._window_started, 1e-9)
+        patches = (self.state.step - self._window_step) * self.config.batch
+        rate = self.state.optimizers[0].param_groups[0]["lr"]
+        now = (self.state.step, self._progress, self.elapsed_s)
+        self._report(WindowReport(*now, *means, rate, patches / seconds))
+        due = self.elapsed_s - self._validated >= 60 * self.cadence.validation_minutes
+        if due and not self.finished and not self.stop_requested:
             self._validate()
-        if self._elapsed_s - self._saved >= 60 * self.cadence.checkpoint_minutes:
+        if due or self.elapsed_s - self._saved >= 60 * self.cadence.checkpoint_minutes:
             self._save()
-
-    def _window_means(self) -> tuple[float, float, float]:
-        """Mean image loss, kernel loss and gradient norm, over all processes."""
-        means = torch.stack(self._losses).mean(0).double()
-        if self.world > 1:
-            dist.all_reduce(means)
-            means /= self.world
-        image, kernel, norm = means.tolist()
-        return image, kernel, norm
-
-    def _trouble(self, image_loss: float) -> str | None:
-        if not math.isfinite(image_loss):
-            return "the loss is not finite"
-        if self._baseline is not None and image_loss > self.config.spike * self._baseline:
-            return f"the loss rose from {self._baseline:.4f} to {image_loss:.4f}"
-        if not all(bool(p.isfinite().all()) for p in self.state.network.parameters()):
-            return "a weight is not finite"
-        return None
+        self._open_window()
 
     def _roll_back(self, reason: str) -> None:
         step, salt = self.state.step, self.state.salt + 1
         if salt > MAX_ROLLBACKS:
             raise TrainingError(
                 f"training stopped at step {step}: {reason}, after {MAX_ROLLBACKS} roll-backs; "
-                f"checkpoints in {self.folder.path} are whole, resume with a lower learning rate"
+                f"checkpoints in {self.folder.path} are whole; start another run from the last "
+                "weights (--init) with a lower --learning-rate"
             )
-        self.state.load_state_dict(self._good)
-        self.state.salt = salt
-        self._good = copy.deepcopy(self.state.state_dict())
-        self._losses.clear()
+        self._guard.undo(salt)
         self._report(RollbackReport(step, self.state.step, reason, 0.5**salt))
+        self._agree()
+        self._open_window()
 
     def _validate(self) -> None:
         """Time spent here does not count as training."""
-        if self.validate is not None and self.rank == 0:
+        if self.rank == 0:
             before = time.monotonic()
-            psnr = tuple(self.validate(self.state))
-            mean = sum(psnr) / len(psnr)
-            best = mean > self._best
-            self._best = max(mean, self._best)
-            report = ValidationReport(self.state.step, self._elapsed_s, mean, psnr, best)
-            if self.export is not None:
+            report = self._measure()
+            if self.export is not None and (self.validate is None or report is not None):
                 self.export(self.state, report)
-            self._report(report)
+            if report is not None:
+                self._report(report)
+            if self.validate is None or report is not None:
+                self._validated_step = self.state.step
             self._started += time.monotonic() - before
-            self._window_started = time.monotonic()
-        self._validated = self._elapsed_s
+        self._validated = self.elapsed_s
+
+    def _measure(self) -> ValidationReport | None:
+        psnr = None if self.validate is None else self.validate(self.state)
+        if psnr is None:
+            return None
+        mean = sum(psnr) / len(psnr)
+        best = mean > self.best_psnr_db
+        self.best_psnr_db = max(mean, self.best_psnr_db)
+        return ValidationReport(self.state.step, self.elapsed_s, mean, tuple(psnr), best)
 
     def _save(self) -> None:
         if self.rank == 0:
             self.folder.save(self.state.step, self.state_dict())
-        self._saved = self._elapsed_s
+        self._saved = self.elapsed_s
 
     def _finish(self) -> None:
-        """Judge what an interrupted window left, validate a finished run, save."""
-        if self._losses and self._trouble(self._window_means()[0]) is not None:
-            self.state.load_state_dict(self._good)
-            self._losses.clear()
-        self._elapsed_s = time.monotonic() - self._started
-        if self._progress >= 1:
-            self._validate()
+        """Judge what an interrupted window left, save, and validate a finished run."""
+        self._agree()
+        if self._guard.losses:
+            means = self._guard.means()
+            trouble = self._guard.trouble(means)
+            if trouble is not None:
+                self._guard.undo(self.state.salt)
+                self._warn(f"the steps since step {self.state.step} are dropped: {trouble}")
+            elif self.finished:
+                self._guard.accept(means)
         self._save()
+        if self.finished and self._validated_step != self.state.step:
+            self._validate()
+            self._save()
 
     def _report(self, report: Report) -> None:
         if self.rank == 0:
             for observer in self.observers:
                 observer.on_report(report)
+
+    def _warn(self, message: str) -> None:
+        if self.rank == 0:
+            for observer in self.observers:
+                observer.on_warning(message)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a resumed run needs to end with the same bits."""
@@ -216,10 +228,10 @@ class Trainer:
             "config": self.config.to_json(),
             "images": self.sampler.store.fingerprint,
             "training": self.state.state_dict(),
-            "losses": [loss.cpu() for loss in self._losses],
-            "baseline": self._baseline,
-            "best": self._best,
-            "elapsed_s": self._elapsed_s,
+            "best": self.best_psnr_db,
+            "elapsed_s": self.elapsed_s,
+            "validated_step": self._validated_step,
+            **self._guard.state_dict(),
         }
 
     def resume(self, saved: dict[str, Any]) -> None:
@@ -228,24 +240,13 @@ class Trainer:
         Raises:
             TrainingError: it belongs to another network, other options or other images.
         """
-        model = ModelConfig.from_json(saved["model"])
-        if model != self.state.network.config:
-            raise TrainingError(
-                f"{self.folder.path}: its checkpoints are of another network ({saved['model']}); "
-                "resume with the same scale and preset, or choose another --out"
-            )
-        differences = self.config.differences(TrainConfig.from_json(saved["config"]))
-        if differences:
-            raise TrainingError(
-                f"{self.folder.path}: its run was started with another {', '.join(differences)}; "
-                "resume with the same options, or choose another --out"
-            )
+        check_same_run(saved, self.state.network.config, self.config, self.folder.path)
         if saved["images"] != self.sampler.store.fingerprint:
             raise TrainingError(
                 f"{self.folder.path}: its run was started with other training images; "
                 "resume with the same folders, or choose another --out"
             )
         self.state.load_state_dict(saved["training"])
-        self._losses = list(saved["losses"])
-        self._baseline, self._best = saved["baseline"], saved["best"]
-        self._elapsed_s = saved["elapsed_s"]
+        self._guard.load_state_dict(saved)
+        self.best_psnr_db, self.elapsed_s = saved["best"], saved["elapsed_s"]
+        self._validated_step = saved.get("validated_step")

@@ -25,7 +25,9 @@ class Muon(torch.optim.Optimizer):
     weights/README.md for what it brought here.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95):
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95
+    ) -> None:
         """`parameters` are weights of at least two dimensions."""
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
 
@@ -52,14 +54,15 @@ class Muon(torch.optim.Optimizer):
         if not state:
             state["momentum"] = torch.zeros_like(gradient, memory_format=torch.contiguous_format)
         state["momentum"].lerp_(gradient, 1 - momentum)
-        return gradient.lerp(state["momentum"], momentum).reshape(parameter.shape[0], -1)
+        nesterov: Tensor = gradient.lerp(state["momentum"], momentum)
+        return nesterov.reshape(parameter.shape[0], -1)
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:
     """About U V^T of each matrix U S V^T: (n, rows, columns) -> the same."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = (matrices.mT if tall else matrices).float()
+    x: Tensor = (matrices.mT if tall else matrices).float()
     x = x / (torch.linalg.matrix_norm(x, keepdim=True) + 1e-7)
     for _ in range(NEWTON_SCHULZ_STEPS):
         gram = x @ x.mT

@@ -1,10 +1,12 @@
 """What a run tells whoever watches it, and the JSONL log of it."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
+
+from dcls_cli.atomic import atomic_write
+from dcls_cli.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -87,30 +89,59 @@ class JsonlLog:
     _EVENTS = {WindowReport: "window", ValidationReport: "validation", RollbackReport: "rollback"}
 
     def __init__(self, path: Path, step: int) -> None:
-        """Continue a log after `step`: later lines belong to a part of the run that was lost."""
+        """Continue a log after `step`: later lines belong to a part of the run that was lost.
+
+        Raises:
+            TrainingError: the log cannot be written.
+        """
         self.path = path
-        kept = [json.dumps(record) for record in read_log(path) if record["step"] <= step]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-        os.replace(temporary, path)
+        kept = [json.dumps(record) + "\n" for record in read_log(path) if _step(record) <= step]
+
+        def write(file: BinaryIO) -> None:
+            file.write("".join(kept).encode())
+
+        try:
+            atomic_write(path, write, overwrite=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def on_report(self, report: Report) -> None:
-        """Append one line."""
-        record = {"event": self._EVENTS[type(report)], **asdict(report)}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        """Append one line.
+
+        Raises:
+            TrainingError: the line cannot be written.
+        """
+        line = json.dumps({"event": self._EVENTS[type(report)], **asdict(report)})
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def on_warning(self, message: str) -> None:
         """Warnings are for people; the log holds figures."""
 
+    def _unwritable(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            f"{self.path}: the log cannot be written ({error.strerror or error}); "
+            "checkpoints are whole, make room and resume"
+        )
+
 
 def read_log(path: Path) -> list[dict[str, object]]:
-    """Records of a log; a last line that a killed process left unfinished is dropped."""
-    records = []
+    """Records of a log, up to the first line that a killed process left unfinished."""
+    records: list[dict[str, object]] = []
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                records.append(json.loads(line))
+                record = json.loads(line)
             except json.JSONDecodeError:
                 break
+            if not isinstance(record, dict) or "step" not in record:
+                break
+            records.append(record)
     return records
+
+
+def _step(record: dict[str, object]) -> int:
+    return int(str(record["step"]))

@@ -1,25 +1,28 @@
 """A training run from its options: images, network, checkpoints, weights on disk."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
 
 from dcls_cli import weights
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import TrainingError
+from dcls_cli.errors import TrainingError, WeightsError
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.reformulation import ReformulatedKernel
-from dcls_cli.training.checkpoint import CheckpointFolder
-from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
+from dcls_cli.training.config import Cadence, TrainConfig
 from dcls_cli.training.data import ImageStore, PatchSampler, SkippedImage
-from dcls_cli.training.loop import Cadence, Trainer
+from dcls_cli.training.loop import Trainer, Validate
 from dcls_cli.training.losses import Objective
 from dcls_cli.training.reports import JsonlLog, Observer, ValidationReport
 from dcls_cli.training.state import TrainState
+
+BEST, LATEST = "best.safetensors", "latest.safetensors"
+EXPORTED = (LATEST, BEST)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +33,8 @@ class RunOptions:
         hr: folders of training images.
         out: folder of the run.
         init: weights to start from; layers of other shapes start at random.
-        resume: `auto` continues the newest checkpoint in `out`, if there is one; `never` refuses
-            a folder that has one.
+        resume: `auto` continues the newest checkpoint in `out`, or starts where there is no run;
+            `never` refuses a folder that has one.
         device: torch device.
         compile: use `torch.compile`.
         cadence: how often to validate and save.
@@ -48,14 +51,23 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A trainer that is ready to run, and what is worth telling about it."""
+    """A trainer that is ready to run, and what is worth telling about it.
+
+    Attributes:
+        trainer: not yet running.
+        files: images that are trained on.
+        megapixels: of all of them.
+        skipped: files that are not trained on.
+        resumed_at: step of the checkpoint that is continued.
+        new_layers: tensors that `init` did not have and that start at random.
+    """
 
     trainer: Trainer
     files: int
     megapixels: float
     skipped: list[SkippedImage]
     resumed_at: int | None
-    random_layers: list[str]
+    new_layers: list[str]
 
 
 def prepare(
@@ -64,7 +76,7 @@ def prepare(
     options: RunOptions,
     *,
     observers: Sequence[Observer] = (),
-    validate: Callable[[TrainState], Sequence[float]] | None = None,
+    validate: Validate | None = None,
     loading: Callable[[int, int], None] | None = None,
     warn: Callable[[str], None],
 ) -> Prepared:
@@ -75,7 +87,7 @@ def prepare(
         config: how it is trained.
         options: folders and devices.
         observers: told about the run, besides its JSONL log.
-        validate: averaged network -> mean PSNR of each blur width, dB.
+        validate: measures the averaged network; None: its weights are written all the same.
         loading: called with (files read, files).
         warn: told about damaged checkpoints.
 
@@ -84,19 +96,24 @@ def prepare(
         WeightsError: `init` is unusable.
     """
     folder = CheckpointFolder(options.out / "checkpoints")
-    if options.resume == "never" and folder.files():
-        raise TrainingError(
-            f"{options.out} holds a run already; continue it with --resume auto, "
-            "or choose another --out"
-        )
     # Look before minutes are spent on loading images.
-    saved = folder.newest(warn)
+    saved = _find_run(folder, options, warn)
+    if saved is not None:
+        check_same_run(saved, model, config, folder.path)
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    if config.batch % world:
+        raise TrainingError(
+            f"batch {config.batch} cannot be shared by {world} processes; "
+            f"give a multiple of {world}"
+        )
+    torch.manual_seed(config.seed)
+    network = DCLS(model)
+    new_layers = []
+    if options.init is not None and saved is None:
+        new_layers = _warm_start(network, options.init)
     device = torch.device(options.device)
     smallest = PatchSampler.min_side(config, model.scale)
     store, skipped = ImageStore.load(options.hr, smallest, device, loading)
-    torch.manual_seed(config.seed)
-    network = DCLS(model)
-    random_layers = [] if options.init is None else _warm_start(network, options.init)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     reformulated = ReformulatedKernel(model.scale, model.kernel_size, model.kernel_size)
     state = TrainState(
@@ -105,7 +122,6 @@ def prepare(
     if options.compile:
         state.forward = torch.compile(network)  # type: ignore[assignment]
     needs_images = model.kernel_space == "lr" and config.kernel_target == "image"
-    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     trainer = Trainer(
         state=state,
         sampler=PatchSampler(store, config, model.scale, model.kernel_size, needs_images),
@@ -122,38 +138,74 @@ def prepare(
     if rank == 0:
         options.out.mkdir(parents=True, exist_ok=True)
         log = JsonlLog(options.out / "log.jsonl", state.step)
-        trainer.observers = [*observers, log]
+        trainer.observers = [log, *observers]  # observers may read it
     return Prepared(
         trainer=trainer,
         files=store.files,
         megapixels=store.pixels.shape[0] / 1e6,
         skipped=skipped,
         resumed_at=None if saved is None else state.step,
-        random_layers=random_layers,
+        new_layers=new_layers,
     )
 
 
+def _find_run(
+    folder: CheckpointFolder, options: RunOptions, warn: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """The state to continue; None where a run may start.
+
+    Raises:
+        TrainingError: there is a run that may not be continued, or cannot be.
+    """
+    if options.resume == "auto":
+        saved = folder.newest(warn)
+        if saved is not None:
+            return saved
+    elif folder.files():
+        raise TrainingError(
+            f"{options.out}: holds a run already; continue it with --resume auto, "
+            "or choose another --out"
+        )
+    exported = [name for name in EXPORTED if (options.out / name).exists()]
+    if exported:
+        raise TrainingError(
+            f"{options.out}: holds weights of another run ({', '.join(exported)}) and no "
+            "checkpoint; choose another --out, or move them away"
+        )
+    return None
+
+
 def _warm_start(network: DCLS, path: Path) -> list[str]:
-    """Take over every tensor of the same name and shape; return the others' names."""
-    _, tensors = weights.read(path)
+    """Take over every tensor of the same name and shape; return the others' names.
+
+    Raises:
+        WeightsError: unusable, or nothing fits.
+    """
+    config, tensors = weights.read(path)
     own = network.state_dict()
     fitting = {
         name: tensor
         for name, tensor in tensors.items()
         if name in own and own[name].shape == tensor.shape
     }
+    if not fitting:
+        raise WeightsError(
+            f"{path}: no tensor fits the network that is trained; its own is {config.to_json()}"
+        )
     network.load_state_dict(fitting, strict=False)
     return sorted(set(own) - set(fitting))
 
 
-def export_weights(state: TrainState, report: ValidationReport, out: Path) -> None:
-    """Write the averaged weights: `latest.safetensors`, and `best.safetensors` if they are."""
-    metadata = {
-        "step": str(report.step),
-        "minutes": f"{report.elapsed_s / 60:.1f}",
-        "validation_psnr_y_db": f"{report.psnr_y_db:.3f}",
-        "training": str(asdict(state.config)),
-    }
-    names = ("latest", "best") if report.best else ("latest",)
+def export_weights(state: TrainState, report: ValidationReport | None, out: Path) -> None:
+    """Write the averaged weights: `latest.safetensors`, and `best.safetensors` if they are.
+
+    Raises:
+        DclsError: a file cannot be written.
+    """
+    metadata = {"step": str(state.step), "training": state.config.to_json()}
+    if report is not None:
+        metadata["minutes"] = f"{report.elapsed_s / 60:.1f}"
+        metadata["validation_psnr_y_db"] = f"{report.psnr_y_db:.3f}"
+    names = EXPORTED if report is not None and report.best else (LATEST,)
     for name in names:
-        weights.write(state.ema, out / f"{name}.safetensors", metadata)
+        weights.write(state.ema, out / name, metadata, overwrite=True)

@@ -61,12 +61,13 @@ class TrainState:
         dist.all_reduce(flat)
         flat /= dist.get_world_size()
         sizes = [gradient.numel() for gradient in gradients]
-        for gradient, part in zip(gradients, flat.split(sizes), strict=True):
+        for gradient, part in zip(gradients, torch.split(flat, sizes), strict=True):
             gradient.copy_(part.view_as(gradient))
 
     def _clip_gradients(self) -> Tensor:
         """Clip the estimator apart: its gradients are large and must not throttle the restorer."""
-        estimator, restorer = [], []
+        estimator: list[Tensor] = []
+        restorer: list[Tensor] = []
         for name, parameter in self.network.named_parameters():
             (estimator if name.startswith("estimator.") else restorer).append(parameter)
         nn.utils.clip_grad_norm_(estimator, self.config.clip)
@@ -76,8 +77,19 @@ class TrainState:
     def _average_weights(self) -> None:
         """EMA whose memory grows with the run, so that its first steps forget the random start."""
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        averaged, current = list(self.ema.parameters()), list(self.network.parameters())
+        averaged: list[Tensor] = list(self.ema.parameters())
+        current: list[Tensor] = list(self.network.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
+
+    def is_finite(self) -> bool:
+        """Whether all weights, averages and moments are; costs one look at the device."""
+        tensors: list[Tensor] = [*self.network.parameters(), *self.ema.parameters()]
+        for optimizer in self.optimizers:
+            for moments in optimizer.state.values():
+                tensors += [value for value in moments.values() if isinstance(value, Tensor)]
+        # A norm is finite if all values are; AdamW's step counts are scalars on the CPU.
+        norms = torch._foreach_norm([tensor for tensor in tensors if tensor.ndim > 0])
+        return bool(torch.stack(norms).isfinite().all())
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and counters, by reference."""

@@ -1,0 +1,201 @@
+"""What a person sees of a training run: a live table on a terminal, calm lines elsewhere."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from dcls_cli.cli import console
+from dcls_cli.training.reports import Report, RollbackReport, ValidationReport, WindowReport
+
+#: Seconds between two lines where there is no terminal.
+CALM_S = 30.0
+REFRESH_PER_S = 2.0
+
+
+class PlainView:
+    """One line at most every `CALM_S` seconds, and one for each validation and roll-back."""
+
+    def __init__(self, total_steps: int | None) -> None:
+        """`total_steps`: length of the run, unless it is counted in minutes."""
+        self.total_steps = total_steps
+        self._last_line = -math.inf
+
+    def __enter__(self) -> Self:
+        """Start to watch."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop watching."""
+
+    def on_report(self, report: Report) -> None:
+        """Tell what is worth a line."""
+        match report:
+            case WindowReport():
+                self.on_window(report)
+            case ValidationReport():
+                console.note(told_validation(report))
+            case RollbackReport():
+                console.note(told_rollback(report))
+
+    def on_window(self, report: WindowReport) -> None:
+        """Tell about a window, if the last line is long enough ago."""
+        now = time.monotonic()
+        if now - self._last_line >= CALM_S or report.progress >= 1:
+            self._last_line = now
+            console.note(told_window(report, self.total_steps))
+
+    def on_warning(self, message: str) -> None:
+        """Tell it."""
+        console.note(message)
+
+
+class LiveView(PlainView):
+    """A table that is redrawn in place; validations and roll-backs scroll by above it."""
+
+    def __init__(self, title: str, total_steps: int | None) -> None:
+        """`title` names the run."""
+        super().__init__(total_steps)
+        self.title = title
+        self._window: WindowReport | None = None
+        self._since = time.monotonic()
+        self._latest: ValidationReport | None = None
+        self._best = -math.inf
+        self._rollbacks = 0
+        self._live = Live(
+            console=console.err,
+            get_renderable=self.render,
+            refresh_per_second=REFRESH_PER_S,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Show the table."""
+        self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the table away."""
+        self._live.stop()
+
+    def on_report(self, report: Report) -> None:
+        """Take over the figures."""
+        if isinstance(report, ValidationReport):
+            self._latest, self._best = report, max(self._best, report.psnr_y_db)
+        elif isinstance(report, RollbackReport):
+            self._rollbacks += 1
+        super().on_report(report)
+
+    def on_window(self, report: WindowReport) -> None:
+        """Take over the figures of a window."""
+        self._window, self._since = report, time.monotonic()
+
+    def render(self) -> Panel:
+        """The table as it is now."""
+        window = self._window
+        if window is None:
+            return Panel(Text("first steps ..."), title=Text(console.visible(self.title)))
+        # Between two windows the clock goes on.
+        elapsed = window.elapsed_s + time.monotonic() - self._since
+        table = Table.grid(padding=(0, 2), expand=True)
+        for _ in range(2):
+            table.add_column(style="dim")
+            table.add_column(justify="right")
+        table.add_row("image loss", f"{window.image_loss:.4f}", "step", self._steps(window))
+        table.add_row(
+            "kernel loss", f"{window.kernel_loss:.3f}", "patches/s", f"{window.patches_per_s:.1f}"
+        )
+        table.add_row("PSNR Y", self._psnr(), "learning rate", f"{window.learning_rate:.2e}")
+        table.add_row("elapsed", clock(elapsed), "left", clock(time_left(window)))
+        if self._rollbacks:
+            table.add_row("roll-backs", str(self._rollbacks), "", "")
+        bar = ProgressBar(total=1.0, completed=min(window.progress, 1.0))
+        return Panel(Group(table, bar), title=Text(console.visible(self.title)))
+
+    def _steps(self, window: WindowReport) -> str:
+        return f"{window.step}" + (f" of {self.total_steps}" if self.total_steps else "")
+
+    def _psnr(self) -> str:
+        if self._latest is None:
+            return "not yet"
+        return f"{self._latest.psnr_y_db:.2f} dB, best {self._best:.2f}"
+
+
+def view_of(out: Path, total_steps: int | None) -> PlainView:
+    """The view that suits stderr."""
+    return LiveView(str(out), total_steps) if console.err.is_terminal else PlainView(total_steps)
+
+
+@contextmanager
+def loading_bar(shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar for reading images, where there is a terminal; yields what is called with counts."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    disable = not (shown and console.err.is_terminal)
+    with Progress(*columns, console=console.err, disable=disable, transient=True) as bar:
+        task = bar.add_task("reading images", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def told_window(report: WindowReport, total_steps: int | None) -> str:
+    """One line of figures."""
+    of = f" of {total_steps}" if total_steps else ""
+    return (
+        f"step {report.step}{of} ({report.progress:.1%}): loss {report.image_loss:.4f}, "
+        f"kernel {report.kernel_loss:.3f}, {report.patches_per_s:.1f} patches/s, "
+        f"rate {report.learning_rate:.2e}, {clock(report.elapsed_s)} elapsed, "
+        f"{clock(time_left(report))} left"
+    )
+
+
+def told_validation(report: ValidationReport) -> str:
+    """One line of figures."""
+    by_sigma = report.psnr_y_db_by_sigma
+    return (
+        f"step {report.step}: PSNR Y {report.psnr_y_db:.2f} dB{' (best)' if report.best else ''}, "
+        f"{by_sigma[0]:.2f} for the narrowest blur, {by_sigma[-1]:.2f} for the widest, "
+        f"after {clock(report.elapsed_s)}"
+    )
+
+
+def told_rollback(report: RollbackReport) -> str:
+    """What happened and what was done."""
+    return (
+        f"step {report.step}: {report.reason}; back to step {report.back_to} with other patches, "
+        f"learning rate x {report.learning_rate_factor:g} from here on"
+    )
+
+
+def time_left(report: WindowReport) -> float:
+    """Seconds, if the run goes on as fast as it has gone."""
+    if report.progress <= 0:
+        return math.nan
+    return report.elapsed_s * max(0.0, 1 - report.progress) / report.progress
+
+
+def clock(seconds: float) -> str:
+    """H:MM:SS; a dash if unknown."""
+    if not math.isfinite(seconds):
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,0 +1,150 @@
+"""Pictures of a run: its curves, and what it makes of a few images."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dcls_cli.training.figures import new_figure, write_png
+from dcls_cli.training.reports import Report, ValidationReport, read_log
+from dcls_cli.training.samples import SampleView, draw_samples
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CURVES, SAMPLES = "curves.png", "samples.png"
+LOSS, KERNEL, PSNR, RATE = "#4477aa", "#ee6677", "#228833", "#997700"
+
+
+class Pictures:
+    """Draws after each validation; watches a run as its other observers do."""
+
+    def __init__(
+        self, out: Path, views: Callable[[], Sequence[SampleView]], warn: Callable[[str], None]
+    ) -> None:
+        """Draw into the folder of a run.
+
+        Args:
+            out: holds `log.jsonl`; gets `curves.png` and `samples.png`.
+            views: the pictures of the last validation.
+            warn: told once why there are no pictures.
+        """
+        self.out, self.views, self.warn = out, views, warn
+        self._told = False
+
+    def on_report(self, report: Report) -> None:
+        """Draw after a validation; a picture that cannot be written does not end the run."""
+        if not isinstance(report, ValidationReport):
+            return
+        if importlib.util.find_spec("matplotlib") is None:
+            self._tell_once(
+                "no curves are drawn: matplotlib is missing (pip install 'dcls[train]')"
+            )
+            return
+        try:
+            draw_curves(read_log(self.out / "log.jsonl"), self.out / CURVES)
+            draw_samples(self.views(), report.step, self.out / SAMPLES)
+        except OSError as error:
+            self._tell_once(f"{error.filename}: not drawn: {error.strerror}")
+
+    def on_warning(self, message: str) -> None:
+        """Warnings are not drawn."""
+
+    def _tell_once(self, text: str) -> None:
+        if not self._told:
+            self.warn(text)
+        self._told = True
+
+
+def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """PSNR, losses and learning rate over the minutes of training, as PNG.
+
+    Args:
+        records: of the log.
+        path: written whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    windows = [record for record in records if record["event"] == "window"]
+    validations = [record for record in records if record["event"] == "validation"]
+    figure = new_figure(8.0, 8.4)
+    top, middle, bottom = figure.subplots(
+        3, 1, sharex=True, gridspec_kw={"height_ratios": (3, 3, 1.4)}
+    )
+    _draw_psnr(top, validations)
+    minutes = [record["elapsed_s"] / 60 for record in windows]
+    _draw_losses(middle, minutes, windows)
+    bottom.plot(minutes, [record["learning_rate"] for record in windows], color=RATE)
+    bottom.set(ylabel="learning rate", xlabel="minutes of training", ylim=(0, None))
+    bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    for rollback in (record for record in records if record["event"] == "rollback"):
+        back_to = [record for record in windows if record["step"] <= rollback["back_to"]]
+        for axes in (middle, bottom):
+            axes.axvline(back_to[-1]["elapsed_s"] / 60 if back_to else 0, color="0.6", ls=":")
+    for axes in (top, middle, bottom):
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    if windows:
+        _add_steps(top, windows)
+    write_png(figure, path)
+
+
+def _draw_psnr(axes: "Axes", validations: Sequence[dict[str, Any]]) -> None:
+    minutes = [record["elapsed_s"] / 60 for record in validations]
+    spread = [record["psnr_y_db_by_sigma"] for record in validations]
+    mean = [record["psnr_y_db"] for record in validations]
+    if validations:
+        axes.fill_between(
+            minutes,
+            [min(s) for s in spread],
+            [max(s) for s in spread],
+            color=PSNR,
+            alpha=0.15,
+            lw=0,
+        )
+        axes.plot(minutes, mean, ".-", color=PSNR)
+        best = int(np.argmax(mean))
+        axes.annotate(
+            f"{mean[best]:.2f} dB",
+            (minutes[best], mean[best]),
+            xytext=(0, -14),
+            textcoords="offset points",
+            ha="right" if len(mean) > 1 else "left",
+            color=PSNR,
+        )
+    axes.set(ylabel="PSNR Y, dB")
+    axes.set_title("Gaussian8 of the averaged weights: mean and range over the blurs", fontsize=10)
+
+
+def _draw_losses(axes: "Axes", minutes: Sequence[float], windows: Sequence[dict[str, Any]]) -> None:
+    image = [record["image_loss"] for record in windows]
+    kernel = [record["kernel_loss"] for record in windows]
+    axes.plot(minutes, image, color=LOSS, alpha=0.25, lw=0.8)
+    axes.plot(minutes, _smooth(image), color=LOSS, label="image, mean L1")
+    axes.plot(minutes, kernel, color=KERNEL, alpha=0.25, lw=0.8)
+    axes.plot(minutes, _smooth(kernel), color=KERNEL, label="kernel, summed L1")
+    axes.set(ylabel="loss", yscale="log")
+    axes.legend(frameon=False, ncols=2, loc="upper right")
+
+
+def _smooth(values: Sequence[float]) -> list[float]:
+    """Mean over the neighbours, a fiftieth of the run to each side."""
+    reach = len(values) // 50
+    return [float(np.mean(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
+
+
+def _add_steps(axes: "Axes", windows: Sequence[dict[str, Any]]) -> None:
+    """A second scale on top that counts steps: speed may change, so it is read off the log."""
+    minutes = [0.0, *(record["elapsed_s"] / 60 for record in windows)]
+    steps = [0.0, *(float(record["step"]) for record in windows)]
+    scale = axes.secondary_xaxis(
+        "top",
+        functions=(
+            lambda x: np.interp(np.asarray(x, float), minutes, steps),
+            lambda x: np.interp(np.asarray(x, float), steps, minutes),
+        ),
+    )
+    scale.set_xlabel("steps")
