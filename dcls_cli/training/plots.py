@@ -70,24 +70,27 @@ def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
     """
     windows = [record for record in records if record["event"] == "window"]
     validations = [record for record in records if record["event"] == "validation"]
-    figure = new_figure(8.0, 8.4)
-    top, middle, bottom = figure.subplots(
-        3, 1, sharex=True, gridspec_kw={"height_ratios": (3, 3, 1.4)}
-    )
-    _draw_psnr(top, validations)
+    figure = new_figure(8.0, 9.0)
+    heights = {"height_ratios": (3, 2, 2, 1.2)}
+    top, image, kernel, rate = figure.subplots(4, 1, sharex=True, gridspec_kw=heights)
     minutes = [record["elapsed_s"] / 60 for record in windows]
-    _draw_losses(middle, minutes, windows)
-    bottom.plot(minutes, [record["learning_rate"] for record in windows], color=RATE)
-    bottom.set(ylabel="learning rate", xlabel="minutes of training", ylim=(0, None))
-    bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
+    _draw_psnr(top, validations)
+    _draw_loss(image, minutes, [record["image_loss"] for record in windows], LOSS)
+    image.set(ylabel="image, mean L1")
+    _draw_loss(kernel, minutes, [record["kernel_loss"] for record in windows], KERNEL)
+    kernel.set(ylabel="kernel, summed L1", yscale="log")
+    rate.plot(minutes, [record["learning_rate"] for record in windows], color=RATE)
+    rate.set(ylabel="learning rate", xlabel="minutes of training", ylim=(0, None))
+    rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     for rollback in (record for record in records if record["event"] == "rollback"):
         back_to = [record for record in windows if record["step"] <= rollback["back_to"]]
-        for axes in (middle, bottom):
+        for axes in (image, kernel, rate):
             axes.axvline(back_to[-1]["elapsed_s"] / 60 if back_to else 0, color="0.6", ls=":")
-    for axes in (top, middle, bottom):
+    for axes in (top, image, kernel, rate):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     if windows:
+        top.set_xlim(0, minutes[-1])
         _add_steps(top, windows)
     write_png(figure, path)
 
@@ -110,7 +113,7 @@ def _draw_psnr(axes: "Axes", validations: Sequence[dict[str, Any]]) -> None:
         axes.annotate(
             f"{mean[best]:.2f} dB",
             (minutes[best], mean[best]),
-            xytext=(0, -14),
+            xytext=(0, 7),
             textcoords="offset points",
             ha="right" if len(mean) > 1 else "left",
             color=PSNR,
@@ -119,15 +122,11 @@ def _draw_psnr(axes: "Axes", validations: Sequence[dict[str, Any]]) -> None:
     axes.set_title("Gaussian8 of the averaged weights: mean and range over the blurs", fontsize=10)
 
 
-def _draw_losses(axes: "Axes", minutes: Sequence[float], windows: Sequence[dict[str, Any]]) -> None:
-    image = [record["image_loss"] for record in windows]
-    kernel = [record["kernel_loss"] for record in windows]
-    axes.plot(minutes, image, color=LOSS, alpha=0.25, lw=0.8)
-    axes.plot(minutes, _smooth(image), color=LOSS, label="image, mean L1")
-    axes.plot(minutes, kernel, color=KERNEL, alpha=0.25, lw=0.8)
-    axes.plot(minutes, _smooth(kernel), color=KERNEL, label="kernel, summed L1")
-    axes.set(ylabel="loss", yscale="log")
-    axes.legend(frameon=False, ncols=2, loc="upper right")
+def _draw_loss(
+    axes: "Axes", minutes: Sequence[float], values: Sequence[float], colour: str
+) -> None:
+    axes.plot(minutes, values, color=colour, alpha=0.25, lw=0.8)
+    axes.plot(minutes, _smooth(values), color=colour)
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
@@ -138,13 +137,11 @@ def _smooth(values: Sequence[float]) -> list[float]:
 
 def _add_steps(axes: "Axes", windows: Sequence[dict[str, Any]]) -> None:
     """A second scale on top that counts steps: speed may change, so it is read off the log."""
+    from matplotlib.ticker import MaxNLocator
+
     minutes = [0.0, *(record["elapsed_s"] / 60 for record in windows)]
     steps = [0.0, *(float(record["step"]) for record in windows)]
-    scale = axes.secondary_xaxis(
-        "top",
-        functions=(
-            lambda x: np.interp(np.asarray(x, float), minutes, steps),
-            lambda x: np.interp(np.asarray(x, float), steps, minutes),
-        ),
-    )
+    marks = [mark for mark in MaxNLocator(8).tick_values(0, steps[-1]) if mark <= steps[-1]]
+    scale = axes.secondary_xaxis("top")
+    scale.set_xticks(np.interp(marks, steps, minutes), [f"{mark:.0f}" for mark in marks])
     scale.set_xlabel("steps")
