@@ -99,9 +99,9 @@ class DCLS(nn.Module):
                 linear = self.linear(lr.float(), self.linear.filters(kernel, noise))
             if self.reformulated is not None:
                 kernel = self.reformulated(kernel)
-        restored = self.restorer(lr, kernel, blur.smoothing, linear)
+        restored: Tensor = self.restorer(lr, kernel, blur.smoothing, linear)
         if linear is None:
-            return restored  # type: ignore[no-any-return]
+            return restored
         return restored.float() + F.pixel_shuffle(linear, self.config.scale)
 
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from dcls_cli.config import ModelConfig
+from dcls_cli.network.fourier import unit_sum
 from dcls_cli.network.layers import ResidualBlock, activation
 
 #: Energy of the 8-bit rounding, about: below it there is nothing to be seen.
 ENERGY_FLOOR = 1e-6
 #: Band filters start with a gain that lifts fine detail well above the floor.
 BAND_GAIN = 4.0
-SUM_FLOOR = 1e-6
 
 
 class MeanPooling(nn.Module):
@@ -139,7 +139,7 @@ class DeepLinearKernel(nn.Module):
         kernel = torch.fft.irfft2(spectrum, s=(k, k)).unsqueeze(1)
         if self.norm == "softmax":
             kernel = kernel.flatten(1).softmax(1).view_as(kernel)
-        return kernel / _away_from_zero(kernel.sum((-2, -1), keepdim=True))
+        return unit_sum(kernel)
 
 
 def band_filters(count: int, size: int) -> Tensor:
@@ -156,12 +156,6 @@ def band_filters(count: int, size: int) -> Tensor:
     chosen = [pairs[i % len(pairs)] for i in range(count)]
     patterns = torch.stack([torch.outer(basis[u], basis[v]) for u, v in chosen])
     return patterns[:, None].expand(-1, 3, -1, -1).contiguous() * (BAND_GAIN / 3)
-
-
-def _away_from_zero(total: Tensor) -> Tensor:
-    """A sum that can be divided by: at least SUM_FLOOR in magnitude, with its sign."""
-    sign = torch.where(total < 0, -1.0, 1.0)
-    return torch.where(total.abs() < SUM_FLOOR, sign * SUM_FLOOR, total)
 
 
 class Estimator(nn.Module):

@@ -9,7 +9,14 @@ import math
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+#: Sums of a kernel that are closer to zero cannot be divided by.
+SUM_FLOOR = 1e-6
+
+#: Added to |K|^2 + |P|^2 where nothing else is: about the rounding error of a square in fp32.
+ENERGY_FLOOR = 1e-15
 
 
 @lru_cache(maxsize=64)
@@ -19,6 +26,22 @@ def _exponentials(taps: int, size: int, frequencies: int, device: torch.device) 
     t = torch.arange(taps, dtype=torch.float64, device=device) - taps // 2
     phase = torch.remainder(torch.outer(f, t), size) * (-2 * math.pi / size)
     return torch.polar(torch.ones_like(phase), phase)
+
+
+def unit_sum(kernel: Tensor) -> Tensor:
+    """Divide kernels by their sum; where that is near zero, the centre makes up for the rest.
+
+    Args:
+        kernel: (..., k, k), k odd.
+
+    Returns:
+        (..., k, k), finite, of sum 1.
+    """
+    total = kernel.sum((-2, -1), keepdim=True)
+    small = total.abs() < SUM_FLOOR
+    divisor = torch.where(small, torch.where(total < 0, -SUM_FLOOR, SUM_FLOOR), total)
+    missing = torch.where(small, 1 - total / divisor, 0.0)
+    return kernel / divisor + F.pad(missing, (kernel.shape[-1] // 2,) * 4)
 
 
 def transfer_function(kernel: Tensor, height: int, width: int) -> Tensor:
@@ -61,7 +84,7 @@ def constrained_least_squares(
         blurred: y, (B, C, H, W).
         kernel: k, (B, 1, k, k), sum 1, convolved with the clear signal.
         smoothing: p, (B, C, 3, 3), the high-pass filter whose energy is penalised.
-        epsilon: floor of the denominator. Zero is only safe while |K|^2 + |P|^2 is.
+        epsilon: added to the denominator; at least ENERGY_FLOOR is.
 
     Returns:
         (B, C, H, W), an estimate of the clear signal.
@@ -69,9 +92,11 @@ def constrained_least_squares(
     height, width = blurred.shape[-2:]
     kernel_f = transfer_function(kernel, height, width)
     smoothing_f = transfer_function(smoothing, height, width)
-    denominator = _energy(kernel_f) + _energy(smoothing_f) + epsilon
+    floor = max(epsilon, ENERGY_FLOOR)
+    denominator = _energy(kernel_f) + _energy(smoothing_f) + floor
     clear_f = torch.fft.rfft2(blurred) * kernel_f.conj() / denominator
-    return torch.fft.irfft2(clear_f, s=(height, width))
+    clear: Tensor = torch.fft.irfft2(clear_f, s=(height, width))
+    return clear
 
 
 def _energy(spectrum: Tensor) -> Tensor:

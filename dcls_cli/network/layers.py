@@ -46,5 +46,5 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        gate = self.excite(self.squeeze(x.mean((-2, -1), keepdim=True)).relu()).sigmoid()
+        gate: Tensor = self.excite(self.squeeze(x.mean((-2, -1), keepdim=True)).relu()).sigmoid()
         return x * gate

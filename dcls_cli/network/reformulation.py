@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name that every torch user knows)
 from torch import Tensor, nn
 
-from dcls_cli.network.fourier import full_transfer_function
+from dcls_cli.network.fourier import full_transfer_function, unit_sum
 
 LR_KERNEL_GRID = 64
 SUPER_RESOLVER_GRID = 48
@@ -48,7 +48,8 @@ def reformulate(blurred: Tensor, clear: Tensor, kernel_size: int, epsilon: float
     psf = torch.fft.irfft2(cross / (energy + epsilon), s=clear.shape[-2:])
     radius = kernel_size // 2
     psf = psf.roll((radius, radius), (-2, -1))
-    return psf[..., :kernel_size, :kernel_size]
+    kernel: Tensor = psf[..., :kernel_size, :kernel_size]
+    return kernel
 
 
 def clean_kernel(kernel: Tensor, tail: int = 40) -> Tensor:
@@ -97,7 +98,7 @@ def _power_spectrum(grid: int, exponent: float) -> np.ndarray:
     omega = 2 * np.pi * np.fft.fftfreq(grid)
     radius = np.hypot(omega[:, None], omega[None])
     radius[0, 0] = 2 ** (-1 / exponent) * 2 * np.pi / grid
-    return radius**-exponent
+    return np.asarray(radius**-exponent)
 
 
 def _fold(spectrum: np.ndarray, scale: int) -> np.ndarray:
@@ -143,8 +144,7 @@ class ReformulatedKernel(nn.Module):
     def forward(self, kernel: Tensor) -> Tensor:
         """HR kernel (B, 1, k, k), sum 1 -> LR kernel (B, 1, l, l), sum 1."""
         lr_kernel = kernel.flatten(1) @ self.matrix.to(kernel.dtype).T
-        lr_kernel = lr_kernel / lr_kernel.sum(1, keepdim=True)
-        return lr_kernel.view(-1, 1, self.lr_size, self.lr_size)
+        return unit_sum(lr_kernel.view(-1, 1, self.lr_size, self.lr_size))
 
 
 class LinearSuperResolver(nn.Module):
@@ -203,8 +203,7 @@ class LinearSuperResolver(nn.Module):
         rows = self.offset.flatten()
         taps = filter_hr[:, rows[:, None], rows[None]]
         taps = taps.view(-1, s, self.taps, s, self.taps).transpose(2, 3)
-        taps = taps.reshape(-1, s * s, 1, self.taps, self.taps)
-        return taps / taps.sum((-2, -1), keepdim=True)
+        return unit_sum(taps.reshape(-1, s * s, 1, self.taps, self.taps))
 
     def forward(self, lr: Tensor, filters: Tensor) -> Tensor:
         """Apply the filters of each image.
