@@ -1,9 +1,10 @@
 """Hyper-parameters of a DCLS network; a weight file carries its own."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal, Self, get_args
+from typing import Literal, Self, get_args, get_origin
 
 from dcls_cli.errors import UsageError, WeightsError
 
@@ -16,6 +17,14 @@ Upsampler = Literal["stepwise", "direct"]
 Smoothing = Literal["features", "code"]
 GroupSkip = Literal["input", "output"]
 Noise = Literal["fixed", "estimated"]
+
+#: Channels over the channels in the bottleneck of an attention.
+ATTENTION_REDUCTION = 4
+
+#: No count in a configuration is larger; a damaged file must not ask for all memory.
+LARGEST = 1024
+
+_MAY_BE_ZERO = ("head_blocks", "estimator_blocks")
 
 #: Widths of the filters whose collapse is a kernel: sum(width - 1) + 1 = kernel size.
 FILTER_LADDERS: Mapping[int, tuple[int, ...]] = {
@@ -91,34 +100,22 @@ class ModelConfig:
         """Fill in the ladder of the kernel size and refuse what cannot be built."""
         if not self.kernel_filters:
             object.__setattr__(self, "kernel_filters", FILTER_LADDERS.get(self.kernel_size, ()))
-        choices = {
-            "scale": get_args(Scale),
-            "kernel_norm": get_args(KernelNorm),
-            "kernel_space": get_args(KernelSpace),
-            "pooling": get_args(Pooling),
-            "skip": get_args(Skip),
-            "noise": get_args(Noise),
-            "upsampler": get_args(Upsampler),
-            "smoothing": get_args(Smoothing),
-            "group_skip": get_args(GroupSkip),
-            "kernel_size": tuple(FILTER_LADDERS),
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                expected = ", ".join(map(str, allowed))
-                raise WeightsError(
-                    f"model configuration: {name} is {getattr(self, name)!r}, expected {expected}"
-                )
+        for field in fields(self):
+            _check_value(field.name, getattr(self, field.name), field.type)
+        if self.kernel_size not in FILTER_LADDERS:
+            raise _wrong("kernel_size", self.kernel_size, _listed(FILTER_LADDERS))
         if sum(width - 1 for width in self.kernel_filters) + 1 != self.kernel_size:
             raise WeightsError(
                 f"model configuration: filters {self.kernel_filters} do not collapse to a kernel "
                 f"of {self.kernel_size} taps"
             )
-        for name in ("features", "reduction", "groups", "blocks", "latent", "kernel_planes"):
-            if getattr(self, name) < 1:
-                raise WeightsError(f"model configuration: {name} must be at least 1")
         if self.features % self.reduction:
             raise WeightsError("model configuration: features must be a multiple of reduction")
+        if self.attention and self.path_features < ATTENTION_REDUCTION:
+            raise WeightsError(
+                f"model configuration: attention needs features / reduction of at least "
+                f"{ATTENTION_REDUCTION}, got {self.path_features}"
+            )
         if self.skip == "linear" and self.kernel_space != "hr":
             raise WeightsError("model configuration: the linear skip needs kernel_space hr")
         if self.noise == "estimated" and self.skip != "linear":
@@ -132,7 +129,7 @@ class ModelConfig:
     @classmethod
     def paper(cls, scale: Scale, **changes: object) -> Self:
         """The authors' network for isotropic kernels: 13.6 M parameters."""
-        return replace(cls(scale=scale), **changes)  # type: ignore[arg-type]
+        return replace(cls(scale=scale), **({"kernel_filters": ()} | changes))  # type: ignore[arg-type]
 
     @classmethod
     def light(cls, scale: Scale, **changes: object) -> Self:
@@ -162,7 +159,12 @@ class ModelConfig:
             smoothing="code",
             cls_epsilon=1e-2,
         )
-        return replace(light, **changes)  # type: ignore[arg-type]
+        return replace(light, **({"kernel_filters": ()} | changes))  # type: ignore[arg-type]
+
+    @classmethod
+    def photo(cls, scale: Scale, **changes: object) -> Self:
+        """The light network for photographs: it estimates their noise too."""
+        return cls.light(scale, **({"noise": "estimated"} | changes))
 
     def to_json(self) -> str:
         """Serialise for the metadata of a weight file."""
@@ -177,7 +179,7 @@ class ModelConfig:
         """
         try:
             values = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise WeightsError(f"model configuration is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise WeightsError("model configuration is not a JSON object")
@@ -187,12 +189,44 @@ class ModelConfig:
                 f"model configuration has unknown fields {', '.join(unknown)}; "
                 "the file may come from a newer dcls"
             )
-        if "kernel_filters" in values:
+        if isinstance(values.get("kernel_filters"), list):
             values["kernel_filters"] = tuple(values["kernel_filters"])
         try:
             return cls(**values)
         except TypeError as error:
             raise WeightsError(f"model configuration is incomplete: {error}") from error
+
+
+def _check_value(name: str, value: object, kind: object) -> None:
+    """Refuse a value that is not of the type of its field, or no network can have."""
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        fitting = any(value == item and type(value) is type(item) for item in allowed)
+        expected = _listed(allowed)
+    elif kind is bool:
+        fitting, expected = isinstance(value, bool), "true or false"
+    elif kind is int:
+        lowest = 0 if name in _MAY_BE_ZERO else 1
+        fitting = type(value) is int and lowest <= value <= LARGEST
+        expected = f"a whole number from {lowest} to {LARGEST}"
+    elif kind is float:
+        fitting = type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+        expected = "a number of at least 0"
+    else:
+        fitting = type(value) is tuple and all(
+            type(width) is int and 1 <= width <= LARGEST and width % 2 for width in value
+        )
+        expected = "odd whole numbers"
+    if not fitting:
+        raise _wrong(name, value, expected)
+
+
+def _wrong(name: str, value: object, expected: str) -> WeightsError:
+    return WeightsError(f"model configuration: {name} is {value!r}, expected {expected}")
+
+
+def _listed(allowed: Iterable[object]) -> str:
+    return ", ".join(map(str, allowed))
 
 
 def checked_scale(scale: int) -> Scale:
@@ -208,4 +242,4 @@ def checked_scale(scale: int) -> Scale:
 
 
 #: Presets that `dcls train --preset` offers.
-PRESETS = {"light": ModelConfig.light, "paper": ModelConfig.paper}
+PRESETS = {"light": ModelConfig.light, "paper": ModelConfig.paper, "photo": ModelConfig.photo}

@@ -7,7 +7,7 @@ import typer
 
 from dcls_cli.errors import TrainingError, UsageError
 
-PresetName = Literal["light", "paper"]
+PresetName = Literal["light", "photo", "paper"]
 Resume = Literal["auto", "never"]
 PrecisionName = Literal["auto", "bf16", "fp32"]
 OptimizerOption = Literal["muon", "adamw"]

@@ -10,6 +10,7 @@ from dcls_cli.errors import TrainingError
 
 OptimizerName = Literal["muon", "adamw"]
 KernelTarget = Literal["expected", "image"]
+Degradation = Literal["isotropic", "photo"]
 Precision = Literal["bf16", "fp32"]
 
 #: Widths of the isotropic Gaussian blurs that the paper trains on, HR pixels.
@@ -29,6 +30,8 @@ class TrainConfig:
         max_minutes: length of the run and of the decay in wall-clock minutes instead.
         batch: patches a step, over all processes.
         patch: width of an LR patch, pixels.
+        degradation: `isotropic` blur and 8-bit rounding, the paper's first setting, or the damage
+            of `photo`graphs.
         sigma_min, sigma_max: range of blur widths, HR pixels.
         sigma_centred: draw widths from a triangle over the range instead of uniformly.
         candidates: crops drawn for each patch, of which the one with most detail is used.
@@ -39,6 +42,7 @@ class TrainConfig:
         clip: largest norm of the gradient.
         ema: decay of the averaged weights, the ones that are validated and released.
         kernel_weight: of the kernel's summed L1 error beside the image's mean L1 error (Eq. 17).
+        noise_weight: of the estimated noise's error in decades, for photographs.
         kernel_target: for networks whose kernel lives in LR space: its `expected` closed form, or
             Eq. 7 on each `image`.
         precision: autocast type of the convolutions; FFT and CLS are fp32 always.
@@ -51,6 +55,7 @@ class TrainConfig:
     max_minutes: float | None = None
     batch: int = 16
     patch: int = 48
+    degradation: Degradation = "isotropic"
     sigma_min: float = 0.2
     sigma_max: float = 4.0
     sigma_centred: bool = False
@@ -63,6 +68,7 @@ class TrainConfig:
     clip: float = 0.3
     ema: float = 0.999
     kernel_weight: float = 0.05
+    noise_weight: float = 0.02
     kernel_target: KernelTarget = "expected"
     precision: Precision = "bf16"
     window: int = 25
@@ -74,6 +80,7 @@ class TrainConfig:
             ("optimizer", get_args(OptimizerName)),
             ("kernel_target", get_args(KernelTarget)),
             ("precision", get_args(Precision)),
+            ("degradation", get_args(Degradation)),
         ):
             if getattr(self, name) not in allowed:
                 raise TrainingError(
@@ -143,21 +150,24 @@ class Cadence:
     checkpoint_minutes: float = 2.0
 
 
+#: For hours on a CPU: few patches of much detail, and more of the blurs that are evaluated.
+_LIGHT_OPTIONS: Mapping[str, object] = {
+    "iterations": 50_000,
+    "batch": 8,
+    "patch": 48,
+    "candidates": 2,
+    "sigma_centred": True,
+    "optimizer": "muon",
+    "learning_rate": 1e-3,
+    "warmup": 100,
+    "final_rate": 0.02,
+    "precision": "bf16",
+}
+
 #: What `dcls train --preset` changes in the defaults above.
 PRESET_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    # For hours on a CPU: few patches of much detail, and more of the blurs that are evaluated.
-    "light": {
-        "iterations": 50_000,
-        "batch": 8,
-        "patch": 48,
-        "candidates": 2,
-        "sigma_centred": True,
-        "optimizer": "muon",
-        "learning_rate": 1e-3,
-        "warmup": 100,
-        "final_rate": 0.02,
-        "precision": "bf16",
-    },
+    "light": _LIGHT_OPTIONS,
+    "photo": {**_LIGHT_OPTIONS, "degradation": "photo"},
     # The paper's schedule, at half its learning rate, at which runs were seen to collapse.
     "paper": {
         "iterations": 500_000,

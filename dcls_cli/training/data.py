@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from dcls_cli.degradation import degrade_isotropic, gaussian_kernel, quantise
+from dcls_cli.degradation.photo import PhotoDamage, damage_photo
 from dcls_cli.errors import ImageError, TrainingError
 from dcls_cli.image import read
 from dcls_cli.training.config import TrainConfig
@@ -142,7 +143,8 @@ class Batch(NamedTuple):
     """lr (B, 3, p, p) rounded to 8 bit, hr (B, 3, sp, sp), kernel (B, 1, k, k) in HR pixels.
 
     clear (B, 3, p, p) and blurred (B, 3, p, p) are the unrounded LR images before and after the
-    blur where Eq. 7 needs them, else None.
+    blur where Eq. 7 needs them, else None. noise (B,): power of noise over power of the image for
+    damaged photos, else None.
     """
 
     lr: Tensor
@@ -150,6 +152,7 @@ class Batch(NamedTuple):
     kernel: Tensor
     clear: Tensor | None = None
     blurred: Tensor | None = None
+    noise: Tensor | None = None
 
 
 class PatchSampler:
@@ -197,6 +200,11 @@ class PatchSampler:
         start, width = self.store.windows(image, corner[..., 0], corner[..., 1])
         hr = self.store.crop(*self._with_most_detail(start, width), self.window)
         hr = _orient(hr, symmetry[mine])
+        if config.degradation == "photo":
+            size = (self.window // self.scale,) * 2
+            widths = (config.sigma_min, config.sigma_max)
+            damage = PhotoDamage.draw(count, size, self.kernel_size, widths, random)
+            return self._photograph(hr, damage.part(mine, device))
         return self._degrade(hr, sigma[mine].to(device, non_blocking=True))
 
     def _with_most_detail(self, start: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
@@ -223,6 +231,12 @@ class PatchSampler:
             clear = clear[..., m:-m, m:-m]
         target = hr[..., m * s : -m * s, m * s : -m * s]
         return Batch(quantise(blurred), target, kernel, clear, blurred if self.images else None)
+
+    def _photograph(self, hr: Tensor, damage: PhotoDamage) -> Batch:
+        s, m = self.scale, MARGIN
+        lr, noise = damage_photo(hr, damage, s)
+        target = hr[..., m * s : -m * s, m * s : -m * s]
+        return Batch(lr[..., m:-m, m:-m], target, damage.kernel, noise=noise)
 
 
 def _orient(images: Tensor, symmetry: Tensor) -> Tensor:

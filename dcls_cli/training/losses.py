@@ -1,4 +1,4 @@
-"""The objective: L1 on the image plus L1 on the kernel (Eq. 17)."""
+"""The objective: L1 on the image, on the kernel (Eq. 17) and, for photos, on the noise."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,10 @@ from dcls_cli.training.data import Batch
 
 
 class Losses(NamedTuple):
-    """total = image + kernel_weight kernel; image: mean L1; kernel: L1 summed over taps."""
+    """total = image + kernel_weight kernel (+ noise_weight noise).
+
+    image: mean L1; kernel: L1 summed over taps; the noise's error is in decades.
+    """
 
     total: Tensor
     image: Tensor
@@ -33,7 +36,11 @@ class Objective:
         image = (restoration.sr.float() - batch.hr).abs().mean()
         target = self._kernel_target(batch)
         kernel = (restoration.kernel.float() - target).abs().sum((-2, -1)).mean()
-        return Losses(image + self.config.kernel_weight * kernel, image, kernel)
+        total = image + self.config.kernel_weight * kernel
+        if restoration.noise is not None and batch.noise is not None:
+            decades = (restoration.noise.log10() - batch.noise.log10()).abs().mean()
+            total = total + self.config.noise_weight * decades
+        return Losses(total, image, kernel)
 
     @torch.no_grad()
     def _kernel_target(self, batch: Batch) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 
 from dcls_cli.degradation import anisotropic_gaussian_kernel, bicubic, blur
-from dcls_cli.degradation.photo import damage
+from dcls_cli.degradation.photo import PhotoDamage, damage_photo
 
 
 def sharp(count: int, side: int = 120) -> torch.Tensor:
@@ -14,7 +14,10 @@ def sharp(count: int, side: int = 120) -> torch.Tensor:
 
 
 def run(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return damage(sharp(count), 4, 21, (0.2, 4.0), torch.Generator().manual_seed(seed))
+    random = torch.Generator().manual_seed(seed)
+    damage = PhotoDamage.draw(count, (30, 30), 21, (0.2, 4.0), random)
+    lr, noise = damage_photo(sharp(count), damage, 4)
+    return lr, damage.kernel, noise
 
 
 def test_same_seed_same_damage() -> None:
@@ -61,3 +64,13 @@ def test_kernel_turns_with_its_angle() -> None:
     assert float((flat[0, 0].sum(0) * axis**2).sum()) > 4 * float(
         (flat[0, 0].sum(1) * axis**2).sum()
     )
+
+
+def test_parts_of_a_batch_are_damaged_as_in_the_batch() -> None:
+    damage = PhotoDamage.draw(6, (30, 30), 21, (0.2, 4.0), torch.Generator().manual_seed(9))
+    every_second = slice(1, None, 2)
+    part = damage.part(every_second, torch.device("cpu"))
+    whole = damage_photo(sharp(6), damage, 4).lr[every_second]
+    alone = damage_photo(sharp(6)[every_second], part, 4).lr
+    assert ((whole - alone).abs() * 255).max() <= 1.01
+    assert (whole != alone).float().mean() < 1e-3
