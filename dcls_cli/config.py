@@ -98,12 +98,12 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Fill in the ladder of the kernel size and refuse what cannot be built."""
-        if not self.kernel_filters:
-            object.__setattr__(self, "kernel_filters", FILTER_LADDERS.get(self.kernel_size, ()))
         for field in fields(self):
             _check_value(field.name, getattr(self, field.name), field.type)
         if self.kernel_size not in FILTER_LADDERS:
             raise _wrong("kernel_size", self.kernel_size, _listed(FILTER_LADDERS))
+        if not self.kernel_filters:
+            object.__setattr__(self, "kernel_filters", FILTER_LADDERS[self.kernel_size])
         if sum(width - 1 for width in self.kernel_filters) + 1 != self.kernel_size:
             raise WeightsError(
                 f"model configuration: filters {self.kernel_filters} do not collapse to a kernel "
@@ -222,7 +222,7 @@ def _check_value(name: str, value: object, kind: object) -> None:
 
 
 def _wrong(name: str, value: object, expected: str) -> WeightsError:
-    return WeightsError(f"model configuration: {name} is {value!r}, expected {expected}")
+    return WeightsError(f"model configuration: {name} is {value!r:.60}, expected {expected}")
 
 
 def _listed(allowed: Iterable[object]) -> str:

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from dcls_cli.config import ATTENTION_REDUCTION
+
 LEAK = 0.1
 
 
@@ -38,7 +40,7 @@ class ResidualBlock(nn.Module):
 class ChannelAttention(nn.Module):
     """Scale each channel by a gate in (0, 1) that is computed from all channels' means."""
 
-    def __init__(self, features: int, reduction: int = 4) -> None:
+    def __init__(self, features: int, reduction: int = ATTENTION_REDUCTION) -> None:
         """`features // reduction` channels in the bottleneck."""
         super().__init__()
         self.squeeze = nn.Conv2d(features, features // reduction, 1)
