@@ -8,6 +8,7 @@ and `sum` for all others; `convert` lets the user say otherwise.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,7 +17,6 @@ from dcls_cli import weights
 from dcls_cli.config import FILTER_LADDERS, ModelConfig, Scale
 from dcls_cli.errors import WeightsError
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.network.estimator import DeepLinearKernel
 
 #: The one tensor that we keep in another shape: a linear layer for the authors' 1x1 convolution.
 _PROJECTION = "estimator.pooling.project.weight"
@@ -88,7 +88,7 @@ def recognise(state: Mapping[str, Tensor]) -> ModelConfig:
         estimator_features=_size(state, "Estimator.head.0.weight", 0),
         estimator_blocks=_count(state, r"Estimator\.body\.0\.(\d+)\..*"),
     )
-    expected = {theirs: tensor for theirs, (_, tensor) in _expected(config).items()}
+    expected = _expected(config)
     differences = weights.compare(expected, state)
     if differences:
         more = len(differences) - weights.LISTED
@@ -106,8 +106,9 @@ def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         WeightsError: as `recognise`, or a value is not finite.
     """
+    names = official_names(recognise(state))
     renamed = {}
-    for theirs, (ours, _) in _expected(recognise(state)).items():
+    for ours, theirs in names.items():
         if not torch.isfinite(state[theirs]).all():
             raise WeightsError(f"tensor {theirs} has values that are not finite")
         tensor = state[theirs].detach().float().contiguous()
@@ -115,13 +116,23 @@ def rename(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def _expected(config: ModelConfig) -> dict[str, tuple[str, Tensor]]:
-    """The authors' name of each tensor: our name, and a tensor of their shape without memory."""
+def official_names(config: ModelConfig) -> dict[str, str]:
+    """The authors' name for each of our tensors, in the paper's layout."""
+    return {ours: _official_name(ours) for ours in _own_tensors(config)}
+
+
+@lru_cache(maxsize=8)
+def _own_tensors(config: ModelConfig) -> Mapping[str, Tensor]:
+    """A network's tensors without memory: their names and shapes."""
     with torch.device("meta"):
-        state = DCLS(config).state_dict()
+        return DCLS(config).state_dict()
+
+
+def _expected(config: ModelConfig) -> dict[str, Tensor]:
+    """The authors' tensors without memory: their names and shapes."""
     return {
-        _official_name(ours): (ours, tensor[..., None, None] if ours == _PROJECTION else tensor)
-        for ours, tensor in state.items()
+        _official_name(ours): tensor[..., None, None] if ours == _PROJECTION else tensor
+        for ours, tensor in _own_tensors(config).items()
     }
 
 
@@ -168,10 +179,9 @@ def _kernel_size(state: Mapping[str, Tensor]) -> int:
     found = {name: state[name].shape for name in state if name.startswith("Estimator.dec.")}
 
     def fitting(size: int) -> int:
-        with torch.device("meta"):
-            decoders = DeepLinearKernel(ModelConfig(scale=4, kernel_size=size)).decoders
-        biases = {f"Estimator.dec.{i}.bias": decoder.bias for i, decoder in enumerate(decoders)}
-        return sum(name in found and found[name] == bias.shape for name, bias in biases.items())
+        expected = _expected(ModelConfig(scale=4, groups=1, blocks=1, kernel_size=size))
+        biases = [name for name in expected if re.fullmatch(r"Estimator\.dec\.\d+\.bias", name)]
+        return sum(name in found and found[name] == expected[name].shape for name in biases)
 
     best = max(FILTER_LADDERS, key=fitting)
     if not fitting(best):

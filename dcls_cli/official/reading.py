@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -72,10 +73,11 @@ def _read_pickle(content: bytes) -> dict[str, object]:
     """The dictionary in a `.pth`; nothing in it is run, whoever made the file."""
     _check_archive(content)
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # on the pickle's age, for developers
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything at all on damaged files
         # Its message advises to load the file with execution of code allowed; never repeat that.
-        code = re.search(r"GLOBAL (\S+)", str(error))
+        code = re.search(r"GLOBAL ([\w.]{1,60})", str(error))
         if code:
             raise WeightsError(
                 f"refused: it holds Python code ({code[1]}) where only tensors are expected"
