@@ -15,7 +15,8 @@ from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.reformulation import ReformulatedKernel
 from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
 from dcls_cli.training.config import Cadence, TrainConfig
-from dcls_cli.training.data import ImageStore, PatchSampler, SkippedImage
+from dcls_cli.training.data import PatchSampler
+from dcls_cli.training.images import ImageStore, SkippedImage
 from dcls_cli.training.loop import Trainer, Validate
 from dcls_cli.training.losses import Objective
 from dcls_cli.training.reports import JsonlLog, Observer, ValidationReport

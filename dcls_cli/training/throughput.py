@@ -10,7 +10,8 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.reformulation import ReformulatedKernel
 from dcls_cli.training.config import TrainConfig
-from dcls_cli.training.data import ImageStore, PatchSampler
+from dcls_cli.training.data import PatchSampler
+from dcls_cli.training.images import ImageStore
 from dcls_cli.training.losses import Objective
 from dcls_cli.training.state import TrainState
 
