@@ -76,7 +76,10 @@ class Run:
                 trainer.run()
             if talks:
                 self._conclude(trainer)
-        return interruption.exit_code or 0
+        if trainer.finished:
+            return interruption.exit_code or 0
+        # Without a signal of its own, this process ended with one that had.
+        return interruption.exit_code or console.EXIT_TERMINATED
 
     @property
     def total_steps(self) -> int | None:

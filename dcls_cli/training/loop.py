@@ -106,12 +106,15 @@ class Trainer:
         over = self.finished
         if self.config.max_minutes is not None and self.rank == 0:
             over |= time.monotonic() - self._started >= 60 * self.config.max_minutes
+        stop = self.stop_requested
         if self.world > 1:
             # On the CPU, where the processes talk without waiting for the device.
-            agreed = torch.tensor([over, self.stop_requested], dtype=torch.uint8)
+            agreed = torch.tensor([over, stop], dtype=torch.uint8)
             dist.all_reduce(agreed, dist.ReduceOp.MAX)
-            over, self.stop_requested = map(bool, agreed.tolist())
-        return over or self.stop_requested
+            over, stop = map(bool, agreed.tolist())
+            if stop:  # never reset: a signal may have set it since
+                self.stop_requested = True
+        return over or stop
 
     def _step_progress(self) -> float:
         """Iterations count by steps; minutes are looked at once a window, by process 0."""
