@@ -1,0 +1,276 @@
+"""Runs on disk: what starts, what resumes, what is refused, and what a full disk leaves."""
+
+import contextlib
+import hashlib
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from dcls_cli import weights
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import DclsError, TrainingError, WeightsError
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.training.checkpoint import CheckpointFolder
+from dcls_cli.training.config import Cadence, TrainConfig
+from dcls_cli.training.reports import Report, read_log
+from dcls_cli.training.session import Prepared, RunOptions, prepare
+from tests.training import runs
+
+
+def start(
+    hr: Path,
+    out: Path,
+    config: TrainConfig | None = None,
+    model: ModelConfig | None = None,
+    **options: object,
+) -> Prepared:
+    made = RunOptions(hr=(hr,), out=out, cadence=runs.EAGER)
+    made = replace(made, **options)  # type: ignore[arg-type]
+    config = config or runs.config(iterations=10)
+    return prepare(model or runs.tiny(), config, made, warn=WARNINGS.append)
+
+
+WARNINGS: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def no_warnings() -> Iterator[None]:
+    WARNINGS.clear()
+    yield
+
+
+@pytest.fixture(scope="module")
+def finished(hr: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 10 steps with two checkpoints; only to be looked at."""
+    out = tmp_path_factory.mktemp("finished")
+    start(hr, out).trainer.run()
+    assert len(CheckpointFolder(out / "checkpoints").files()) == 2
+    return out
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    out = tmp_path / "copied"
+    for file in finished.rglob("*"):
+        if file.is_file():
+            target = out / file.relative_to(finished)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    return out
+
+
+def digests(out: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(out)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(out.rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_writes_the_averaged_weights(hr: Path, finished: Path) -> None:
+    network = weights.load(finished / "latest.safetensors")
+    assert network.config == runs.tiny()
+    averaged = runs.newest(finished)["training"]["ema"]
+    assert all(torch.equal(value, averaged[name]) for name, value in network.state_dict().items())
+    assert not (finished / "best.safetensors").exists()  # nothing was validated
+
+
+def test_a_run_is_not_written_over(hr: Path, finished: Path) -> None:
+    before = digests(finished)
+    with pytest.raises(TrainingError, match="holds a run already; continue it with --resume auto"):
+        start(hr, finished)
+    assert digests(finished) == before
+
+
+def test_weights_without_checkpoints_are_not_written_over(hr: Path, copied: Path) -> None:
+    for file in CheckpointFolder(copied / "checkpoints").files():
+        file.unlink()
+    before = digests(copied)
+    for resume in ("auto", "never"):
+        with pytest.raises(TrainingError, match="weights of another run"):
+            start(hr, copied, resume=resume)
+    assert digests(copied) == before
+
+
+def test_auto_starts_where_there_is_nothing(hr: Path, tmp_path: Path) -> None:
+    assert start(hr, tmp_path / "new", resume="auto").resumed_at is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model": runs.tiny(3)}, "scale 2, now 3"),
+        ({"model": runs.tiny(blocks=2)}, "blocks 1, now 2"),
+        ({"config": runs.config(batch=2, seed=7)}, "seed 0, now 7; batch 4, now 2"),
+    ],
+)
+def test_other_options_are_refused_by_name(
+    hr: Path, finished: Path, changes: dict[str, object], named: str
+) -> None:
+    before = digests(finished)
+    with pytest.raises(TrainingError) as caught:
+        start(hr, finished, resume="auto", **changes)  # type: ignore[arg-type]
+    assert named in str(caught.value)
+    assert digests(finished) == before
+
+
+def test_other_images_are_refused(finished: Path, tmp_path: Path) -> None:
+    other = runs.write_images(tmp_path / "other", seed=9)
+    with pytest.raises(TrainingError, match="other training images"):
+        start(other, finished, resume="auto")
+
+
+def test_a_longer_run_goes_on(hr: Path, copied: Path) -> None:
+    prepared = start(hr, copied, runs.config(iterations=20), resume="auto")
+    assert prepared.resumed_at == 10
+    prepared.trainer.run()
+    windows = [record for record in read_log(copied / "log.jsonl") if record["event"] == "window"]
+    assert [record["step"] for record in windows] == [5, 10, 15, 20]
+
+
+def test_a_damaged_checkpoint_costs_a_window(hr: Path, copied: Path, finished: Path) -> None:
+    newest = CheckpointFolder(copied / "checkpoints").files()[0]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    prepared = start(hr, copied, resume="auto")
+    assert prepared.resumed_at == 5
+    assert len(WARNINGS) == 1 and newest.name in WARNINGS[0]
+    prepared.trainer.run()
+    assert runs.differing(runs.newest(finished), runs.newest(copied)) == []
+    assert runs.log_without_clocks(finished) == runs.log_without_clocks(copied)
+
+
+def test_damaged_checkpoints_are_no_start_from_zero(hr: Path, copied: Path) -> None:
+    for file in CheckpointFolder(copied / "checkpoints").files():
+        file.write_bytes(b"DCLSCKP1" + bytes(500))
+    before = digests(copied)
+    with pytest.raises(TrainingError, match="all 2 checkpoints are damaged"):
+        start(hr, copied, resume="auto")
+    assert digests(copied) == before
+
+
+def test_checkpoints_that_are_older_than_some_options_resume(hr: Path, copied: Path) -> None:
+    """As those of a run that was started before an option existed."""
+    folder = CheckpointFolder(copied / "checkpoints")
+    state = runs.newest(copied)
+    for key in ("model", "config"):
+        fields = state[key].strip("{}").split(", ")
+        gone = ('"noise"', '"degradation"', '"noise_weight"')
+        state[key] = "{" + ", ".join(f for f in fields if not f.startswith(gone)) + "}"
+    del state["validated_step"]
+    folder.save(10, state)
+    assert start(hr, copied, resume="auto").resumed_at == 10
+
+
+def test_starts_from_weights_of_another_scale(hr: Path, tmp_path: Path) -> None:
+    source = tmp_path / "x4.safetensors"
+    torch.manual_seed(5)
+    large = DCLS(runs.tiny(4))
+    weights.write(large, source)
+    prepared = start(hr, tmp_path / "run", init=source)
+    assert prepared.new_layers == [
+        "restorer.conv_linear.weight",
+        "restorer.upsampler.0.bias",
+        "restorer.upsampler.0.weight",
+    ]
+    own, theirs = prepared.trainer.state.network.state_dict(), large.state_dict()
+    for name in own:
+        assert (name in prepared.new_layers) != torch.equal(own[name], theirs[name]), name
+
+
+def test_weights_that_fit_nowhere_are_refused(hr: Path, tmp_path: Path) -> None:
+    source = tmp_path / "other.safetensors"
+    weights.write(DCLS(runs.tiny(2)), source)
+    with pytest.raises(WeightsError, match="no such weight file"):
+        start(hr, tmp_path / "run", init=tmp_path / "missing.safetensors")
+    source.write_bytes(source.read_bytes()[:-5])
+    with pytest.raises(WeightsError):
+        start(hr, tmp_path / "run", init=source)
+    assert not (tmp_path / "run").exists()
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
+    """A file system of its own that is soon full."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command")
+    if done.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("spare_kb", [8, 60, 250])
+def test_a_full_disk_loses_nothing(hr: Path, tmp_path: Path, finished: Path, spare_kb: int) -> None:
+    size = CheckpointFolder(finished / "checkpoints").files()[0].stat().st_size
+    disk = tmp_path / "disk"
+    with small_disk(disk, 2 * size // 1024 + spare_kb):
+        out = disk / "run"
+        prepared = start(hr, out, runs.config(iterations=40))
+        before: dict[str, str] = {}
+
+        class Witness(runs.Recorder):
+            def on_report(self, report: Report) -> None:
+                before.clear()
+                before.update(digests(out / "checkpoints"))
+
+        prepared.trainer.observers = [*prepared.trainer.observers, Witness()]
+        with pytest.raises(TrainingError, match="no space left on the disk") as caught:
+            prepared.trainer.run()
+        assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
+        assert list(before) == ["step-00000005.ckpt", "step-00000010.ckpt"]
+        assert digests(out / "checkpoints") == before  # and no temporary file
+        assert not list(out.rglob("*.dcls-tmp"))
+        with pytest.raises(TrainingError, match="no space left"):
+            start(hr, out, runs.config(iterations=40), resume="auto").trainer.run()
+        assert digests(out / "checkpoints") == before
+        assert not WARNINGS
+
+
+def test_weights_that_cannot_be_written_end_the_run(hr: Path, tmp_path: Path) -> None:
+    prepared = start(hr, tmp_path)
+    (tmp_path / "latest.safetensors").mkdir()
+    with pytest.raises(DclsError, match="latest.safetensors"):
+        prepared.trainer.run()
+    assert runs.newest(tmp_path)["training"]["step"] == 10
+
+
+def test_the_paper_network_trains_on_eq_7(hr: Path, tmp_path: Path) -> None:
+    model = ModelConfig.paper(
+        2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+    )
+    options = {"iterations": 20, "patch": 24, "optimizer": "adamw", "batch": 2, "candidates": 1}
+    ends = {}
+    for target in ("image", "expected"):
+        config = runs.config(kernel_target=target, **options)
+        prepared = start(hr, tmp_path / target, config, model)
+        prepared.trainer.run()
+        windows = read_log(tmp_path / target / "log.jsonl")
+        assert prepared.trainer.state.is_finite() and len(windows) == 4
+        ends[target] = float(str(windows[-1]["kernel_loss"]))
+    assert ends["image"] != ends["expected"]
+    assert all(0 < end < 2 for end in ends.values())
+
+
+def test_photos_train(hr: Path, tmp_path: Path) -> None:
+    model = ModelConfig.photo(
+        2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+    )
+    prepared = start(hr, tmp_path, runs.config(iterations=10, degradation="photo"), model)
+    prepared.trainer.run()
+    assert prepared.trainer.state.is_finite()
+
+
+def test_cadence_changes_no_bit(hr: Path, tmp_path: Path, finished: Path) -> None:
+    start(hr, tmp_path, cadence=Cadence()).trainer.run()
+    assert runs.differing(runs.newest(finished), runs.newest(tmp_path)) == []
