@@ -59,7 +59,7 @@ def evaluate(
             f"{path} is made for scale {backend.config.scale}, not {scale}; "
             f"add -s {backend.config.scale}"
         )
-    name = path.name if weights is not None else release(model if model is not None else scale).name
+    name = path.stem if weights is not None else release(model if model is not None else scale).name
     methods = {name: _network(backend)}
     if against is not None:
         methods[against.value] = bicubic_restore(scale)

@@ -58,7 +58,7 @@ def test_prints_json(hr: Path, tiny: Path) -> None:
     assert result.exit_code == 0, result.output
     events = [json.loads(line) for line in result.stdout.splitlines()]
     assert [event["event"] for event in events] == ["row"] * 8 + ["sigma"] * 8 + ["mean"]
-    assert {event["method"] for event in events} == {"tiny.safetensors"}
+    assert {event["method"] for event in events} == {"tiny"}
     assert events[0]["image"] == "noise.png"
     rows = [event["psnr_y"] for event in events[:8]]
     assert events[-1]["psnr_y"] == pytest.approx(sum(rows) / 8, abs=1e-5)
