@@ -50,8 +50,7 @@ def transfer_function(kernel: Tensor, height: int, width: int) -> Tensor:
     A kernel has few taps, so this takes less work than padding it to the grid and running an FFT.
 
     Args:
-        kernel: (..., k, k) real; k odd and at most the grid's size is not required, taps beyond
-            the grid wrap around.
+        kernel: (..., k, k) real, k odd; taps beyond the grid wrap around.
         height: rows of the grid.
         width: columns of the grid.
 

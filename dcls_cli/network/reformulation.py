@@ -196,7 +196,8 @@ class LinearSuperResolver(nn.Module):
         power = (gain.real.square() + gain.imag.square()) * self.spectrum
         folded = power.view(-1, s, n, s, n).sum((1, 3)) / s**2
         ratio = noise.view(-1, 1, 1) if isinstance(noise, Tensor) else noise
-        nu = ratio * folded.mean((1, 2), keepdim=True)
+        # The smallest number keeps a kernel of zeros, which no estimate is, from 0 / 0.
+        nu = ratio * folded.mean((1, 2), keepdim=True) + torch.finfo(folded.dtype).tiny
         quotient = (self.spectrum * gain.conj()).view(-1, s, n, s, n)
         quotient = quotient / (folded + nu)[:, None, :, None, :]
         filter_hr = torch.fft.ifft2(quotient.reshape(-1, self.grid, self.grid)).real

@@ -1,0 +1,70 @@
+"""Blocks that the networks share, against their formulas in numpy."""
+
+import numpy as np
+import torch
+from scipy.signal import correlate2d
+from torch import Tensor, nn
+
+from dcls_cli.network.layers import ChannelAttention, ResidualBlock, activation, conv3x3
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def convolution(layer: nn.Conv2d, planes: np.ndarray) -> np.ndarray:
+    """(C, H, W) -> (C', H, W), zeros around."""
+    assert layer.bias is not None
+    weight, bias = layer.weight.detach().double().numpy(), layer.bias.detach().double().numpy()
+    return np.stack(
+        [
+            sum(correlate2d(p, w, mode="same") for p, w in zip(planes, row, strict=True)) + b
+            for row, b in zip(weight, bias, strict=True)
+        ]
+    )
+
+
+def test_the_activation_leaks_a_tenth() -> None:
+    x = torch.tensor([-2.0, 0.0, 3.0])
+    torch.testing.assert_close(activation()(x.clone()), torch.tensor([-0.2, 0.0, 3.0]))
+
+
+def test_the_convolution_keeps_the_size() -> None:
+    assert conv3x3(2, 5)(random(1, 2, 1, 4)).shape == (1, 5, 1, 4)
+
+
+def test_a_residual_block_is_its_formula_and_leaves_its_input_alone() -> None:
+    block, x = ResidualBlock(3), random(1, 3, 6, 7)
+    for i, conv in enumerate((block.conv1, block.conv2)):
+        conv.weight.data = random(*conv.weight.shape, seed=i)
+        conv.bias.data = random(3, seed=9 + i)  # type: ignore[union-attr]
+    before = x.clone()
+    got = block(x)[0].detach().numpy()
+    assert torch.equal(x, before)
+    planes = x[0].double().numpy()
+    hidden = convolution(block.conv1, planes)
+    expected = planes + convolution(block.conv2, np.where(hidden > 0, hidden, 0.1 * hidden))
+    np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_a_residual_block_starts_near_the_identity() -> None:
+    torch.manual_seed(0)
+    x = random(1, 64, 12, 12)
+    update = ResidualBlock(64)(x) - x
+    assert 0 < update.std() < 0.1
+
+
+def test_channel_attention_is_its_formula() -> None:
+    module, x = ChannelAttention(8), random(2, 8, 5, 4)
+    got = module(x).detach().numpy()
+    means = x.double().numpy().mean((2, 3))
+
+    def dense(layer: nn.Conv2d, vector: np.ndarray) -> np.ndarray:
+        assert layer.bias is not None
+        weight = layer.weight.detach().double().numpy()[:, :, 0, 0]
+        return vector @ weight.T + layer.bias.detach().double().numpy()
+
+    logits = dense(module.excite, np.maximum(dense(module.squeeze, means), 0))
+    gate = 1 / (1 + np.exp(-logits))
+    assert module.squeeze.out_channels == 2
+    np.testing.assert_allclose(got, x.numpy() * gate[:, :, None, None], atol=1e-6)
