@@ -31,14 +31,20 @@ def train(
         Path | None,
         typer.Option("--val", metavar="DIR", help="Sharp images to validate on (Gaussian8)."),
     ] = None,
-    preset: Annotated[PresetName, typer.Option(help="Network and how it is trained.")] = "light",
+    preset: Annotated[
+        PresetName,
+        typer.Option(
+            help="light: clean blurred images, as in benchmarks; photo: also noise, JPEG and blur "
+            "of any direction; paper: the authors' network."
+        ),
+    ] = "light",
     init: Annotated[
         Path | None,
         typer.Option("--init", metavar="WEIGHTS", help="Start from these weights, of any scale."),
     ] = None,
     iterations: Annotated[
         int | None,
-        typer.Option(min=1, help="Length of the run, steps. [light 50000, paper 500000]"),
+        typer.Option(min=1, help="Length of the run, steps. [light, photo 50000; paper 500000]"),
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(help="Length of the run in minutes of training instead.")
@@ -47,18 +53,20 @@ def train(
         Resume, typer.Option(help="auto: go on with the run in RUN, if there is one.")
     ] = "never",
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Patches a step. [light 8, paper 64]")
+        int | None, typer.Option(min=1, help="Patches a step. [light, photo 8; paper 64]")
     ] = None,
     patch: Annotated[
-        int | None, typer.Option(min=1, help="Width of an LR patch, pixels. [light 48, paper 64]")
+        int | None,
+        typer.Option(min=1, help="Width of an LR patch, pixels. [light, photo 48; paper 64]"),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak learning rate. [light 1e-3, paper 2e-4]")
+        float | None, typer.Option(help="Peak learning rate. [light, photo 1e-3; paper 2e-4]")
     ] = None,
     candidates: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Crops drawn for a patch; that of most detail is used. [light 2, paper 1]"
+            min=1,
+            help="Crops drawn for a patch; that of most detail is used. [light, photo 2; paper 1]",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
@@ -69,7 +77,7 @@ def train(
         float | None, typer.Option(help="Widest blur, HR pixels. [the scale]")
     ] = None,
     optimizer: Annotated[
-        OptimizerOption | None, typer.Option(help="[light muon, paper adamw]")
+        OptimizerOption | None, typer.Option(help="[light, photo muon; paper adamw]")
     ] = None,
     kernel_target: Annotated[
         KernelTargetOption | None,
@@ -98,6 +106,8 @@ def train(
     RUN gets checkpoints, best.safetensors and latest.safetensors (averaged weights), log.jsonl,
     curves.png, samples.png, config.json and, if images were skipped, skipped.txt. SIGINT and
     SIGTERM end the run after its step; --resume auto goes on with the same bits.
+
+    On N cards: torchrun --nproc-per-node N --no-python dcls train ...
     """
     from dcls_cli.backends.pytorch import select_device, select_precision
     from dcls_cli.cli.training_run import Run

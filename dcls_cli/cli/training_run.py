@@ -139,6 +139,8 @@ class Run:
             console.note(f"not in {self.init}, start at random: {listed}")
         if prepared.resumed_at is not None:
             console.note(f"resumed at step {prepared.resumed_at}")
+            if self.init is not None:
+                console.note(f"{self.init} is not read: the run goes on with its own weights")
 
     def _record(self, prepared: Prepared) -> None:
         """Write the options of the run and the images that it does without."""
@@ -160,7 +162,7 @@ class Run:
         }
         write_text(self.out / "config.json", json.dumps(record, indent=2) + "\n")
         if prepared.skipped:
-            lines = [f"{item.path}\t{item.reason}\n" for item in prepared.skipped]
+            lines = [f"{console.visible(item.path)}\t{item.reason}\n" for item in prepared.skipped]
             write_text(self.out / SKIPPED, "".join(lines))
 
     def _conclude(self, trainer: Trainer) -> None:

@@ -8,6 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from dcls_cli.training.processes import true_anywhere
 from dcls_cli.training.state import TrainState
 
 #: Weight of the past in the running mean that a window is compared with.
@@ -54,10 +55,8 @@ class Guard:
             return "the loss is not finite"
         if self.baseline is not None and means.image_loss > self.spike * self.baseline:
             return f"the loss rose from {self.baseline:.4f} to {means.image_loss:.4f}"
-        finite = torch.tensor(float(self.state.is_finite()))
-        if dist.is_initialized():
-            dist.all_reduce(finite, dist.ReduceOp.MIN)
-        return None if finite.item() else "a weight is not finite"
+        (broken,) = true_anywhere(not self.state.is_finite())
+        return "a weight is not finite" if broken else None
 
     def accept(self, means: Means) -> None:
         """Close a good window: from now on the state is never taken back beyond this point."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dcls_cli.atomic import printable
 from dcls_cli.errors import ImageError, TrainingError
 from dcls_cli.image import read
 
@@ -72,7 +73,7 @@ class ImageStore:
             try:
                 arrays.append(_read_rgb(path, min_side))
             except ImageError as error:
-                skipped.append(SkippedImage(path, str(error).removeprefix(f"{path}: ")))
+                skipped.append(SkippedImage(path, str(error).removeprefix(f"{printable(path)}: ")))
             if progress is not None:
                 progress(done, len(paths))
         if not arrays:

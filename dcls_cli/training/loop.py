@@ -14,6 +14,7 @@ from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
 from dcls_cli.training.config import Cadence, TrainConfig
 from dcls_cli.training.data import PatchSampler
 from dcls_cli.training.guard import Guard
+from dcls_cli.training.processes import true_anywhere
 from dcls_cli.training.reports import (
     Observer,
     Report,
@@ -36,8 +37,7 @@ Export = Callable[[TrainState, ValidationReport | None], None]
 class Trainer:
     """Runs a training state to its end.
 
-    A non-finite or spiking window is undone, with half the learning rate and other batches from
-    there on; nothing of it is ever written.
+    A non-finite or spiking window is undone, with half the learning rate and other batches then.
 
     Attributes:
         state: what is trained.
@@ -106,14 +106,9 @@ class Trainer:
         over = self.finished
         if self.config.max_minutes is not None and self.rank == 0:
             over |= time.monotonic() - self._started >= 60 * self.config.max_minutes
-        stop = self.stop_requested
-        if self.world > 1:
-            # On the CPU, where the processes talk without waiting for the device.
-            agreed = torch.tensor([over, stop], dtype=torch.uint8)
-            dist.all_reduce(agreed, dist.ReduceOp.MAX)
-            over, stop = map(bool, agreed.tolist())
-            if stop:  # never reset: a signal may have set it since
-                self.stop_requested = True
+        over, stop = true_anywhere(over, self.stop_requested)
+        if stop:  # never reset: a signal may have set it since
+            self.stop_requested = True
         return over or stop
 
     def _step_progress(self) -> float:

@@ -37,3 +37,15 @@ def joined(device: torch.device) -> Iterator[Process]:
         yield Process(dist.get_rank(), device)
     finally:
         dist.destroy_process_group()
+
+
+def true_anywhere(*flags: bool) -> list[bool]:
+    """For each flag, whether it is true in any process; all processes must ask.
+
+    On the CPU, where the processes talk without waiting for the device.
+    """
+    if not dist.is_initialized():
+        return list(flags)
+    agreed = torch.tensor(flags, dtype=torch.uint8)
+    dist.all_reduce(agreed, dist.ReduceOp.MAX)
+    return [bool(flag) for flag in agreed.tolist()]

@@ -21,7 +21,7 @@ from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.reformulation import ReformulatedKernel
 from dcls_cli.training.checkpoint import CheckpointFolder, read_checkpoint
 from dcls_cli.training.config import Cadence, TrainConfig
-from dcls_cli.training.data import PatchSampler
+from dcls_cli.training.data import Batch, PatchSampler
 from dcls_cli.training.images import ImageStore
 from dcls_cli.training.loop import Trainer
 from dcls_cli.training.losses import Objective
@@ -147,7 +147,16 @@ def command(hr: Path | Sequence[Path], out: Path, **changes: object) -> Run:
 class Child:
     """A process of its own that runs a command; its output goes to files."""
 
-    def __init__(self, run: Run, logs: Path, rank: int = 0, world: int = 1, port: int = 0) -> None:
+    def __init__(
+        self,
+        run: Run,
+        logs: Path,
+        rank: int = 0,
+        world: int = 1,
+        port: int = 0,
+        blind_at: int | None = None,
+    ) -> None:
+        """`blind_at`: the step whose first batch has no finite HR image in this process."""
         logs.mkdir(parents=True, exist_ok=True)
         self._files = logs / f"stdout-{rank}", logs / f"stderr-{rank}"
         environment = {}
@@ -155,7 +164,7 @@ class Child:
             environment = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
             environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         self.process: BaseProcess = PROCESSES.Process(
-            target=_live, args=(run, *self._files, environment)
+            target=_live, args=(run, *self._files, environment, blind_at)
         )
         self.process.start()
 
@@ -177,16 +186,30 @@ def execute(run: Run, logs: Path) -> Outcome:
     return Child(run, logs).wait()
 
 
-def _live(run: Run, stdout: Path, stderr: Path, environment: dict[str, str]) -> None:
+def _live(
+    run: Run, stdout: Path, stderr: Path, environment: dict[str, str], blind_at: int | None
+) -> None:
     """What a child does: as `dcls_cli.cli.app.main`, behind the parsing of options."""
     for descriptor, file in ((1, stdout), (2, stderr)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     os.environ.update(environment)
+    if blind_at is not None:
+        _blind(blind_at)
     console.unwind_on_sigterm()
     code = console.exit_code_of(run.start, debug=True)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _blind(at: int) -> None:
+    original = PatchSampler.batch
+
+    def batch(self: PatchSampler, step: int, salt: int, *place: int) -> Batch:
+        made = original(self, step, salt, *place)
+        return made._replace(hr=made.hr * float("nan")) if (step, salt) == (at, 0) else made
+
+    PatchSampler.batch = batch  # type: ignore[method-assign]
 
 
 def newest(out: Path) -> dict[str, Any]:

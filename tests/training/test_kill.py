@@ -145,6 +145,21 @@ def test_one_process_that_is_asked_to_stop_stops_all(hr: Path, tmp_path: Path) -
     assert step >= 10
 
 
+def test_trouble_in_one_process_is_rolled_back_in_all(hr: Path, tmp_path: Path) -> None:
+    out, port = tmp_path / "run", free_port()
+    run = runs.command(hr, out, config=runs.config(iterations=20))
+    pair = [
+        runs.Child(run, tmp_path / "logs", rank, 2, port, blind_at=12 if rank == 1 else None)
+        for rank in (0, 1)
+    ]
+    first, second = (child.wait() for child in pair)
+    assert first.exit_code == second.exit_code == 0, first.stderr + second.stderr
+    assert "step 15: the loss is not finite; back to step 10" in first.stderr
+    state = runs.newest(out)["training"]
+    assert (state["step"], state["salt"]) == (20, 1)
+    assert all(bool(tensor.isfinite().all()) for tensor in state["network"].values())
+
+
 def test_the_batch_must_divide(hr: Path, tmp_path: Path) -> None:
     run = runs.command(hr, tmp_path / "run", config=runs.config(batch=3))
     outcomes = [child.wait() for child in start_pair(run, tmp_path / "logs")]
