@@ -151,6 +151,7 @@ class Child:
         self,
         run: Run,
         logs: Path,
+        *,
         rank: int = 0,
         world: int = 1,
         port: int = 0,

@@ -106,7 +106,7 @@ def free_port() -> int:
 
 def start_pair(run: runs.Run, logs: Path) -> list[runs.Child]:
     port = free_port()
-    return [runs.Child(run, logs, rank, 2, port) for rank in (0, 1)]
+    return [runs.Child(run, logs, rank=rank, world=2, port=port) for rank in (0, 1)]
 
 
 def test_two_processes_train_as_one(hr: Path, tmp_path: Path) -> None:
@@ -149,7 +149,14 @@ def test_trouble_in_one_process_is_rolled_back_in_all(hr: Path, tmp_path: Path) 
     out, port = tmp_path / "run", free_port()
     run = runs.command(hr, out, config=runs.config(iterations=20))
     pair = [
-        runs.Child(run, tmp_path / "logs", rank, 2, port, blind_at=12 if rank == 1 else None)
+        runs.Child(
+            run,
+            tmp_path / "logs",
+            rank=rank,
+            world=2,
+            port=port,
+            blind_at=12 if rank == 1 else None,
+        )
         for rank in (0, 1)
     ]
     first, second = (child.wait() for child in pair)
