@@ -15,13 +15,15 @@ class Release:
 
     Attributes:
         name: what `--model` takes.
-        file: name of the file in `weights/`.
+        file: name of the file in `weights/` and on the Hub.
         sha256: of the whole file.
         scale: up-scaling factor.
         preset: `ModelConfig` preset that was trained.
         trained_on: the training data.
         licence: of the weights.
         psnr_y_db, ssim_y: Set5, Gaussian8 protocol, mean of the eight blurs.
+        repo: where the Hub has the file, as `owner/name`; None: nowhere.
+        revision: the commit of that repository, 40 hexadecimal digits; None without `repo`.
     """
 
     name: str
@@ -33,6 +35,17 @@ class Release:
     licence: str
     psnr_y_db: float
     ssim_y: float
+    repo: str | None = None
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a repository without a pinned revision.
+
+        Raises:
+            ValueError: only one of both is given.
+        """
+        if (self.repo is None) != (self.revision is None):
+            raise ValueError(f"{self.name}: a repository and its pinned revision go together")
 
 
 #: Every release; the first of a scale is the default of that scale.
@@ -76,20 +89,6 @@ def location(item: Release) -> Path:
     packaged = Path(str(resources.files("dcls_cli"))) / "_weights"
     folder = packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "weights"
     return folder / item.file
-
-
-def find(model: str | int) -> Path:
-    """The weight file of a model name or of a scale's default model.
-
-    Raises:
-        UsageError: unknown name.
-        WeightsError: no such scale, or the file is missing from this installation.
-    """
-    item = release(model)
-    path = location(item)
-    if not path.is_file():
-        raise WeightsError(f"{path}: the weights of {item.name} are missing; install dcls again")
-    return path
 
 
 def verify(item: Release, content: bytes, path: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.backends import Backend, load_backend
+from dcls_cli.hub import find, is_hub_name
 from dcls_cli.image import from_array, from_pil, to_array, to_pil
-from dcls_cli.releases import RELEASES, find
+from dcls_cli.releases import RELEASES
 from dcls_cli.upscaling import Progress, upscale
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any])
@@ -52,20 +53,22 @@ class Upscaler:
     def from_pretrained(
         cls, model: str | Path = "dcls-light-x4", *, device: str = "auto", precision: str = "auto"
     ) -> Self:
-        """Load released weights by name, or a weight file by path; never downloads.
+        """Load weights by name or by path; only what is not on this machine is downloaded.
 
         Args:
-            model: a name of the registry, or a safetensors file of dcls.
+            model: a name of the registry, `hf:owner/repo[@revision][/file]`, or a safetensors
+                file of dcls.
             device: auto, cpu, cuda or cuda:N.
             precision: auto, fp32, bf16 or fp16.
 
         Raises:
             UsageError: neither a known name nor a file.
-            WeightsError: the file is missing, damaged or of another network.
+            WeightsError: the file is missing, damaged, of another network or not to be had from
+                the Hub.
             BackendError: the device or the precision is not usable here.
         """
         path = Path(model)
-        is_name = any(model == item.name for item in RELEASES)
+        is_name = is_hub_name(str(model)) or any(model == item.name for item in RELEASES)
         is_file = isinstance(model, Path) or path.suffix == ".safetensors" or path.exists()
         weights = path if is_file and not is_name else find(str(model))
         return cls(load_backend(weights, device, precision))

@@ -1,8 +1,9 @@
-"""Weight files: find, verify, read, load and write.
+"""Weight files: check, read, load and write.
 
 A weight file is a safetensors file whose metadata carry the `ModelConfig` of its network and a
 digest of everything else in it, so that damage is found in any file and not in releases alone.
-Nothing here imports torch before tensors are asked for. The names live in `releases`.
+Nothing here imports torch before tensors are asked for. The names live in `releases`; `hub` finds
+the file of a name.
 """
 
 import hashlib
@@ -17,14 +18,12 @@ from dcls_cli import __version__
 from dcls_cli.atomic import atomic_write
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, WeightsError
-from dcls_cli.releases import RELEASES, Release, find, location, verify
+from dcls_cli.releases import RELEASES, location, verify
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dcls_cli.network.dcls import DCLS
-
-__all__ = ["RELEASES", "Release", "compare", "find", "load", "read", "read_metadata", "write"]
 
 CONFIG_KEY = "dcls_config"
 VERSION_KEY = "dcls_version"
@@ -59,6 +58,18 @@ def read_metadata(path: Path) -> tuple[ModelConfig, dict[str, str]]:
         raise WeightsError(f"{path}: {error}") from error
 
 
+def check(path: Path) -> tuple[ModelConfig, dict[str, str]]:
+    """Configuration and all metadata of a weight file, after comparing all of it with its digest.
+
+    Files that others wrote have no digest of ours; of those only the form is checked.
+
+    Raises:
+        WeightsError: missing, not a weight file, or damaged.
+    """
+    _, config, metadata = _checked(path)
+    return config, metadata
+
+
 def read(path: Path) -> tuple[ModelConfig, "dict[str, Tensor]"]:
     """Configuration and verified tensors, fp32, of a weight file.
 
@@ -68,6 +79,17 @@ def read(path: Path) -> tuple[ModelConfig, "dict[str, Tensor]"]:
     import torch
     from safetensors.torch import load as parse
 
+    content, config, _ = _checked(path)
+    state: dict[str, Tensor] = {}
+    for name, tensor in parse(content).items():
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"{path}: tensor {name} has values that are not finite")
+        state[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return config, state
+
+
+def _checked(path: Path) -> tuple[bytes, ModelConfig, dict[str, str]]:
+    """Content, configuration and metadata of a file that was found to be whole."""
     _refuse_other_files(path)
     try:
         content = path.read_bytes()
@@ -77,20 +99,15 @@ def read(path: Path) -> tuple[ModelConfig, "dict[str, Tensor]"]:
         if path.resolve() == location(item).resolve():
             verify(item, content, path)
     config, metadata = read_metadata(path)
+    signed = {key: text for key, text in metadata.items() if key != DIGEST_KEY}
     try:
-        tensors = parse(content)
+        digest = _digest(content, signed)
     except SafetensorError as error:
         raise _unreadable(path, error) from error
-    expected = metadata.pop(DIGEST_KEY, None)
-    ours = VERSION_KEY in metadata or expected is not None
-    if ours and expected != _digest(content, metadata):
+    ours = VERSION_KEY in metadata or DIGEST_KEY in metadata
+    if ours and metadata.get(DIGEST_KEY) != digest:
         raise WeightsError(f"{path}: damaged: its content does not match its own SHA-256")
-    state: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        if not torch.isfinite(tensor).all():
-            raise WeightsError(f"{path}: tensor {name} has values that are not finite")
-        state[name] = tensor.float() if tensor.is_floating_point() else tensor
-    return config, state
+    return content, config, metadata
 
 
 def load(path: Path) -> "DCLS":

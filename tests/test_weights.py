@@ -217,4 +217,4 @@ def test_released_files_are_listed_whole_and_loadable(item: Release) -> None:
     lines = (path.parent / "SHA256SUMS").read_text().splitlines()
     sums = {name.lstrip("*"): digest for digest, name in (line.split(maxsplit=1) for line in lines)}
     assert sums[item.file] == item.sha256
-    assert weights.load(weights.find(item.name)).config.scale == item.scale
+    assert weights.load(path).config.scale == item.scale

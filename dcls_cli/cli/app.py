@@ -10,6 +10,7 @@ from dcls_cli import __version__
 from dcls_cli.cli import console
 from dcls_cli.cli.bench import bench
 from dcls_cli.cli.evaluate import evaluate
+from dcls_cli.cli.models import models
 from dcls_cli.cli.train import train
 from dcls_cli.cli.upscale import upscale
 from dcls_cli.cli.weights import weights
@@ -26,6 +27,7 @@ app.command()(upscale)
 app.command(name="eval")(evaluate)
 app.command()(train)
 app.command()(bench)
+app.add_typer(models, name="models")
 app.add_typer(weights, name="weights")
 
 

@@ -30,7 +30,8 @@ def evaluate(
     hr: Annotated[Path, typer.Option("--hr", help="Folder of sharp images (PNG).")],
     scale: Annotated[int, typer.Option("--scale", "-s", help="Up-scaling factor: 2, 3 or 4.")] = 4,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Released model; default: of the scale.")
+        str | None,
+        typer.Option("--model", "-m", help="Model or hf:OWNER/REPO; default: of the scale."),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option("--weights", "-w", help="Weight file, instead of a model.")
@@ -46,20 +47,20 @@ def evaluate(
 ) -> None:
     """Measure PSNR and SSIM of a network on sharp images, for eight blurs each (Gaussian8)."""
     from dcls_cli.backends import load_backend
+    from dcls_cli.cli.downloads import find_model
     from dcls_cli.evaluation import bicubic_restore, find_hr
-    from dcls_cli.releases import find, release
 
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")
     paths = find_hr(hr)
-    path = weights if weights is not None else find(model if model is not None else scale)
+    path = weights if weights is not None else find_model(model if model is not None else scale)
     backend = load_backend(path, device, precision)
     if backend.config.scale != scale:
         raise UsageError(
             f"{path} is made for scale {backend.config.scale}, not {scale}; "
             f"add -s {backend.config.scale}"
         )
-    name = path.stem if weights is not None else release(model if model is not None else scale).name
+    name = path.stem if weights is not None else _model_name(model, scale)
     methods = {name: _network(backend)}
     if against is not None:
         methods[against.value] = bicubic_restore(scale)
@@ -70,6 +71,16 @@ def evaluate(
         _print_json(results, scale)
     else:
         out.print(_table(results, f"{hr}, x{scale}, Gaussian8"))
+
+
+def _model_name(model: str | None, scale: int) -> str:
+    """What heads a model's columns."""
+    from dcls_cli.hub import is_hub_name
+    from dcls_cli.releases import release
+
+    if model is not None and is_hub_name(model):
+        return model
+    return release(model if model is not None else scale).name
 
 
 def _network(backend: "Backend") -> "Restore":

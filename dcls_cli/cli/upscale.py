@@ -73,7 +73,10 @@ def upscale(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("-m", "--model", metavar="NAME", help="See `dcls weights list`.")
+        str | None,
+        typer.Option(
+            "-m", "--model", metavar="NAME", help="See `dcls models list`, or hf:OWNER/REPO."
+        ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
@@ -128,11 +131,12 @@ def choose_weights(model: str | None, weights: Path | None, scale: int | None) -
         UsageError: options that contradict each other, or an unknown model.
         WeightsError: there are no such weights, or the file is none.
     """
-    from dcls_cli.weights import find, read_metadata
+    from dcls_cli.cli.downloads import find_model
+    from dcls_cli.weights import read_metadata
 
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")
-    path = weights or find(model if model is not None else scale or DEFAULT_SCALE)
+    path = weights or find_model(model if model is not None else scale or DEFAULT_SCALE)
     config, _ = read_metadata(path)
     if scale not in (None, config.scale):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""`dcls weights`: convert the authors' files, show what a file holds, list what is known."""
+"""`dcls weights`: convert the authors' files, show what a file holds."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,7 +7,7 @@ import typer
 
 from dcls_cli.cli import console
 
-weights = typer.Typer(help="Convert, show and list weight files.", rich_markup_mode=None)
+weights = typer.Typer(help="Convert and show weight files.", rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]
 
@@ -72,29 +72,3 @@ def show(
     width = max(map(len, lines))
     for name, value in lines.items():
         console.say(f"{name:<{width}}  {value}")
-
-
-@weights.command(name="list")
-def list_(json: Json = False) -> None:
-    """List the weights that are published under a name, with their figures."""
-    from dcls_cli.releases import RELEASES, location
-
-    for item in RELEASES:
-        installed = location(item).is_file()
-        if json:
-            console.event(
-                "release",
-                name=item.name,
-                scale=item.scale,
-                preset=item.preset,
-                file=str(location(item)),
-                installed=installed,
-                psnr_y_db=item.psnr_y_db,
-                ssim_y=item.ssim_y,
-                licence=item.licence,
-            )
-        else:
-            console.say(
-                f"{item.name}  x{item.scale}  {item.preset}  Set5 Gaussian8 {item.psnr_y_db:.2f} dB"
-                f" / {item.ssim_y:.4f}  {'installed' if installed else 'not installed'}"
-            )

@@ -65,11 +65,11 @@ def dcls(*arguments: object, **options: object) -> "subprocess.CompletedProcess[
 def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(arguments) == 0
     shown = capsys.readouterr().out
-    for command in ("upscale", "train", "eval", "bench", "weights"):
+    for command in ("upscale", "train", "eval", "bench", "models", "weights"):
         assert f"\n  {command} " in shown
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["upscale", "--help"], ["weights", "list"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["upscale", "--help"], ["models", "list"]])
 def test_what_needs_no_network_imports_no_engine(arguments: list[str]) -> None:
     result = subprocess.run(
         [sys.executable, "-c", SPY, *arguments],

@@ -13,7 +13,6 @@ from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.releases import RELEASES
 
 TINY = Path(__file__).resolve().parents[3] / "shared" / "official" / "tiny_x4_k21.safetensors"
 
@@ -55,16 +54,6 @@ def test_show_refuses_damage(file: Path, capsys: Capture) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
-
-
-def test_list_names_every_release(capsys: Capture) -> None:
-    assert run(["weights", "list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [
-        [item.name, f"x{item.scale}"] for item in RELEASES
-    ]
-    assert run(["weights", "list", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[0])["name"] == RELEASES[0].name
 
 
 def test_convert_writes_safetensors_only(tmp_path: Path, capsys: Capture) -> None:

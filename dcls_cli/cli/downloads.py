@@ -1,0 +1,46 @@
+"""Find the weights of a model, and show a download while it runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dcls_cli.cli import console
+from dcls_cli.hub import Listener, find
+
+
+def find_model(model: str | int) -> Path:
+    """The weight file of a model, as `hub.find`; a download is shown on stderr.
+
+    Raises:
+        UsageError: unknown or impossible name.
+        WeightsError: no such weights, damaged ones, or the Hub does not give them.
+    """
+    with shown_download(str(model)) as listener:
+        return find(model, listener)
+
+
+@contextmanager
+def shown_download(name: str) -> Iterator[Listener]:
+    """Show a bar on a terminal, and tell of a download that is done; nothing without one."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    with Progress(
+        *columns,
+        TransferSpeedColumn(),
+        console=console.err,
+        disable=not console.err.is_terminal,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(console.visible(name), total=None, visible=False)
+
+        size = 0
+
+        def progress(received: int, total: int | None) -> None:
+            nonlocal size
+            size = received
+            bar.update(task, completed=received, total=total, visible=True)
+
+        yield Listener(note=console.note, progress=progress)
+    if size:
+        console.note(f"{name}: downloaded, {size / 1e6:.1f} MB")

@@ -1,0 +1,29 @@
+"""Weights on the Hugging Face Hub: name, find, download, check, publish.
+
+A model is found in the installation first, then in the cache, and only then on the network. What
+the Hub says is never trusted: released files must have the SHA-256 of the registry, others the one
+that the Hub states and their own. huggingface_hub gives the names, the credentials, the metadata
+and the layout of the cache; the transfer is in `transfer`, because its own can wait without end
+and checks the length alone.
+"""
+
+from dcls_cli.hub.cache import Cached, cached_weights, look_up, remove
+from dcls_cli.hub.names import HubFile, is_hub_name, parse
+from dcls_cli.hub.resolving import check_cached, find, find_local, hub_file
+from dcls_cli.hub.transfer import SILENT, Listener
+
+__all__ = [
+    "SILENT",
+    "Cached",
+    "HubFile",
+    "Listener",
+    "cached_weights",
+    "check_cached",
+    "find",
+    "find_local",
+    "hub_file",
+    "is_hub_name",
+    "look_up",
+    "parse",
+    "remove",
+]

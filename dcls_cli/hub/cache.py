@@ -1,0 +1,218 @@
+"""The cache of huggingface_hub, which other programs share: look up, check, place, remove.
+
+Its layout is `models--OWNER--REPO/` with `blobs/ETAG` (the content), `snapshots/COMMIT/FILE` (links
+to blobs) and `refs/REVISION` (the commit of a branch or tag). The ETag of a file in Git LFS is its
+SHA-256 and that of a file in Git its Git object name, so a blob's own name tells what it must hold.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dcls_cli import weights
+from dcls_cli.atomic import atomic_write
+from dcls_cli.errors import WeightsError
+from dcls_cli.hub.names import SUFFIX, HubFile
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_GIT_SHA1 = _COMMIT
+
+#: What a header of a weight file of ours contains, near its start.
+_MARK = weights.CONFIG_KEY.encode()
+_HEAD_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A weight file in the cache.
+
+    Attributes:
+        path: in the snapshot of its commit.
+        repo: `owner/name`.
+        commit: 40 hexadecimal digits.
+    """
+
+    path: Path
+    repo: str
+    commit: str
+
+    @property
+    def content(self) -> Path:
+        """The file that has the bytes, which deletion must hit."""
+        return self.path.resolve()
+
+    @property
+    def name(self) -> str:
+        """What names exactly this file."""
+        return str(HubFile(self.repo, self.commit, _inside(self.path, self.commit)))
+
+
+def root() -> Path:
+    """The folder of the cache; the environment's HF_HUB_CACHE or HF_HOME."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def look_up(file: HubFile) -> Cached | None:
+    """Find a file without any network call; of a file without a name, the only one that is here."""
+    folder = _repo_folder(file.repo)
+    commit = file.revision
+    if not _COMMIT.fullmatch(commit):
+        try:
+            commit = (folder / "refs" / file.revision).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            return None
+    if not _COMMIT.fullmatch(commit):
+        return None
+    snapshot = folder / "snapshots" / commit
+    if file.file is not None:
+        path = snapshot / file.file
+        return Cached(path, file.repo, commit) if path.is_file() else None
+    found = [path for path in snapshot.rglob(f"*{SUFFIX}") if path.is_file()]
+    return Cached(found[0], file.repo, commit) if len(found) == 1 else None
+
+
+def cached_weights() -> list[Cached]:
+    """Every file of the cache that claims to be weights of dcls, whole or damaged."""
+    found = []
+    for path in sorted(root().glob(f"models--*/snapshots/*/**/*{SUFFIX}")):
+        commit = path.relative_to(root()).parts[2]
+        owner, separator, name = path.relative_to(root()).parts[0][8:].partition("--")
+        if not separator or not path.is_file():
+            continue
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if _MARK in file.read(_HEAD_BYTES):
+                found.append(Cached(path, f"{owner}/{name}", commit))
+    return found
+
+
+def damage(cached: Cached, sha256: str | None) -> str | None:
+    """Say what is wrong with a cached file, or None.
+
+    Args:
+        cached: the file.
+        sha256: of the whole file, if the registry knows it.
+    """
+    try:
+        with cached.path.open("rb") as file:
+            reason = content_damage(file, sha256 or cached.content.name)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    if reason is not None:
+        return reason
+    try:
+        weights.check(cached.path)
+    except WeightsError as error:
+        return str(error).removeprefix(f"{cached.path}: ")
+    return None
+
+
+def content_damage(file: BinaryIO, expected: str) -> str | None:
+    """Compare a whole file with what its SHA-256, or its Git object name, must be.
+
+    Args:
+        file: open for reading; read from its start.
+        expected: digest in hexadecimal digits; anything else says nothing about the content.
+    """
+    if _SHA256.fullmatch(expected):
+        kind, digest = "SHA-256", hashlib.sha256()
+    elif _GIT_SHA1.fullmatch(expected):
+        size = file.seek(0, os.SEEK_END)
+        kind, digest = "Git object", hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    else:
+        return None
+    file.seek(0)
+    while block := file.read(1 << 20):
+        digest.update(block)
+    if digest.hexdigest() == expected:
+        return None
+    return f"its {kind} must be {expected[:12]}..., it is {digest.hexdigest()[:12]}..."
+
+
+def is_digest(etag: str) -> bool:
+    """Whether an ETag says what the content must be."""
+    return bool(_SHA256.fullmatch(etag) or _GIT_SHA1.fullmatch(etag))
+
+
+def place(
+    file: HubFile, name: str, commit: str, etag: str, writer: Callable[[BinaryIO], None]
+) -> Cached:
+    """Write a file into the cache, whole or not at all, as huggingface_hub would.
+
+    Args:
+        file: what was asked for; its revision will stand for the commit.
+        name: path in the repository.
+        commit: of the repository.
+        etag: of the file, safe as a name.
+        writer: writes the content; what it raises leaves the cache as it was.
+
+    Raises:
+        OSError: the cache cannot be written.
+    """
+    folder = _repo_folder(file.repo)
+    blob, pointer = folder / "blobs" / etag, folder / "snapshots" / commit / name
+    for parent in (blob.parent, pointer.parent):
+        parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(blob, writer, overwrite=True)
+    pointer.unlink(missing_ok=True)
+    try:
+        pointer.symlink_to(os.path.relpath(blob, pointer.parent))
+    except FileExistsError:
+        pass  # another process has just made the same link
+    except OSError:  # a file system without links
+        blob.replace(pointer)
+    if file.revision != commit:
+        reference = folder / "refs" / file.revision
+        reference.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(reference, lambda out: _write(out, commit.encode()), overwrite=True)
+    return Cached(pointer, file.repo, commit)
+
+
+def remove(cached: Cached) -> None:
+    """Delete a file from the cache, with its content unless another commit has the same.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    folder, content = _repo_folder(cached.repo), cached.content
+    cached.path.unlink()
+    if not any(other.resolve() == content for other in folder.glob("snapshots/*/**/*")):
+        content.unlink(missing_ok=True)
+    _prune(folder / "snapshots")
+    if not (folder / "snapshots" / cached.commit).exists():
+        for reference in [path for path in folder.glob("refs/**/*") if path.is_file()]:
+            if reference.read_text(encoding="utf-8").strip() == cached.commit:
+                reference.unlink()
+    _prune(folder)
+
+
+def _prune(folder: Path) -> None:
+    """Remove the empty folders in a folder, and itself if nothing is left."""
+    for child in list(folder.iterdir()):
+        if child.is_dir() and not child.is_symlink():
+            _prune(child)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _repo_folder(repo: str) -> Path:
+    from huggingface_hub.file_download import repo_folder_name
+
+    return root() / repo_folder_name(repo_id=repo, repo_type="model")
+
+
+def _inside(path: Path, commit: str) -> str:
+    """The path of a file in its repository."""
+    parts = path.parts
+    return "/".join(parts[len(parts) - parts[::-1].index(commit) :])
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    file.write(content)
