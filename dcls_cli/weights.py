@@ -116,17 +116,22 @@ def load(path: Path) -> "DCLS":
     Raises:
         WeightsError: as `read`, or the tensors are those of another network.
     """
+    import torch
+
     from dcls_cli.network.dcls import DCLS
 
     config, state = read(path)
-    network = DCLS(config)
-    differences = compare(network.state_dict(), state)
+    # Compare before memory is taken: a file may claim to be a network of any size.
+    with torch.device("meta"):
+        expected = DCLS(config).state_dict()
+    differences = compare(expected, state)
     if differences:
         more = len(differences) - LISTED
         tail = f"; and {more} more" if more > 0 else ""
         raise WeightsError(
             f"{path}: weights of another network: {'; '.join(differences[:LISTED])}{tail}"
         )
+    network = DCLS(config)
     network.load_state_dict(state)
     return network.eval()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 import struct
 from pathlib import Path
 
@@ -179,6 +180,16 @@ def test_another_network_is_told_by_at_most_five_differences(file: Path) -> None
     with pytest.raises(WeightsError, match=r"; and \d+ more$") as raised:
         weights.load(file)
     assert str(raised.value).count(", expected (") == 5
+
+
+def test_a_file_that_claims_to_be_enormous_is_refused_without_taking_memory(file: Path) -> None:
+    enormous = ModelConfig.light(2, features=1024, groups=2, blocks=100)  # 20 GB of weights
+    rewrite(file, load_file(file), dcls_config=enormous.to_json())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(WeightsError, match="another network"):
+        weights.load(file)
+    taken_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert taken_kib < 500_000
 
 
 def test_unknown_model_lists_the_known_ones_and_scales_say_what_there_is() -> None:
