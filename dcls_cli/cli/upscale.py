@@ -73,10 +73,7 @@ def upscale(
         ),
     ] = None,
     model: Annotated[
-        str | None,
-        typer.Option(
-            "-m", "--model", metavar="NAME", help="See `dcls models list`, or hf:OWNER/REPO."
-        ),
+        str | None, typer.Option("-m", "--model", metavar="NAME", help="Model, or hf:OWNER/REPO.")
     ] = None,
     weights: Annotated[
         Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")

@@ -161,18 +161,26 @@ def place(
     for parent in (blob.parent, pointer.parent):
         parent.mkdir(parents=True, exist_ok=True)
     atomic_write(blob, writer, overwrite=True)
-    pointer.unlink(missing_ok=True)
-    try:
-        pointer.symlink_to(os.path.relpath(blob, pointer.parent))
-    except FileExistsError:
-        pass  # another process has just made the same link
-    except OSError:  # a file system without links
-        blob.replace(pointer)
+    _point(pointer, blob)
     if file.revision != commit:
         reference = folder / "refs" / file.revision
         reference.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(reference, lambda out: _write(out, commit.encode()), overwrite=True)
     return Cached(pointer, file.repo, commit)
+
+
+def _point(pointer: Path, blob: Path) -> None:
+    """Make the name of a file in a snapshot lead to its content."""
+    target = os.path.relpath(blob, pointer.parent)
+    if pointer.is_symlink() and os.fspath(pointer.readlink()) == target:
+        return  # another process may be reading through it
+    pointer.unlink(missing_ok=True)
+    try:
+        pointer.symlink_to(target)
+    except FileExistsError:
+        pass  # another process has just made the same link
+    except OSError:  # a file system without links
+        blob.replace(pointer)
 
 
 def remove(cached: Cached) -> None:

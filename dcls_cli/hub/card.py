@@ -76,6 +76,7 @@ def _results(item: Release) -> "list[EvalResult]":
 
 def _body(name: str, published: Published) -> str:
     config, item = published.config, published.release
+    name_here = f"hf:{published.repo}/{published.file}"
     parts = [
         f"# {name}",
         f"Blind super-resolution x{config.scale} after [DCLS](https://arxiv.org/abs/{_PAPER}) "
@@ -86,9 +87,9 @@ def _body(name: str, published: Published) -> str:
         parts.append(f"![input, bicubic, {name}, the blur that was found]({PICTURE_FILE})")
         parts.append(f"Input, bicubic x{config.scale}, this model, the blur that it found.")
     parts.append(
-        f"```bash\npip install dcls\ndcls upscale photo.jpg -m hf:{published.repo}\n```\n\n"
+        f"```bash\ndcls upscale photo.jpg -m {name_here}\n```\n\n"
         "```python\nfrom dcls_cli import Upscaler\n\n"
-        f'upscaler = Upscaler.from_pretrained("hf:{published.repo}")\n```'
+        f'upscaler = Upscaler.from_pretrained("{name_here}")\n```'
     )
     parts.append("\n".join(["| | |", "| --- | --- |", *_rows(published)]))
     if item is not None:

@@ -11,49 +11,53 @@ _BY_HAND = "download the file elsewhere and give it with --weights FILE"
 
 
 def explained(error: Exception, file: HubFile) -> DclsError:
-    """Our error for whatever went wrong, with the file's name and with what to do."""
+    """Our error for whatever ended a download, with the file's name and with what to do."""
     if isinstance(error, DclsError):
         return error
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     if isinstance(error, HFValidationError):
         return UsageError(f"{file}: {_first_line(error)}")
-    return WeightsError(f"{file}: {reason(error)}")
+    of_the_disk = isinstance(error, OSError) and not isinstance(
+        error, HfHubHTTPError | OfflineModeIsEnabled
+    )
+    if of_the_disk:
+        said = getattr(error, "strerror", None) or _first_line(error)
+        return WeightsError(
+            f"{file}: {said}: {cache.root()} cannot be written; set HF_HOME to another folder"
+        )
+    return WeightsError(f"{file}: {reason(error, advice=_BY_HAND)}")
 
 
-def reason(error: Exception) -> str:
-    """What went wrong and what to do, without the name of what was wanted."""
+def reason(error: Exception, *, advice: str) -> str:
+    """What went wrong between us and the Hub, and what to do.
+
+    Args:
+        error: of huggingface_hub, of its HTTP client or of `transfer`.
+        advice: for the case that the Hub cannot be used at all.
+    """
+    import httpx2
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    endpoint = constants.ENDPOINT
+    endpoint, said = constants.ENDPOINT, _first_line(error) or type(error).__name__
     if isinstance(error, HfHubHTTPError):
         return _status(error.response.status_code, error)
     if isinstance(error, OfflineModeIsEnabled):
-        said = f"must be downloaded, but HF_HUB_OFFLINE forbids that; {_BY_HAND}"
+        text = f"needs the network, which HF_HUB_OFFLINE forbids; {advice}"
     elif isinstance(error, StalledError):
-        said = f"{endpoint}: {error}; try again, or {_BY_HAND}"
+        text = f"{endpoint}: {said}; try again, or {advice}"
     elif isinstance(error, RefusedError):
-        said = f"{endpoint}: {error}; nothing was kept"
-    elif isinstance(error, OSError):
-        said = error.strerror or _first_line(error)
-        said = f"{said}: {cache.root()} cannot be written; set HF_HOME to another folder"
+        text = f"{endpoint}: {said}; nothing was kept"
+    elif isinstance(error, httpx2.TimeoutException):
+        text = f"{endpoint} does not answer; try again, or {advice}"
+    elif isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
+        text = f"{endpoint} broke the connection off: {said}; try again, or {advice}"
+    elif isinstance(error, httpx2.HTTPError):
+        text = f"{endpoint} cannot be reached: {said}; {advice}"
     else:
-        said = _connection(error, endpoint)
-    return said
-
-
-def _connection(error: Exception, endpoint: str) -> str:
-    import httpx2
-
-    said = _first_line(error) or type(error).__name__
-    if isinstance(error, httpx2.TimeoutException):
-        return f"{endpoint} does not answer; try again, or {_BY_HAND}"
-    if isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
-        return f"{endpoint} broke the connection off: {said}; try again, or {_BY_HAND}"
-    if isinstance(error, httpx2.HTTPError):
-        return f"{endpoint} cannot be reached: {said}; {_BY_HAND}"
-    return f"{endpoint}: unexpected answer: {said}"
+        text = f"{endpoint}: unexpected answer: {said}"
+    return text
 
 
 def _status(status: int, error: Exception) -> str:

@@ -44,5 +44,8 @@ def push(repo: str, files: Mapping[str, Path | bytes], message: str, *, private:
                 lambda: api.create_commit(repo, operations, commit_message=message),
             )
     except (transfer.StalledError, OSError, ValueError, RuntimeError, httpx2.HTTPError) as error:
-        raise DclsError(f"{repo}: not published: {reason(error)}") from error
+        cause = error.__cause__ if isinstance(error, RuntimeError) else error  # of one file
+        known = cause if isinstance(cause, Exception) else error
+        told = reason(known, advice="check the connection and HF_ENDPOINT")
+        raise DclsError(f"{repo}: not published: {told}") from error
     return done.oid
