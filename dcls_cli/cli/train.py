@@ -69,6 +69,10 @@ def train(
             help="Crops drawn for a patch; that of most detail is used. [light, photo 2; paper 1]",
         ),
     ] = None,
+    softness: Annotated[
+        float | None,
+        typer.Option(min=0, help="Widest blur of the sharp images themselves, HR pixels. [0]"),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
     sigma_min: Annotated[
         float | None, typer.Option(help="Narrowest blur, HR pixels. [0.2]")
@@ -129,6 +133,7 @@ def train(
             patch=patch,
             learning_rate=learning_rate,
             candidates=candidates,
+            softness=softness,
             seed=seed,
             sigma_min=sigma_min,
             sigma_max=sigma_max,

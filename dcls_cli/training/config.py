@@ -17,6 +17,10 @@ Precision = Literal["bf16", "fp32"]
 SIGMA_RANGES = {2: (0.2, 2.0), 3: (0.2, 3.0), 4: (0.2, 4.0)}
 
 
+#: The margin around a patch absorbs no wider blur.
+MAX_SOFTNESS = 1.5
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Options of `dcls train` that change the result; stored in every checkpoint.
@@ -32,6 +36,9 @@ class TrainConfig:
         sigma_min, sigma_max: range of blur widths, HR pixels.
         sigma_centred: draw widths from a triangle over the range instead of uniformly.
         candidates: crops drawn for each patch, of which the one with most detail is used.
+        softness: widest blur of the sharp images themselves, HR pixels, in four of ten patches.
+            Training images are chosen for their sharpness; a network that saw no others takes
+            a soft original for blur, and makes it too sharp. 0: none.
         optimizer: `muon` orthogonalises the updates of the convolutions, `adamw` is the paper's
             Adam with decoupled decay.
         learning_rate: peak, after `warmup` steps; decays by a cosine to `final_rate` of it.
@@ -57,6 +64,7 @@ class TrainConfig:
     sigma_max: float = 4.0
     sigma_centred: bool = False
     candidates: int = 1
+    softness: float = 0.0
     optimizer: OptimizerName = "muon"
     learning_rate: float = 1e-3
     final_rate: float = 0.02

@@ -13,6 +13,10 @@ from dcls_cli.training.images import ImageStore
 
 #: LR pixels around a patch that absorb the borders of blur and bicubic, then are cut off.
 MARGIN = 6
+#: Patches that `TrainConfig.softness` makes less sharp.
+SOFT_SHARE = 0.4
+#: A Gaussian as narrow as this is the unit impulse.
+NO_BLUR = 1e-2
 #: Detail is measured at every so many pixels.
 DETAIL_STEP = 4
 
@@ -78,6 +82,8 @@ class PatchSampler:
         start, width = self.store.windows(image, corner[..., 0], corner[..., 1])
         hr = self.store.crop(*self._with_most_detail(start, width), self.window)
         hr = _orient(hr, symmetry[mine])
+        if config.softness > 0:
+            hr = _softened(hr, _soft_widths(count, config.softness, random)[mine])
         if config.degradation == "photo":
             size = (self.window // self.scale,) * 2
             widths = (config.sigma_min, config.sigma_max)
@@ -122,6 +128,30 @@ def _seed(seed: int, salt: int) -> int:
     if seed == salt == 0:
         return 0
     return int.from_bytes(hashlib.sha256(f"{seed} {salt}".encode()).digest()[:4])
+
+
+def _soft_widths(count: int, widest: float, random: torch.Generator) -> Tensor:
+    """Blur of the sharp images themselves, HR pixels: none for most, up to `widest` for some."""
+    some = torch.rand(count, generator=random) < SOFT_SHARE
+    width = widest * torch.rand(count, generator=random)
+    return torch.where(some, width, 0.0).clamp(min=NO_BLUR)
+
+
+def _softened(images: Tensor, width: Tensor) -> Tensor:
+    """Blur each image by a Gaussian of its own, rows and columns as two matrix products.
+
+    Weights that would fall off the image are shared by the others, so that borders stay bright.
+
+    Args:
+        images: (B, C, n, n).
+        width: (B,) HR pixels, on the CPU.
+    """
+    pixel = torch.arange(images.shape[-1], device=images.device)
+    distance = (pixel[:, None] - pixel).square()
+    width = width.to(images.device, non_blocking=True)[:, None, None]
+    matrix = torch.exp(-0.5 * distance / width.square())
+    matrix = (matrix / matrix.sum(2, keepdim=True)).unsqueeze(1)
+    return matrix @ images @ matrix.mT
 
 
 def _orient(images: Tensor, symmetry: Tensor) -> Tensor:

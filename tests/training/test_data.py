@@ -10,7 +10,7 @@ from PIL import Image
 
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.config import TrainConfig
-from dcls_cli.training.data import Batch, PatchSampler
+from dcls_cli.training.data import Batch, PatchSampler, _softened
 from dcls_cli.training.images import ImageStore
 from tests import oracle
 from tests.training import runs
@@ -118,6 +118,34 @@ def test_candidates_prefer_detail(tmp_path: Path) -> None:
         return float(sampler.batch(0, 0).hr.diff(dim=-1).abs().mean())
 
     assert detail(1) < 0.8 * detail(2) < 0.8 * detail(6)
+
+
+def test_softness_blurs_some_of_the_originals_and_changes_nothing_else(hr: Path) -> None:
+    options = {"batch": 64, "candidates": 1, "patch": 8}
+    sharp = sampler_of(hr, runs.config(**options), 2).batch(0, 0)
+    soft = sampler_of(hr, runs.config(softness=1.2, **options), 2).batch(0, 0)
+    changed = (soft.hr != sharp.hr).flatten(1).any(1)
+    assert 0.2 < changed.float().mean() < 0.6
+    assert torch.equal(soft.kernel, sharp.kernel)
+
+    def detail(images: torch.Tensor) -> torch.Tensor:
+        return images.diff(dim=-1).square().mean((1, 2, 3))
+
+    left = detail(soft.hr)[changed] / detail(sharp.hr)[changed]
+    assert left.max() < 1.001
+    assert left.mean() < 0.9
+    brightness = (soft.hr - sharp.hr).mean((1, 2, 3)).abs()
+    assert brightness.max() < 0.03
+
+
+def test_softened_images_are_blurred_by_a_gaussian() -> None:
+    image = np.random.default_rng(3).random((40, 40, 3))
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None]
+    ours = _softened(tensor, torch.tensor([0.9], dtype=torch.float64))[0].permute(1, 2, 0).numpy()
+    expected = oracle.blur(image, 0.9, 21)
+    np.testing.assert_allclose(ours[8:-8, 8:-8], expected[8:-8, 8:-8], atol=1e-6)
+    flat = _softened(torch.ones(1, 3, 20, 20), torch.tensor([1.5]))
+    torch.testing.assert_close(flat, torch.ones_like(flat))
 
 
 def test_widths_of_the_blur(hr: Path) -> None:
