@@ -6,16 +6,19 @@ from typing import Annotated
 import typer
 
 from dcls_cli.cli import console
-from dcls_cli.errors import BackendError, UsageError
+from dcls_cli.errors import UsageError
 
 
 def bench(
     *,
-    preset: Annotated[str, typer.Option("--preset", help="light or paper.")] = "light",
+    preset: Annotated[str, typer.Option("--preset", help="light, photo or paper.")] = "light",
     scale: Annotated[int, typer.Option("--scale", "-s", help="2, 3 or 4.")] = 4,
     device: Annotated[str, typer.Option("--device", "-d", help="cpu or cuda[:N].")] = "cpu",
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Time for each.")] = 5.0,
+    batch: Annotated[
+        int | None, typer.Option("--batch", min=1, help="Patches a step. [that of the preset]")
+    ] = None,
     side: Annotated[int, typer.Option("--side", min=8, help="LR image, pixels a side.")] = 256,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
@@ -26,15 +29,15 @@ def bench(
         raise UsageError(f"--preset {preset}: unknown, choose from {', '.join(PRESETS)}")
     import torch
 
+    from dcls_cli.backends.pytorch import select_device
     from dcls_cli.training.config import TrainConfig
     from dcls_cli.training.throughput import measure_inference, measure_training
 
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise BackendError(f"--device {device}: this PyTorch sees no CUDA device")
+    where = select_device(device)
     torch.set_num_threads(threads)
-    model, where = PRESETS[preset](checked_scale(scale)), torch.device(device)
-    config = TrainConfig()
-    setup = f"{preset} x{scale}, {device}" + (f", {threads} threads" if device == "cpu" else "")
+    model = PRESETS[preset](checked_scale(scale))
+    config = TrainConfig.preset(preset, scale, batch=batch)
+    setup = f"{preset} x{scale}, {where}" + (f", {threads} threads" if where.type == "cpu" else "")
     training = measure_training(model, config, where, seconds)
     types = {"fp32": torch.float32, "bf16": torch.bfloat16}
     inference = {

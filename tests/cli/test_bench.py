@@ -1,0 +1,43 @@
+"""`dcls bench`: it measures what the preset trains with, and refuses what is not there."""
+
+import json
+
+import pytest
+import torch
+
+from dcls_cli.cli import app
+from dcls_cli.training.config import TrainConfig
+
+
+@pytest.fixture(autouse=True)
+def threads() -> object:
+    """The command sets the threads of the whole process."""
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
+
+
+def test_measures_training_and_both_precisions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["bench", "--seconds", "0.1", "--side", "16", "--batch", "1", "--json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event["event"] for event in events] == ["training", "inference", "inference"]
+    assert [event.get("precision") for event in events[1:]] == ["fp32", "bf16"]
+    assert events[0]["patches_per_s"] > 0
+    assert 0 < events[0]["degradation_share"] < 1
+    assert all(event["us_per_px"] > 0 and event["side_px"] == 16 for event in events[1:])
+
+
+def test_trains_as_the_preset_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["bench", "--seconds", "0.1", "--side", "8"]) == 0
+    light = TrainConfig.preset("light", 4)
+    expected = f"(LR {light.patch} px, batch {light.batch})"
+    assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--preset", "huge"], 2), (["--scale", "5"], 2), (["--device", "cuda:99"], 5)],
+)
+def test_refuses(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.run(["bench", *arguments]) == code
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
