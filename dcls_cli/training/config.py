@@ -12,6 +12,7 @@ OptimizerName = Literal["muon", "adamw"]
 KernelTarget = Literal["expected", "image"]
 Degradation = Literal["isotropic", "photo"]
 Precision = Literal["bf16", "fp32"]
+Part = Literal["all", "estimator"]
 
 #: Widths of the isotropic Gaussian blurs that the paper trains on, HR pixels.
 SIGMA_RANGES = {2: (0.2, 2.0), 3: (0.2, 3.0), 4: (0.2, 4.0)}
@@ -26,6 +27,8 @@ class TrainConfig:
     """Options of `dcls train` that change the result; stored in every checkpoint.
 
     Attributes:
+        part: what is trained: `all`, or the `estimator` alone, whose steps cost a tenth. The two
+            share no gradient; the restorer then has to be trained on with the better estimates.
         seed: of every random number; a step's batch depends on the seed and the step alone.
         iterations: length of the run, and of the learning rate's decay without `max_minutes`.
         max_minutes: length of the run and of the decay in wall-clock minutes instead.
@@ -54,6 +57,7 @@ class TrainConfig:
         spike: a window whose mean loss exceeds this many times the running mean is rolled back.
     """
 
+    part: Part = "all"
     seed: int = 0
     iterations: int = 500_000
     max_minutes: float | None = None
@@ -86,6 +90,7 @@ class TrainConfig:
             ("kernel_target", get_args(KernelTarget)),
             ("precision", get_args(Precision)),
             ("degradation", get_args(Degradation)),
+            ("part", get_args(Part)),
         ):
             if getattr(self, name) not in allowed:
                 raise TrainingError(

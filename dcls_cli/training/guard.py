@@ -51,19 +51,26 @@ class Guard:
 
     def trouble(self, means: Means) -> str | None:
         """What is wrong with the window, or None."""
-        if not math.isfinite(means.image_loss):
+        loss = self._watched(means)
+        if not math.isfinite(loss):
             return "the loss is not finite"
-        if self.baseline is not None and means.image_loss > self.spike * self.baseline:
-            return f"the loss rose from {self.baseline:.4f} to {means.image_loss:.4f}"
+        if self.baseline is not None and loss > self.spike * self.baseline:
+            return f"the loss rose from {self.baseline:.4f} to {loss:.4f}"
         (broken,) = true_anywhere(not self.state.is_finite())
         return "a weight is not finite" if broken else None
 
     def accept(self, means: Means) -> None:
         """Close a good window: from now on the state is never taken back beyond this point."""
-        past = self.baseline if self.baseline is not None else means.image_loss
-        self.baseline = BASELINE_MEMORY * past + (1 - BASELINE_MEMORY) * means.image_loss
+        loss = self._watched(means)
+        past = self.baseline if self.baseline is not None else loss
+        self.baseline = BASELINE_MEMORY * past + (1 - BASELINE_MEMORY) * loss
         self.losses.clear()
         self._good = copy.deepcopy(self.state.state_dict())
+
+    def _watched(self, means: Means) -> float:
+        """The loss whose spikes are undone: the image's, where an image is restored."""
+        alone = self.state.config.part == "estimator"
+        return means.kernel_loss if alone else means.image_loss
 
     def undo(self, salt: int) -> None:
         """Go back to the state before the window, with another count of roll-backs."""

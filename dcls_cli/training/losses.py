@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dcls_cli.network.dcls import Restoration
+from dcls_cli.network.dcls import Blur, Restoration
 from dcls_cli.network.reformulation import ReformulatedKernel, clean_kernel, reformulate
 from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.data import Batch
@@ -34,13 +34,23 @@ class Objective:
     def __call__(self, restoration: Restoration, batch: Batch) -> Losses:
         """Scalar losses of a batch."""
         image = (restoration.sr.float() - batch.hr).abs().mean()
+        estimate, kernel = self._estimate(restoration, batch)
+        return Losses(image + estimate, image, kernel)
+
+    def blur(self, blur: Blur, batch: Batch) -> Losses:
+        """Losses of the estimator alone; nothing was restored, so the image's is 0."""
+        estimate, kernel = self._estimate(blur, batch)
+        return Losses(estimate, torch.zeros_like(kernel), kernel)
+
+    def _estimate(self, estimated: Blur | Restoration, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Weighted loss of kernel and noise, and the kernel's own."""
         target = self._kernel_target(batch)
-        kernel = (restoration.kernel.float() - target).abs().sum((-2, -1)).mean()
-        total = image + self.config.kernel_weight * kernel
-        if restoration.noise is not None and batch.noise is not None:
-            decades = (restoration.noise.log10() - batch.noise.log10()).abs().mean()
+        kernel = (estimated.kernel.float() - target).abs().sum((-2, -1)).mean()
+        total = self.config.kernel_weight * kernel
+        if estimated.noise is not None and batch.noise is not None:
+            decades = (estimated.noise.log10() - batch.noise.log10()).abs().mean()
             total = total + self.config.noise_weight * decades
-        return Losses(total, image, kernel)
+        return total, kernel
 
     @torch.no_grad()
     def _kernel_target(self, batch: Batch) -> Tensor:

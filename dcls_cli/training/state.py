@@ -48,8 +48,11 @@ class TrainState:
     def _losses(self, batch: Batch) -> Losses:
         device = batch.lr.device.type
         bf16 = self.config.precision == "bf16"
+        lr = batch.lr.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            restoration = self.forward(batch.lr.contiguous(memory_format=torch.channels_last))
+            if self.config.part == "estimator":
+                return self.objective.blur(self.network.estimate(lr), batch)
+            restoration = self.forward(lr)
         return self.objective(restoration, batch)
 
     def _average_gradients(self) -> None:
@@ -70,8 +73,9 @@ class TrainState:
         restorer: list[Tensor] = []
         for name, parameter in self.network.named_parameters():
             (estimator if name.startswith("estimator.") else restorer).append(parameter)
-        nn.utils.clip_grad_norm_(estimator, self.config.clip)
-        return nn.utils.clip_grad_norm_(restorer, self.config.clip)
+        estimator_norm = nn.utils.clip_grad_norm_(estimator, self.config.clip)
+        restorer_norm = nn.utils.clip_grad_norm_(restorer, self.config.clip)
+        return estimator_norm if self.config.part == "estimator" else restorer_norm
 
     @torch.no_grad()
     def _average_weights(self) -> None:

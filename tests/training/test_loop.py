@@ -283,3 +283,20 @@ def test_time_of_validation_is_not_time_of_training(hr: Path, tmp_path: Path) ->
     before = time.monotonic()
     trainer.run()
     assert trainer.elapsed_s < time.monotonic() - before - 1.9
+
+
+def test_the_estimator_alone(hr: Path, tmp_path: Path) -> None:
+    options = runs.config(part="estimator", iterations=60)
+    made, recorder = runs.trainer(hr, tmp_path / "run", options)
+    before = {name: value.clone() for name, value in made.state.network.state_dict().items()}
+    made.run()
+    moved = {
+        name
+        for name, value in made.state.network.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert moved
+    assert all(name.startswith("estimator.") for name in moved)
+    windows = recorder.of(WindowReport)
+    assert windows[-1].kernel_loss < windows[0].kernel_loss
+    assert {window.image_loss for window in windows} == {0.0}
