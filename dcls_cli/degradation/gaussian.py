@@ -183,11 +183,11 @@ def bicubic(image: Tensor, factor: float) -> Tensor:
         return rows @ image @ columns.T
 
 
-def _blurred_bicubic_matrix(taps: Tensor, length: int, scale: int) -> Tensor:
+def blurred_bicubic_matrix(taps: Tensor, length: int, scale: int) -> Tensor:
     """Bicubic times reflect-padded correlation: (B, k) taps -> (B, ceil(length / scale), length).
 
-    Each row of the bicubic matrix is spread by the (symmetric) taps over the padded signal, then
-    the weights in the padding are folded back onto the samples that the padding mirrors.
+    Each row of the bicubic matrix is spread by the taps over the padded signal, then the weights
+    in the padding are folded back onto the samples that the padding mirrors.
     """
     size = taps.shape[1]
     before, after = (size - 1) // 2, size // 2
@@ -221,8 +221,8 @@ def degrade_isotropic(
     height, width = image.shape[-2:]
     with torch.autocast(image.device.type, enabled=False):
         taps = gaussian_taps(sigma.to(image.dtype), kernel_size)
-        rows = _blurred_bicubic_matrix(taps, height, scale)
-        columns = rows if width == height else _blurred_bicubic_matrix(taps, width, scale)
+        rows = blurred_bicubic_matrix(taps, height, scale)
+        columns = rows if width == height else blurred_bicubic_matrix(taps, width, scale)
         return rows[:, None] @ image @ columns[:, None].transpose(-1, -2)
 
 

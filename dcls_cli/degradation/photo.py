@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from dcls_cli.degradation.gaussian import anisotropic_gaussian_kernel, bicubic, blur, quantise
+from dcls_cli.degradation.gaussian import anisotropic_gaussian_kernel, quantise
 from dcls_cli.degradation.jpeg import jpeg
+from dcls_cli.degradation.separable import degrade
 
 ISOTROPIC_SHARE = 0.4
 #: Narrow over wide axis of an anisotropic blur.
@@ -125,7 +126,7 @@ def damage_photo(hr: Tensor, damage: PhotoDamage, scale: int) -> Damaged:
         damage: for B photos of that size, on the same device.
         scale: reduction.
     """
-    blurred = bicubic(blur(hr, damage.kernel), 1 / scale)
+    blurred = degrade(hr, damage.kernel, scale)
     lr = blurred + _each(damage.sharpening) * (blurred - _binomial(blurred))
     lr = quantise(_noisy(lr, damage))
     lr = _compressed(lr, damage)
