@@ -20,13 +20,19 @@ def test_equals_blur_then_bicubic_for_any_kernel(scale: int, size: tuple[int, in
     assert torch.allclose(degrade(image, kernel, scale), expected, rtol=0, atol=1e-12)
 
 
-def test_a_rotated_gaussian_is_a_few_parts() -> None:
+def test_parts_add_up_to_the_kernel() -> None:
     angles = torch.linspace(0, math.pi, 9)
     kernel = anisotropic_gaussian_kernel(torch.full((9,), 4.0), torch.full((9,), 1.0), angles, 21)
     down, across = separable_parts(kernel[:, 0])
-    assert down.shape[1] < 12
     error = (torch.einsum("brh,brw->bhw", down, across) - kernel[:, 0]).abs().max()
     assert error < 10 * SMALLEST_PART * kernel.max()
+
+
+def test_a_blur_along_the_axes_is_one_part() -> None:
+    across = torch.full((1,), math.pi / 2)
+    kernel = anisotropic_gaussian_kernel(torch.tensor([4.0]), torch.tensor([1.0]), across, 21)
+    down, _ = separable_parts(kernel[:, 0])
+    assert down.shape == (1, 1, 21)
 
 
 def test_photos_of_fp32_stay_far_below_a_step_of_8_bits() -> None:
