@@ -16,6 +16,7 @@ from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, UsageError, WeightsError
 from dcls_cli.network.dcls import DCLS
+from dcls_cli import releases
 from dcls_cli.releases import RELEASES, Release, location, release, verify
 
 CONFIG = ModelConfig.light(
@@ -192,14 +193,16 @@ def test_a_file_that_claims_to_be_enormous_is_refused_without_taking_memory(file
     assert taken_kib < 500_000
 
 
-def test_unknown_model_lists_the_known_ones_and_scales_say_what_there_is() -> None:
+def test_unknown_model_lists_the_known_ones_and_scales_say_what_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with pytest.raises(UsageError, match="known models: .*dcls-light-x4"):
         release("dcls-heavy-x9")
-    missing = {2, 3, 4} - {item.scale for item in RELEASES}
-    for scale in missing:
-        with pytest.raises(WeightsError, match=r"x4 \(dcls-light-x4\)"):
-            release(scale)
-    assert release(4) == release("dcls-light-x4")
+    defaults = {scale: release(scale).name for scale in (2, 3, 4)}
+    assert defaults == {2: "dcls-light-x2", 3: "dcls-light-x3", 4: "dcls-light-x4"}
+    monkeypatch.setattr(releases, "RELEASES", RELEASES[:1])
+    with pytest.raises(WeightsError, match=r"no weights for x3 .* x4 \(dcls-light-x4\)"):
+        release(3)
 
 
 def test_a_release_must_be_what_was_released(file: Path) -> None:

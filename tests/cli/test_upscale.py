@@ -214,7 +214,6 @@ def test_without_a_photo_there_is_nothing_to_do(capsys: Capture) -> None:
 def test_models_are_chosen_by_name_and_scale(x2: str, capsys: Capture) -> None:
     picture("a.png")
     fails(capsys, 2, "known models: dcls-light-x4", "a.png", "-m", "dcls-none")
-    fails(capsys, 3, "no weights for x3", "a.png", "-s", "3")
     fails(capsys, 2, "exclude each other", "a.png", "-m", "dcls-light-x4", "-w", x2)
 
 
