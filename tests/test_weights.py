@@ -12,11 +12,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from dcls_cli import weights
+from dcls_cli import releases, weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, UsageError, WeightsError
 from dcls_cli.network.dcls import DCLS
-from dcls_cli import releases
 from dcls_cli.releases import RELEASES, Release, location, release, verify
 
 CONFIG = ModelConfig.light(
