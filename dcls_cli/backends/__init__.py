@@ -26,6 +26,21 @@ class Blur:
     noise: np.ndarray | None = None
 
 
+class Raster(Protocol):
+    """A photo that is turned into floats where it is read, such as one kept in 8 bits.
+
+    Attributes:
+        shape: (3, H, W).
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...  # noqa: D102
+
+    def __getitem__(self, index: tuple[slice, slice, slice]) -> np.ndarray:
+        """Read a window, `raster[:, rows, columns]`: (3, h, w) float32 in [0, 1]."""
+        ...
+
+
 class Backend(Protocol):
     """A network, loaded and ready.
 
@@ -44,11 +59,11 @@ class Backend(Protocol):
     @property
     def precision(self) -> str: ...  # noqa: D102
 
-    def estimate(self, lr: np.ndarray) -> Blur:
+    def estimate(self, lr: np.ndarray | Raster) -> Blur:
         """Estimate the blur of a photo, always in fp32.
 
         Args:
-            lr: (3, H, W) float32 in [0, 1].
+            lr: (3, H, W) float32 in [0, 1], of any strides, or a raster.
 
         Raises:
             DclsError: the estimate is not finite.

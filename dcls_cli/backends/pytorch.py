@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dcls_cli import weights
-from dcls_cli.backends import Blur
+from dcls_cli.backends import Blur, Raster
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError
 from dcls_cli.network.dcls import DCLS
@@ -66,10 +66,11 @@ class PyTorchBackend:
         """Type in which the convolutions run: fp32, bf16 or fp16."""
         return self._precision
 
-    def estimate(self, lr: np.ndarray) -> Blur:
+    def estimate(self, lr: np.ndarray | Raster) -> Blur:
         """Estimate the blur of a photo in fp32; see `Backend.estimate`."""
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            kernel, smoothing, noise = self._network.estimate(self._tensor(lr[None]))
+            whole = lr[:, : lr.shape[1], : lr.shape[2]]
+            kernel, smoothing, noise = self._network.estimate(self._tensor(whole[None]))
         blur = Blur(
             kernel[0, 0].float().cpu().numpy(),
             None if smoothing is None else smoothing[0].float().cpu().numpy(),
