@@ -13,7 +13,8 @@ from dcls_cli import weights
 from dcls_cli.backends import Blur, Raster
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError
-from dcls_cli.network.dcls import DCLS
+from dcls_cli.network import statistics
+from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -66,17 +67,18 @@ class PyTorchBackend:
         """Type in which the convolutions run: fp32, bf16 or fp16."""
         return self._precision
 
-    def estimate(self, lr: np.ndarray | Raster) -> Blur:
-        """Estimate the blur of a photo in fp32; see `Backend.estimate`."""
+    def estimate(self, lr: np.ndarray | Raster, *, tiled: bool = True) -> Blur:
+        """Estimate the blur of a photo in fp32, window by window; see `Backend.estimate`."""
+
+        def read(rows: slice, columns: slice) -> Tensor:
+            return self._tensor(lr[:, rows, columns][None])
+
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            whole = lr[:, : lr.shape[1], : lr.shape[2]]
-            kernel, smoothing, noise = self._network.estimate(self._tensor(whole[None]))
-        blur = Blur(
-            kernel[0, 0].float().cpu().numpy(),
-            None if smoothing is None else smoothing[0].float().cpu().numpy(),
-            None if noise is None else noise[0].float().cpu().numpy(),
-        )
-        parts = (blur.kernel, blur.smoothing, blur.noise)
+            source = statistics.Source(read, *lr.shape[1:])
+            kernel, *rest = statistics.gather(self._network, source, tiled=tiled)
+            numbers = [None if part is None else part[0].cpu().numpy() for part in rest]
+            blur = Blur(kernel[0, 0].cpu().numpy(), *numbers)
+        parts = (blur.kernel, blur.smoothing, blur.noise, blur.gates)
         if not all(part is None or np.isfinite(part).all() for part in parts):
             raise DclsError("the estimated blur is not finite: the weights are unusable")
         return blur
@@ -93,11 +95,7 @@ class PyTorchBackend:
     def _restore(self, lr: np.ndarray, blur: Blur, precision: str) -> np.ndarray:
         count = lr.shape[0]
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            same = TensorBlur(
-                self._repeated(blur.kernel[None], count),
-                None if blur.smoothing is None else self._repeated(blur.smoothing, count),
-                None if blur.noise is None else self._repeated(blur.noise, count),
-            )
+            same = repeated(self._one(blur), count)
             half = precision != "fp32"
             dtype = DTYPES[precision] if half else None
             with torch.autocast(self._device.type, dtype=dtype, enabled=half):
@@ -109,10 +107,16 @@ class PyTorchBackend:
         tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))
         return tensor.to(self._device).contiguous(memory_format=torch.channels_last)
 
-    def _repeated(self, part: np.ndarray, count: int) -> Tensor:
-        """The same for each image of a batch: (...) -> (count, ...)."""
-        tensor = torch.tensor(part, dtype=torch.float32, device=self._device)
-        return tensor.expand(count, *part.shape)
+    def _one(self, blur: Blur) -> TensorBlur:
+        """The blur on the device, as a batch of one."""
+
+        def one(part: np.ndarray | None) -> Tensor | None:
+            if part is None:
+                return None
+            return torch.tensor(part, dtype=torch.float32, device=self._device)[None]
+
+        kernel = torch.tensor(blur.kernel, dtype=torch.float32, device=self._device)
+        return TensorBlur(kernel[None, None], one(blur.smoothing), one(blur.noise), one(blur.gates))
 
 
 def select_device(device: str) -> torch.device:
