@@ -1,10 +1,12 @@
 """The PyTorch engine says what the network says, in every precision, or says why it cannot."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PillowImage
 
 from dcls_cli import weights
 from dcls_cli.backends import load_backend
@@ -61,6 +63,66 @@ def test_fp32_is_the_networks_forward_pass(config: ModelConfig, size: tuple[int,
     assert restored.shape == (1, 3, size[0] * config.scale, size[1] * config.scale)
     np.testing.assert_allclose(blur.kernel, expected.kernel[0, 0], atol=1e-6)
     np.testing.assert_allclose(restored[0], expected.sr[0], atol=2e-5)
+
+
+class Bytes:
+    """A raster that keeps 8 bits and remembers the largest window that was read."""
+
+    def __init__(self, photo: np.ndarray) -> None:
+        self.photo = photo
+        self.largest = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        height, width = self.photo.shape[:2]
+        return 3, height, width
+
+    def __getitem__(self, index: tuple[slice, slice, slice]) -> np.ndarray:
+        window = self.photo[index[1:]].transpose(2, 0, 1)[index[0]]
+        self.largest = max(self.largest, window.shape[1] * window.shape[2])
+        return window.astype(np.float32) / 255
+
+
+def example() -> np.ndarray:
+    """A real photo, (H, W, 3) uint8."""
+    path = Path(__file__).resolve().parents[2] / "examples" / "dog-original.png"
+    return np.asarray(PillowImage.open(path).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def light() -> DCLS:
+    """The shipped weights."""
+    return weights.load(Path(__file__).resolve().parents[2] / "weights/dcls-light-x4.safetensors")
+
+
+def test_a_large_photo_is_estimated_in_windows_as_in_one_piece(light: DCLS) -> None:
+    photo = np.tile(example(), (3, 3, 1))[:700, :1100]
+    raster = Bytes(photo)
+    blur = PyTorchBackend(light, "cpu", "fp32").estimate(raster)
+    assert raster.largest < 0.5 * photo.shape[0] * photo.shape[1]
+    with torch.no_grad():
+        whole = torch.from_numpy(raster[:, 0:700, 0:1100])[None]
+        expected = light.estimate(whole.contiguous(memory_format=torch.channels_last))
+    assert expected.smoothing is not None
+    np.testing.assert_allclose(blur.kernel, expected.kernel[0, 0], atol=1e-6)
+    np.testing.assert_allclose(blur.smoothing, expected.smoothing[0], atol=1e-6, rtol=1e-5)
+
+
+def test_frozen_gates_are_what_tiles_are_restored_with() -> None:
+    backend = PyTorchBackend(network(PAPER), "cpu", "fp32")
+    lr = picture(30, 40)
+    whole, tiled = backend.estimate(lr, tiled=False), backend.estimate(lr)
+    assert whole.gates is None
+    assert whole.smoothing is None
+    assert tiled.gates is not None
+    assert tiled.gates.shape == (1, 1, 20)
+    assert tiled.gates.dtype == tiled.smoothing.dtype == np.float32
+    expected = backend.restore(lr[None], whole)
+    np.testing.assert_allclose(backend.restore(lr[None], tiled), expected, atol=1e-5)
+    half = PyTorchBackend(network(PAPER), "cpu", "bf16").restore(lr[None], tiled)
+    assert psnr_db(half, expected) > 50
+    shut = replace(tiled, gates=np.zeros_like(tiled.gates))
+    assert np.abs(backend.restore(lr[None], shut) - expected).max() > 1e-3
 
 
 def test_bf16_stays_near_fp32_and_estimates_in_fp32() -> None:
