@@ -11,19 +11,12 @@ from torch import Tensor
 
 from dcls_cli import weights
 from dcls_cli.backends import Blur, Raster
+from dcls_cli.backends.devices import DTYPES, select_device, select_precision
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError
+from dcls_cli.errors import DclsError, OutOfMemoryError
 from dcls_cli.network import statistics
 from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-#: What a processor must have, one of them, for bf16 to be faster than fp32.
-NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
-
-#: First NVIDIA compute capability with bf16 in its tensor cores.
-BF16_COMPUTE_CAPABILITY = (8, 0)
 
 
 class PyTorchBackend:
@@ -117,54 +110,6 @@ class PyTorchBackend:
 
         kernel = torch.tensor(blur.kernel, dtype=torch.float32, device=self._device)
         return TensorBlur(kernel[None, None], one(blur.smoothing), one(blur.noise), one(blur.gates))
-
-
-def select_device(device: str) -> torch.device:
-    """Choose the device of `auto`, and check any other.
-
-    Raises:
-        BackendError: unknown, or not usable here.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise BackendError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N") from error
-    if chosen.type == "cpu":
-        return torch.device("cpu")
-    if chosen.type != "cuda":
-        raise BackendError(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
-    if not torch.cuda.is_available():
-        built = torch.version.cuda is not None
-        reason = (
-            "no NVIDIA GPU with a working driver was found" if built else "this PyTorch is CPU-only"
-        )
-        raise BackendError(f"device {device!r} is not usable: {reason}; use --device cpu")
-    count = torch.cuda.device_count()
-    if (chosen.index or 0) >= count:
-        raise BackendError(f"device {device!r} does not exist: this machine has {count}")
-    return chosen
-
-
-def select_precision(precision: str, device: torch.device) -> str:
-    """Choose the precision of `auto`: bf16 where the device computes it natively.
-
-    Raises:
-        BackendError: unknown, or not usable on the device.
-    """
-    if precision not in ("auto", *DTYPES):
-        raise BackendError(f"unknown precision {precision!r}; use auto, {', '.join(DTYPES)}")
-    on_cpu = device.type == "cpu"
-    if precision == "fp16" and on_cpu:
-        raise BackendError("fp16 is not usable on the CPU: it would be slower; use bf16 or fp32")
-    if precision != "auto":
-        return precision
-    if on_cpu:
-        capabilities = torch.cpu.get_capabilities()
-        return "bf16" if any(capabilities.get(name) for name in NATIVE_BF16) else "fp32"
-    native = torch.cuda.get_device_capability(device) >= BF16_COMPUTE_CAPABILITY
-    return "bf16" if native else "fp16"
 
 
 @contextmanager
