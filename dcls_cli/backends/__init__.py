@@ -19,11 +19,29 @@ class Blur:
             them from the features of what it restores.
         noise: power of noise over power of the photo, () float32, or None where the network takes
             it as fixed.
+        gates: of the channel attention, (groups, blocks, F + F / reduction) float32 in (0, 1), or
+            None where the network has none or computes them from the means of what it restores.
     """
 
     kernel: np.ndarray
     smoothing: np.ndarray | None = None
     noise: np.ndarray | None = None
+    gates: np.ndarray | None = None
+
+
+class Raster(Protocol):
+    """A photo that is turned into floats where it is read, such as one kept in 8 bits.
+
+    Attributes:
+        shape: (3, H, W).
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...  # noqa: D102
+
+    def __getitem__(self, index: tuple[slice, slice, slice]) -> np.ndarray:
+        """Read a window, `raster[:, rows, columns]`: (3, h, w) float32 in [0, 1]."""
+        ...
 
 
 class Backend(Protocol):
@@ -44,11 +62,13 @@ class Backend(Protocol):
     @property
     def precision(self) -> str: ...  # noqa: D102
 
-    def estimate(self, lr: np.ndarray) -> Blur:
-        """Estimate the blur of a photo, always in fp32.
+    def estimate(self, lr: np.ndarray | Raster, *, tiled: bool = True) -> Blur:
+        """Estimate the blur of a photo of any size, always in fp32 and in bounded memory.
 
         Args:
-            lr: (3, H, W) float32 in [0, 1].
+            lr: (3, H, W) float32 in [0, 1], of any strides, or a raster.
+            tiled: whether tiles of the photo will be restored. If it will be restored in one
+                piece, False saves time: the blur then lacks what `restore` finds out itself.
 
         Raises:
             DclsError: the estimate is not finite.

@@ -10,19 +10,13 @@ import torch
 from torch import Tensor
 
 from dcls_cli import weights
-from dcls_cli.backends import Blur
+from dcls_cli.backends import Blur, Raster
+from dcls_cli.backends.devices import DTYPES, select_device, select_precision
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError
-from dcls_cli.network.dcls import DCLS
+from dcls_cli.errors import DclsError, OutOfMemoryError
+from dcls_cli.network import statistics
+from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-#: What a processor must have, one of them, for bf16 to be faster than fp32.
-NATIVE_BF16 = ("avx512_bf16", "amx_bf16")
-
-#: First NVIDIA compute capability with bf16 in its tensor cores.
-BF16_COMPUTE_CAPABILITY = (8, 0)
 
 
 class PyTorchBackend:
@@ -66,16 +60,18 @@ class PyTorchBackend:
         """Type in which the convolutions run: fp32, bf16 or fp16."""
         return self._precision
 
-    def estimate(self, lr: np.ndarray) -> Blur:
-        """Estimate the blur of a photo in fp32; see `Backend.estimate`."""
+    def estimate(self, lr: np.ndarray | Raster, *, tiled: bool = True) -> Blur:
+        """Estimate the blur of a photo in fp32, window by window; see `Backend.estimate`."""
+
+        def read(rows: slice, columns: slice) -> Tensor:
+            return self._tensor(lr[:, rows, columns][None])
+
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            kernel, smoothing, noise = self._network.estimate(self._tensor(lr[None]))
-        blur = Blur(
-            kernel[0, 0].float().cpu().numpy(),
-            None if smoothing is None else smoothing[0].float().cpu().numpy(),
-            None if noise is None else noise[0].float().cpu().numpy(),
-        )
-        parts = (blur.kernel, blur.smoothing, blur.noise)
+            source = statistics.Source(read, *lr.shape[1:])
+            kernel, *rest = statistics.gather(self._network, source, tiled=tiled)
+            numbers = [None if part is None else part[0].cpu().numpy() for part in rest]
+            blur = Blur(kernel[0, 0].cpu().numpy(), *numbers)
+        parts = (blur.kernel, blur.smoothing, blur.noise, blur.gates)
         if not all(part is None or np.isfinite(part).all() for part in parts):
             raise DclsError("the estimated blur is not finite: the weights are unusable")
         return blur
@@ -92,11 +88,7 @@ class PyTorchBackend:
     def _restore(self, lr: np.ndarray, blur: Blur, precision: str) -> np.ndarray:
         count = lr.shape[0]
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            same = TensorBlur(
-                self._repeated(blur.kernel[None], count),
-                None if blur.smoothing is None else self._repeated(blur.smoothing, count),
-                None if blur.noise is None else self._repeated(blur.noise, count),
-            )
+            same = repeated(self._one(blur), count)
             half = precision != "fp32"
             dtype = DTYPES[precision] if half else None
             with torch.autocast(self._device.type, dtype=dtype, enabled=half):
@@ -108,58 +100,16 @@ class PyTorchBackend:
         tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))
         return tensor.to(self._device).contiguous(memory_format=torch.channels_last)
 
-    def _repeated(self, part: np.ndarray, count: int) -> Tensor:
-        """The same for each image of a batch: (...) -> (count, ...)."""
-        tensor = torch.tensor(part, dtype=torch.float32, device=self._device)
-        return tensor.expand(count, *part.shape)
+    def _one(self, blur: Blur) -> TensorBlur:
+        """The blur on the device, as a batch of one."""
 
+        def one(part: np.ndarray | None) -> Tensor | None:
+            if part is None:
+                return None
+            return torch.tensor(part, dtype=torch.float32, device=self._device)[None]
 
-def select_device(device: str) -> torch.device:
-    """Choose the device of `auto`, and check any other.
-
-    Raises:
-        BackendError: unknown, or not usable here.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise BackendError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N") from error
-    if chosen.type == "cpu":
-        return torch.device("cpu")
-    if chosen.type != "cuda":
-        raise BackendError(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
-    if not torch.cuda.is_available():
-        built = torch.version.cuda is not None
-        reason = (
-            "no NVIDIA GPU with a working driver was found" if built else "this PyTorch is CPU-only"
-        )
-        raise BackendError(f"device {device!r} is not usable: {reason}; use --device cpu")
-    count = torch.cuda.device_count()
-    if (chosen.index or 0) >= count:
-        raise BackendError(f"device {device!r} does not exist: this machine has {count}")
-    return chosen
-
-
-def select_precision(precision: str, device: torch.device) -> str:
-    """Choose the precision of `auto`: bf16 where the device computes it natively.
-
-    Raises:
-        BackendError: unknown, or not usable on the device.
-    """
-    if precision not in ("auto", *DTYPES):
-        raise BackendError(f"unknown precision {precision!r}; use auto, {', '.join(DTYPES)}")
-    on_cpu = device.type == "cpu"
-    if precision == "fp16" and on_cpu:
-        raise BackendError("fp16 is not usable on the CPU: it would be slower; use bf16 or fp32")
-    if precision != "auto":
-        return precision
-    if on_cpu:
-        capabilities = torch.cpu.get_capabilities()
-        return "bf16" if any(capabilities.get(name) for name in NATIVE_BF16) else "fp32"
-    native = torch.cuda.get_device_capability(device) >= BF16_COMPUTE_CAPABILITY
-    return "bf16" if native else "fp16"
+        kernel = torch.tensor(blur.kernel, dtype=torch.float32, device=self._device)
+        return TensorBlur(kernel[None, None], one(blur.smoothing), one(blur.noise), one(blur.gates))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def bench(
         raise UsageError(f"--preset {preset}: unknown, choose from {', '.join(PRESETS)}")
     import torch
 
-    from dcls_cli.backends.pytorch import select_device
+    from dcls_cli.backends.devices import select_device
     from dcls_cli.training.config import TrainConfig
     from dcls_cli.training.throughput import measure_inference, measure_training
 

@@ -85,7 +85,7 @@ def _model_name(model: str | None, scale: int) -> str:
 
 def _network(backend: "Backend") -> "Restore":
     """Run a network on whole images, with the kernel that it estimates."""
-    return lambda lr: backend.restore(lr[None], backend.estimate(lr))[0]
+    return lambda lr: backend.restore(lr[None], backend.estimate(lr, tiled=False))[0]
 
 
 def _measured(restore: "Restore", paths: Sequence[Path], scale: int, method: str) -> "list[Row]":

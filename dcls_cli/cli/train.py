@@ -96,7 +96,7 @@ def train(
         ),
     ] = None,
     precision: Annotated[
-        PrecisionName, typer.Option(help="Of the convolutions; auto: bf16 where it is native.")
+        PrecisionName, typer.Option(help="Of the convolutions; auto: bf16 where faster.")
     ] = "auto",
     compile: Annotated[  # noqa: A002
         bool, typer.Option("--compile", help="Compile the network (torch.compile).")
@@ -118,7 +118,7 @@ def train(
 
     On N cards: torchrun --nproc-per-node N --no-python dcls train ...
     """
-    from dcls_cli.backends.pytorch import select_device, select_precision
+    from dcls_cli.backends.devices import select_device, select_precision
     from dcls_cli.cli.training_run import Run
     from dcls_cli.config import PRESETS, checked_scale
     from dcls_cli.training.config import Cadence, TrainConfig
@@ -127,7 +127,7 @@ def train(
         raise UsageError("--iterations and --max-minutes exclude each other; give one of them")
     model = PRESETS[preset](checked_scale(scale))
     chosen_device = select_device(device)
-    native = select_precision("auto", chosen_device) == "bf16"
+    fast_bf16 = select_precision("auto", chosen_device) == "bf16"
     try:
         config = TrainConfig.preset(
             preset,
@@ -145,7 +145,7 @@ def train(
             sigma_max=sigma_max,
             optimizer=optimizer,
             kernel_target=kernel_target,
-            precision=("bf16" if native else "fp32") if precision == "auto" else precision,
+            precision=("bf16" if fast_bf16 else "fp32") if precision == "auto" else precision,
         )
     except TrainingError as error:
         raise UsageError(f"options: {error}") from error

@@ -13,7 +13,7 @@ from torch._dynamo.exc import TorchDynamoException
 
 from dcls_cli import __version__
 from dcls_cli.atomic import atomic_write
-from dcls_cli.backends.pytorch import select_precision
+from dcls_cli.backends.devices import select_precision
 from dcls_cli.cli import console
 from dcls_cli.cli.interruption import Interruption
 from dcls_cli.cli.training_validation import Validation
@@ -115,9 +115,9 @@ class Run:
     def _tell_setting(self, device: torch.device) -> None:
         precision: str = self.config.precision
         if precision == "bf16" and select_precision("auto", device) != "bf16":
-            precision += " (emulated here, slow; --precision fp32 is faster)"
+            precision += " (slow here; --precision fp32 is faster)"
         elif precision == "fp32" and select_precision("auto", device) != "bf16":
-            precision += " (bf16 is not native here)"
+            precision += " (bf16 is not faster here)"
         count = torch.get_num_threads()
         threads = f", {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
         console.note(f"training on {device}{threads}, {precision}")

@@ -25,11 +25,24 @@ class Blur(NamedTuple):
     smoothing: DCLS's smoothing filters P, (B, C, 3, 3), or None where the restorer makes them.
     noise: power of noise and JPEG damage over power of the LR image, (B,), or None where it is
         taken as fixed.
+    gates: of the channel attention, (B, groups, blocks, F + F / reduction), or None where there is
+        none or the restorer computes them.
     """
 
     kernel: Tensor
     smoothing: Tensor | None
     noise: Tensor | None
+    gates: Tensor | None = None
+
+
+def repeated(blur: Blur, count: int) -> Blur:
+    """The one blur of a batch of `count` images, without copies."""
+
+    def repeat(part: Tensor | None) -> Tensor | None:
+        return None if part is None else part.expand(count, *part.shape[1:])
+
+    kernel = blur.kernel.expand(count, -1, -1, -1)
+    return Blur(kernel, repeat(blur.smoothing), repeat(blur.noise), repeat(blur.gates))
 
 
 class Restoration(NamedTuple):
@@ -75,9 +88,12 @@ class DCLS(nn.Module):
 
         P does not train the estimator: only the kernel and the noise do.
         """
-        kernel, code = self.estimator(lr)
+        return self.blur(*self.estimator(lr))
+
+    def blur(self, kernel: Tensor, code: Tensor) -> Blur:
+        """What follows from the estimator's kernel (B, 1, k, k) and code (B, latent)."""
         smoothing = noise = None
-        with torch.autocast(lr.device.type, enabled=False):
+        with torch.autocast(code.device.type, enabled=False):
             if self.code_smoothing is not None:
                 taps = (-1, self.config.path_features, SMOOTHING_TAPS, SMOOTHING_TAPS)
                 smoothing = high_pass(self.code_smoothing(code.detach()).view(taps))
@@ -91,6 +107,19 @@ class DCLS(nn.Module):
         Returns:
             (B, 3, s H, s W), not clamped: a clamp inside the network starves training.
         """
+        kernel, linear = self.closed_forms(lr, blur)
+        restored: Tensor = self.restorer(lr, kernel, blur.smoothing, linear, blur.gates)
+        if linear is None:
+            return restored
+        return restored.float() + F.pixel_shuffle(linear, self.config.scale)
+
+    def closed_forms(self, lr: Tensor, blur: Blur) -> tuple[Tensor, Tensor | None]:
+        """What the restorer is given beside the image, without gradients.
+
+        Returns:
+            The LR kernel (B, 1, k, k), and the linear super-resolver's image, pixel-unshuffled,
+            (B, 3 s^2, H, W), where the configuration asks for it.
+        """
         kernel = blur.kernel.detach().float()
         linear = None
         with torch.no_grad(), torch.autocast(lr.device.type, enabled=False):
@@ -99,10 +128,7 @@ class DCLS(nn.Module):
                 linear = self.linear(lr.float(), self.linear.filters(kernel, noise))
             if self.reformulated is not None:
                 kernel = self.reformulated(kernel)
-        restored: Tensor = self.restorer(lr, kernel, blur.smoothing, linear)
-        if linear is None:
-            return restored
-        return restored.float() + F.pixel_shuffle(linear, self.config.scale)
+        return kernel, linear
 
 
 def _ratio(logits: Tensor) -> Tensor:

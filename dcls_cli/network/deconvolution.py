@@ -9,6 +9,9 @@ from dcls_cli.network.layers import activation
 
 SMOOTHING_TAPS = 3
 
+#: Pixels that the three unpadded convolutions of `FeatureSmoothing` take off each axis.
+SMOOTHING_MARGIN = 6
+
 
 def high_pass(logits: Tensor) -> Tensor:
     """Smoothing filters P with zero mean, so that a flat signal costs nothing.
@@ -34,15 +37,21 @@ class FeatureSmoothing(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> logits (B, C, 3, 3)."""
+        logits: Tensor = self.project(
+            F.adaptive_avg_pool2d(self.to_be_pooled(features), SMOOTHING_TAPS)
+        )
+        return logits
+
+    def to_be_pooled(self, features: Tensor) -> Tensor:
+        """Local: (B, C, H, W) -> (B, C, H - 6, W - 6), at least 1x1."""
         height, width = features.shape[-2:]
-        reach = 7  # three unpadded convolutions need seven pixels
+        reach = SMOOTHING_MARGIN + 1
         grow = (0, max(0, reach - width), 0, max(0, reach - height))
         x = F.pad(features, grow, mode="replicate") if any(grow) else features
         x = self.activation(self.conv1(x))
         x = self.activation(self.conv2(x))
-        x = F.adaptive_avg_pool2d(self.conv3(x), SMOOTHING_TAPS)
-        logits: Tensor = self.project(x)
-        return logits
+        logits_map: Tensor = self.conv3(x)
+        return logits_map
 
 
 class ConstrainedLeastSquares(nn.Module):

@@ -18,6 +18,9 @@ BAND_GAIN = 4.0
 class MeanPooling(nn.Module):
     """The paper's code: two unpadded convolutions, the mean, a linear map."""
 
+    #: Pixels that the convolutions take off each axis before the mean.
+    margin = 4
+
     def __init__(self, features: int, latent: int) -> None:
         """`latent` numbers from `features` channels."""
         super().__init__()
@@ -28,12 +31,20 @@ class MeanPooling(nn.Module):
 
     def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Features before and after the body, (B, C, H, W) each -> code (B, latent)."""
+        return self.code(self.means(shallow, deep))
+
+    def means(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Features before and after the body, (B, C, H, W) each -> means (B, C)."""
         height, width = deep.shape[-2:]
-        reach = 5  # two unpadded convolutions need five pixels
+        reach = self.margin + 1
         grow = (0, max(0, reach - width), 0, max(0, reach - height))
         x = nn.functional.pad(deep, grow, mode="replicate") if any(grow) else deep
-        x = self.conv2(self.activation(self.conv1(x)))
-        code: Tensor = self.project(x.mean((-2, -1)))
+        means: Tensor = self.conv2(self.activation(self.conv1(x))).mean((-2, -1))
+        return means
+
+    def code(self, means: Tensor) -> Tensor:
+        """Means (B, C) of the image -> code (B, latent)."""
+        code: Tensor = self.project(means)
         return code
 
 
@@ -43,6 +54,9 @@ class EnergyPooling(nn.Module):
     Each level is centred over its channels, which takes out the contrast of the image; what is
     left are ratios.
     """
+
+    #: Pixels that are taken off each axis before the mean: none.
+    margin = 0
 
     def __init__(self, features: int, latent: int) -> None:
         """`latent` numbers from twice `features` energies."""
@@ -55,16 +69,21 @@ class EnergyPooling(nn.Module):
     def forward(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Features before and after the body, (B, C, H, W) each -> code (B, latent)."""
         with torch.autocast(shallow.device.type, enabled=False):
-            ratios = [self._log_ratios(level.float()) for level in (shallow, deep)]
-            standard = torch.cat(ratios, dim=1) * self.gain + self.bias
-            hidden = nn.functional.silu(self.hidden(standard))
-            code: Tensor = self.project(hidden)
-        return code
+            return self.code(self.means(shallow, deep))
 
-    @staticmethod
-    def _log_ratios(level: Tensor) -> Tensor:
-        log_energy = (level.square().mean((-2, -1)) + ENERGY_FLOOR).log()
-        return log_energy - log_energy.mean(1, keepdim=True)
+    def means(self, shallow: Tensor, deep: Tensor) -> Tensor:
+        """Features before and after the body, (B, C, H, W) each -> energies (B, 2 C)."""
+        energies = [level.float().square().mean((-2, -1)) for level in (shallow, deep)]
+        return torch.cat(energies, dim=1)
+
+    def code(self, means: Tensor) -> Tensor:
+        """Energies (B, 2 C) of the image -> code (B, latent)."""
+        levels = (means + ENERGY_FLOOR).log().chunk(2, dim=1)
+        ratios = [level - level.mean(1, keepdim=True) for level in levels]
+        standard = torch.cat(ratios, dim=1) * self.gain + self.bias
+        hidden = nn.functional.silu(self.hidden(standard))
+        code: Tensor = self.project(hidden)
+        return code
 
 
 class DeepLinearKernel(nn.Module):
@@ -177,11 +196,25 @@ class Estimator(nn.Module):
 
     def forward(self, lr: Tensor) -> tuple[Tensor, Tensor]:
         """LR image (B, 3, H, W) in [0, 1] -> kernel (B, 1, k, k), code (B, latent)."""
+        return self.decode(self.pooling(*self.features(lr)))
+
+    def decode(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Code (B, latent) -> kernel (B, 1, k, k), code in fp32."""
+        with torch.autocast(code.device.type, enabled=False):
+            code = code.float()
+            return self.deep_linear_kernel(code), code
+
+    def features(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """What is local: LR image (B, 3, H, W) -> features before and after the body, (B, C, H, W).
+
+        A pixel of them sees the `reach` pixels of the image around it.
+        """
         # Fine detail is as small as bf16's rounding of the image itself.
         with torch.autocast(lr.device.type, enabled=False):
             shallow = self.head(lr.float())
-        deep = self.body(shallow) + shallow
-        code = self.pooling(shallow, deep)
-        with torch.autocast(lr.device.type, enabled=False):
-            code = code.float()
-            return self.deep_linear_kernel(code), code
+        return shallow, self.body(shallow) + shallow
+
+    @property
+    def reach(self) -> int:
+        """Pixels on each side that a feature sees: of the head, and of two convolutions a block."""
+        return self.head.kernel_size[0] // 2 + 2 * len(self.body)

@@ -48,5 +48,9 @@ class ChannelAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        gate: Tensor = self.excite(self.squeeze(x.mean((-2, -1), keepdim=True)).relu()).sigmoid()
-        return x * gate
+        return x * self.gate(x.mean((-2, -1), keepdim=True))
+
+    def gate(self, means: Tensor) -> Tensor:
+        """Means (B, C, 1, 1) -> gates (B, C, 1, 1) in (0, 1)."""
+        gate: Tensor = self.excite(self.squeeze(means).relu()).sigmoid()
+        return gate

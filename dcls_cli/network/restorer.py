@@ -25,17 +25,50 @@ class DualPathBlock(nn.Module):
         self.side_conv2 = conv3x3(side_features, side_features)
         self.fuse = conv3x3(features + side_features, features)
         self.activation = activation()
-        self.main_attention = ChannelAttention(features) if attention else nn.Identity()
-        self.side_attention = ChannelAttention(side_features) if attention else nn.Identity()
+        self.main_attention = ChannelAttention(features) if attention else None
+        self.side_attention = ChannelAttention(side_features) if attention else None
 
-    def forward(self, main: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-        """Update both paths; shapes stay."""
+    def forward(
+        self, main: Tensor, side: Tensor, gates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Update both paths; shapes stay.
+
+        Args:
+            main: (B, F, H, W).
+            side: (B, f, H, W).
+            gates: (B, F + f), where they are not to be computed from the means of these images.
+        """
+        updates = self.updates(main, side)
+        if self.main_attention is not None and gates is None:
+            gates = self.gates(*(update.mean((-2, -1)) for update in updates))
+        return self.add(main, side, updates, gates)
+
+    def updates(self, main: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
+        """What is to be added to both paths, before the gates; shapes stay."""
         main_update = self.main_conv2(self.activation(self.main_conv1(main)))
         side_update = self.side_conv2(self.activation(self.side_conv1(side)))
         both = self.activation(torch.cat((main_update, side_update), dim=1))
-        return (
-            main + self.main_attention(self.fuse(both)),
-            side + self.side_attention(side_update),
+        return self.fuse(both), side_update
+
+    def gates(self, main_means: Tensor, side_means: Tensor) -> Tensor:
+        """Means of the updates, (B, F) and (B, f) -> gates in (0, 1), (B, F + f)."""
+        assert self.main_attention is not None
+        assert self.side_attention is not None
+        main_gate = self.main_attention.gate(main_means[..., None, None])
+        side_gate = self.side_attention.gate(side_means[..., None, None])
+        return torch.cat((main_gate, side_gate), dim=1).flatten(1)
+
+    def add(
+        self, main: Tensor, side: Tensor, updates: tuple[Tensor, Tensor], gates: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Both paths with their updates, each channel times its gate where there are gates."""
+        main_update, side_update = updates
+        if gates is None:
+            return main + main_update, side + side_update
+        gates = gates.to(main.dtype)[..., None, None]
+        main_gate, side_gate = gates[:, : main.shape[1]], gates[:, main.shape[1] :]
+        return torch.addcmul(main, main_update, main_gate), torch.addcmul(
+            side, side_update, side_gate
         )
 
 
@@ -51,14 +84,21 @@ class DualPathGroup(nn.Module):
             for _ in range(config.blocks)
         )
 
-    def forward(self, main: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-        """Update both paths; shapes stay."""
-        first_main, first_side = main, side
-        for block in self.blocks:
-            main, side = block(main, side)
-        if self.skip == "output":
-            return main + main, side + side
-        return main + first_main, side + first_side
+    def forward(
+        self, main: Tensor, side: Tensor, gates: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Update both paths; shapes stay. `gates` of the blocks: (B, blocks, F + f) or None."""
+        first = main, side
+        for index, block in enumerate(self.blocks):
+            main, side = block(main, side, None if gates is None else gates[:, index])
+        return self.skipped(first, (main, side))
+
+    def skipped(
+        self, first: tuple[Tensor, Tensor], last: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """The skip around the blocks: what goes into the first and what comes out of the last."""
+        added = last if self.skip == "output" else first
+        return last[0] + added[0], last[1] + added[1]
 
 
 class StepwiseUpsampler(nn.Sequential):
@@ -105,7 +145,12 @@ class DualPathNetwork(nn.Module):
         self.upsampler = upsampler(features, config.scale)
 
     def forward(
-        self, lr: Tensor, kernel: Tensor, smoothing: Tensor | None, linear: Tensor | None
+        self,
+        lr: Tensor,
+        kernel: Tensor,
+        smoothing: Tensor | None,
+        linear: Tensor | None,
+        gates: Tensor | None = None,
     ) -> Tensor:
         """Restore an image whose blur is known.
 
@@ -115,21 +160,34 @@ class DualPathNetwork(nn.Module):
             smoothing: P, (B, F / reduction, 3, 3); None: made from the features.
             linear: the linear super-resolver's image, pixel-unshuffled, (B, 3 s^2, H, W), where
                 the configuration asks for it.
+            gates: of the channel attention, (B, groups, blocks, F + f); None: computed from the
+                means of these images, where the configuration asks for attention.
 
         Returns:
             (B, 3, s H, s W); with the linear skip, what is to be added to it.
         """
-        shallow = self.conv_first(lr)
-        if self.conv_linear is not None:
-            shallow = shallow + self.conv_linear(linear)
-        features = self.features(shallow)
-        side = self.side_head(features)
-        reduced = self.deconvolution.reduce(features)
-        if self.smoothing is not None:
-            smoothing = high_pass(self.smoothing(reduced))
-        main = self.deconvolution(reduced, kernel, smoothing)
-        for group in self.groups:
-            main, side = group(main, side)
+        shallow, features = self.head(lr, linear)
+        main, side = self.paths(features, kernel, smoothing)
+        for index, group in enumerate(self.groups):
+            main, side = group(main, side, None if gates is None else gates[:, index])
         fused = self.fusion(torch.cat((side, main), dim=1)) + shallow
         restored: Tensor = self.upsampler(fused)
         return restored
+
+    def head(self, lr: Tensor, linear: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Before the deconvolution: the first and the last features, (B, F, H, W) each."""
+        shallow = self.conv_first(lr)
+        if self.conv_linear is not None:
+            shallow = shallow + self.conv_linear(linear)
+        return shallow, self.features(shallow)
+
+    def paths(
+        self, features: Tensor, kernel: Tensor, smoothing: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Where the paths begin: deconvolved (B, F, H, W) and blurred (B, F / reduction, H, W)."""
+        side = self.side_head(features)
+        reduced = self.deconvolution.reduce(features)
+        if smoothing is None:
+            assert self.smoothing is not None, "smoothing 'code' comes from the estimator"
+            smoothing = high_pass(self.smoothing(reduced))
+        return self.deconvolution(reduced, kernel, smoothing), side

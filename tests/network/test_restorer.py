@@ -38,11 +38,25 @@ def test_the_main_path_reads_the_side_path_and_not_the_reverse(attention: bool) 
     main_update = apply(block.main_conv2, leaky_relu(apply(block.main_conv1, main), 0.1))
     side_update = apply(block.side_conv2, leaky_relu(apply(block.side_conv1, side), 0.1))
     fused = apply(block.fuse, leaky_relu(torch.cat((main_update, side_update), 1), 0.1))
-    torch.testing.assert_close(got_main, main + block.main_attention(fused))
-    torch.testing.assert_close(got_side, side + block.side_attention(side_update))
+    if attention:
+        torch.testing.assert_close(got_main, main + block.main_attention(fused))
+        torch.testing.assert_close(got_side, side + block.side_attention(side_update))
+    else:
+        torch.testing.assert_close(got_main, main + fused)
+        torch.testing.assert_close(got_side, side + side_update)
     other_main, other_side = block(2 * main, side)
     assert torch.equal(other_side, got_side)
     assert not torch.equal(other_main, got_main)
+
+
+def test_given_gates_scale_the_channels_of_the_updates() -> None:
+    block = DualPathBlock(16, 4, attention=True)
+    main, side = random(2, 16, 7, 6, seed=1), random(2, 4, 7, 6, seed=2)
+    gates = random(2, 20, seed=3).sigmoid()
+    main_update, side_update = block.updates(main, side)
+    got_main, got_side = block(main, side, gates)
+    torch.testing.assert_close(got_main, main + main_update * gates[:, :16, None, None])
+    torch.testing.assert_close(got_side, side + side_update * gates[:, 16:, None, None])
 
 
 @pytest.mark.parametrize("skip", ["input", "output"])

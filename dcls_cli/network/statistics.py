@@ -1,0 +1,232 @@
+"""What is global in the network, gathered from an image of any size in bounded memory.
+
+Three things look at the whole image: the estimator's pools, the 3x3 pool of the smoothing filters P
+where they come from features, and the means of the channel attention. Everything before the first
+two is local: windows with a halo as wide as the layers see, whose padding at the image's borders is
+the layers' own, give the same features as the whole image, so their sums give the same pools. The
+means of the attention depend on each other, block after block, so no window can be finished before
+the next one: they are taken from windows that go through the network together, all of a small
+image, a sample of a large one.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from dcls_cli.network.dcls import DCLS, Blur, repeated
+from dcls_cli.network.deconvolution import (
+    SMOOTHING_MARGIN,
+    SMOOTHING_TAPS,
+    FeatureSmoothing,
+    high_pass,
+)
+from dcls_cli.network.restorer import DualPathBlock, DualPathGroup
+
+#: Pixels that a window gives to a pool, a side. Larger ones have less halo, smaller ones take less
+#: memory: 512 is 6 % of halo, and about 0.3 GB for the paper's estimator.
+WINDOW_PX = 512
+
+#: An image of at most this many pixels gives its attention means as a whole.
+JOINT_PIXELS = 512 * 512
+
+#: Windows of the sample of a larger image; many small ones show more of it than a few large ones.
+SAMPLE_WINDOWS = 32
+SAMPLE_WINDOW_PX = 64
+
+#: Of a window of the sample: the network sees far, but hardly uses it (design: 97 dB at 16).
+SAMPLE_HALO_PX = 16
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that is read in windows.
+
+    Attributes:
+        read: rows and columns -> (1, 3, h, w), fp32, on the network's device.
+        height, width: of the image, at least 1.
+    """
+
+    read: Callable[[slice, slice], Tensor]
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One axis of a window, in pixels of the image.
+
+    Attributes:
+        first, last: what it gives to the pool: of the axis less the margin of the layers.
+        read: what is read.
+        core: the part of what is read that the layers with a margin are given.
+    """
+
+    first: int
+    last: int
+    read: slice
+    core: slice
+
+
+def intervals(length: int, step: int, halo: int, margin: int) -> list[Interval]:
+    """Part what is pooled along an axis into intervals of at most `step` pixels.
+
+    Args:
+        length: of the axis.
+        step: pixels of an interval, at least 1.
+        halo: pixels that the layers see on each side.
+        margin: pixels that layers without padding take off the axis, the first at its start; an
+            axis that is not longer is grown by them to give one pixel.
+    """
+    pooled = max(length - margin, 1)
+    parts = []
+    for first in range(0, pooled, step):
+        last = min(first + step, pooled)
+        start, stop = max(first - halo, 0), min(last + margin + halo, length)
+        core = slice(first - start, min(last + margin, length) - start)
+        parts.append(Interval(first, last, slice(start, stop), core))
+    return parts
+
+
+def gather(network: DCLS, source: Source, *, tiled: bool, window: int = WINDOW_PX) -> Blur:
+    """Estimate the blur of an image that need not fit into memory, in fp32.
+
+    Args:
+        network: in evaluation mode.
+        source: the image.
+        tiled: whether the image will be restored in tiles: then P and the attention's gates are
+            gathered too, where the network makes them itself from a whole image.
+        window: pixels that a window gives to a pool, a side.
+
+    Returns:
+        A blur of batch size 1. With one window, kernel, noise and P of the code are the bits that
+        `DCLS.estimate` gives.
+    """
+    code = _code(network, source, window)
+    blur = network.blur(*network.estimator.decode(code))
+    if not tiled:
+        return blur
+    smoothing = network.restorer.smoothing
+    if smoothing is not None:
+        logits = _smoothing_logits(network, smoothing, blur, source, window)
+        blur = blur._replace(smoothing=high_pass(logits))
+    if network.config.attention:
+        blur = blur._replace(gates=_gates(network, blur, source))
+    return blur
+
+
+def _code(network: DCLS, source: Source, window: int) -> Tensor:
+    """The estimator's code (1, latent), from sums of its pools in fp64."""
+    estimator = network.estimator
+    axes = [
+        intervals(length, window, estimator.reach, estimator.pooling.margin)
+        for length in (source.height, source.width)
+    ]
+    total, pixels = None, 0
+    for rows, columns in product(*axes):
+        levels = estimator.features(source.read(rows.read, columns.read))
+        means = estimator.pooling.means(*(level[..., rows.core, columns.core] for level in levels))
+        count = (rows.last - rows.first) * (columns.last - columns.first)
+        part = means.double() * count
+        total = part if total is None else total + part
+        pixels += count
+    assert total is not None
+    code: Tensor = estimator.pooling.code((total / pixels).float())
+    return code
+
+
+def _smoothing_logits(
+    network: DCLS, smoothing: FeatureSmoothing, blur: Blur, source: Source, window: int
+) -> Tensor:
+    """Logits of P, (1, C, 3, 3): sums over the bins of the 3x3 adaptive pool, in fp64."""
+    restorer, linear = network.restorer, network.linear
+    reach = 1 + 2 * len(restorer.features) + (linear.taps // 2 if linear is not None else 0)
+    height, width = source.height, source.width
+    axes = [intervals(length, window, reach, SMOOTHING_MARGIN) for length in (height, width)]
+    total: Tensor | float = 0.0
+    for rows, columns in product(*axes):
+        lr = source.read(rows.read, columns.read)
+        _, features = restorer.head(lr, network.closed_forms(lr, blur)[1])
+        core = restorer.deconvolution.reduce(features[..., rows.core, columns.core])
+        pooled = smoothing.to_be_pooled(core).double()
+        in_row = _bins(rows, height).to(pooled)
+        in_column = _bins(columns, width).to(pooled)
+        total = total + in_row @ pooled @ in_column.T
+    assert isinstance(total, Tensor)
+    logits: Tensor = smoothing.project(total.float())
+    return logits
+
+
+def _bins(interval: Interval, length: int) -> Tensor:
+    """Weight of each pixel of an interval in the bins of an adaptive pool: (3, pixels).
+
+    Bin i reaches from floor(i n / 3) to ceil((i + 1) n / 3): neighbours may share a pixel.
+    """
+    n = max(length - SMOOTHING_MARGIN, 1)
+    pixel = torch.arange(interval.first, interval.last, dtype=torch.float64)
+    weights = []
+    for i in range(SMOOTHING_TAPS):
+        start, stop = i * n // SMOOTHING_TAPS, -(-(i + 1) * n // SMOOTHING_TAPS)
+        weights.append(((pixel >= start) & (pixel < stop)).double() / (stop - start))
+    return torch.stack(weights)
+
+
+def _gates(network: DCLS, blur: Blur, source: Source) -> Tensor:
+    """Gates of the channel attention, (1, groups, blocks, F + F / reduction)."""
+    lr, (rows, columns) = joint_windows(source)
+    count = lr.shape[0]
+    known = repeated(blur, count)
+    kernel, linear = network.closed_forms(lr, known)
+    _, features = network.restorer.head(lr, linear)
+    main, side = network.restorer.paths(features, kernel, known.smoothing)
+
+    def means(update: Tensor) -> Tensor:
+        """Of all windows as if they were one image: (N, C, H, W) -> (1, C)."""
+        return update[..., rows, columns].mean((-2, -1)).mean(0, keepdim=True)
+
+    found = []
+    for group in network.restorer.groups:
+        assert isinstance(group, DualPathGroup)
+        first = main, side
+        for block in group.blocks:
+            assert isinstance(block, DualPathBlock)
+            updates = block.updates(main, side)
+            gates = block.gates(*map(means, updates))
+            main, side = block.add(main, side, updates, gates.expand(count, -1))
+            found.append(gates[0])
+        main, side = group.skipped(first, (main, side))
+    config = network.config
+    return torch.stack(found).view(1, config.groups, config.blocks, -1)
+
+
+def joint_windows(source: Source) -> tuple[Tensor, tuple[slice, slice]]:
+    """The whole of a small image, or a sample of a large one, spread evenly over it.
+
+    Returns:
+        (N, 3, h, w), and what of their rows and columns counts.
+    """
+    everything = slice(None)
+    height, width = source.height, source.width
+    if height * width <= JOINT_PIXELS:
+        return source.read(slice(0, height), slice(0, width)), (everything, everything)
+    side = SAMPLE_WINDOW_PX + 2 * SAMPLE_HALO_PX
+    without_halo = slice(SAMPLE_HALO_PX, -SAMPLE_HALO_PX)
+    # Windows are as high or as wide as an image of extreme shape, and then all of that counts.
+    tall, wide = min(side, height), min(side, width)
+    core = tuple(without_halo if size == side else everything for size in (tall, wide))
+    rows = max(1, round(math.sqrt(SAMPLE_WINDOWS * height / width)))
+    rows = min(rows, SAMPLE_WINDOWS, -(-height // tall))
+    columns = SAMPLE_WINDOWS // rows
+    windows = [
+        source.read(slice(top, top + tall), slice(left, left + wide))
+        for top, left in product(_spread(height - tall, rows), _spread(width - wide, columns))
+    ]
+    return torch.cat(windows), (core[0], core[1])
+
+
+def _spread(last: int, count: int) -> list[int]:
+    """`count` places from 0 to `last`, in the middles of equal parts."""
+    return [round((index + 0.5) * last / count) for index in range(count)]
