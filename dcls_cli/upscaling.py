@@ -7,6 +7,7 @@ import numpy as np
 
 from dcls_cli.backends import Backend, Blur
 from dcls_cli.image import Photo
+from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Tile, plan, stitch
 
 #: A photo of at most this many pixels is restored in one piece.
@@ -118,31 +119,6 @@ def restore(
     channels, height, width = lr.shape
     stitched = stitch(patches(), channels, height, width, backend.config.scale)
     return np.clip(stitched, 0, 1, out=stitched)
-
-
-def kernel_width_px(kernel: np.ndarray) -> float:
-    """Width of a blur: the root of its mean second central moment per axis.
-
-    For an isotropic Gaussian this is its sigma, for an anisotropic one the root mean square of the
-    two. Small negative taps, which an estimated kernel may have, count as zero.
-
-    Args:
-        kernel: (k, k).
-
-    Returns:
-        Pixels of the kernel's grid; 0 for a kernel without a positive tap.
-    """
-    mass = np.clip(kernel.astype(np.float64), 0, None)
-    total = mass.sum()
-    if total == 0:
-        return 0.0
-    variances = []
-    for axis in (0, 1):
-        profile = mass.sum(axis=axis) / total
-        position = np.arange(profile.size)
-        mean = (profile * position).sum()
-        variances.append((profile * (position - mean) ** 2).sum())
-    return float(np.sqrt(np.mean(variances)))
 
 
 def _counting(progress: Progress | None, before: int, total: int) -> Progress:
