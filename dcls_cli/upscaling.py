@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcls_cli.backends import Backend, Blur
+from dcls_cli.config import KernelSpace
 from dcls_cli.image import Photo
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Tile, plan, stitch
@@ -39,7 +40,7 @@ class Upscaled:
 
     photo: Photo
     kernel: np.ndarray
-    kernel_space: str
+    kernel_space: KernelSpace
     kernel_width_px: float
     tiles: int
 
