@@ -32,7 +32,7 @@ class Upscaled:
 
     Attributes:
         photo: scale times as wide and high, values in [0, 1].
-        kernel: the blur that was found, (k, k) float32, sum 1.
+        kernel: the blur that was found or known, (k, k) float32, sum 1.
         kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
         kernel_width_px: width of the kernel as `kernel_width_px` defines it, in those pixels.
         tiles: in how many pieces the photo was restored.
@@ -51,6 +51,7 @@ def upscale(
     *,
     tile: int | None = None,
     overlap: int = DEFAULT_OVERLAP_PX,
+    kernel: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> Upscaled:
     """Restore a photo with the blur that it shows.
@@ -63,6 +64,8 @@ def upscale(
         tile: width and height of the pieces, LR pixels; 0 for the whole photo in one piece; None
             for the whole photo up to `WHOLE_IMAGE_PIXELS` and `DEFAULT_TILE_PX` above.
         overlap: pixels that neighbouring pieces share.
+        kernel: a blur that is known, made fit by `kernels.fit`, in place of the estimated one.
+            Smoothing filters and noise are estimated all the same.
         progress: is told about each piece.
 
     Raises:
@@ -77,7 +80,7 @@ def upscale(
     planes = [photo.pixels.transpose(2, 0, 1)]
     if photo.alpha is not None:
         planes.append(np.broadcast_to(photo.alpha, (3, height, width)))
-    blur = backend.estimate(np.ascontiguousarray(planes[0]))
+    blur = backend.estimate(np.ascontiguousarray(planes[0]), kernel=kernel)
     total = len(tiles) * len(planes)
     restored = [
         restore(plane, backend, blur, tiles, _counting(progress, index * len(tiles), total))

@@ -33,9 +33,9 @@ class Recorder:
         self.restored: list[tuple[int, ...]] = []
         self.kernels: list[np.ndarray] = []
 
-    def estimate(self, lr: np.ndarray) -> Blur:
+    def estimate(self, lr: np.ndarray, **options: object) -> Blur:
         self.estimated.append(lr.shape)
-        return self.backend.estimate(lr)
+        return self.backend.estimate(lr, **options)
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         self.restored.append(lr.shape)

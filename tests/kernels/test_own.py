@@ -23,7 +23,7 @@ LR = ModelConfig.paper(4)
         (np.array([[1, np.nan]]), "expected finite taps"),
         (np.array([[1, np.inf]]), "expected finite taps"),
         (np.array([[1.0, -1.0]]), "negative taps are 100% of its positive ones"),
-        (np.array([[1.0, -0.2]]), "20% of its positive ones, expected at most 15%"),
+        (np.array([[1.0, -0.2]]), "20% of its positive ones, expected at most 10%"),
         (np.array([[-1.0, -0.2]]), "more than all"),
         (np.array([["1"]]), "expected numbers"),
         (np.array([[1j]]), "expected numbers"),
