@@ -23,6 +23,12 @@ class ImageError(DclsError):
     """An image cannot be read, is unsupported, or its output cannot be written."""
 
 
+class KernelError(DclsError):
+    """A blur kernel that the user gave cannot be read or used."""
+
+    exit_code: ClassVar[int] = 2
+
+
 class TrainingError(DclsError):
     """Training cannot start or go on; checkpoints already on disk are whole."""
 

@@ -1,5 +1,6 @@
 """The Python interface: a picture goes in, a sharper one and the evidence come out."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -8,8 +9,11 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.backends import Backend, load_backend
+from dcls_cli.config import KernelSpace
 from dcls_cli.hub import find, is_hub_name
 from dcls_cli.image import from_array, from_pil, to_array, to_pil
+from dcls_cli.kernels import OwnKernel, fit
+from dcls_cli.kernels.files import read as read_kernel
 from dcls_cli.releases import RELEASES
 from dcls_cli.upscaling import Progress, upscale
 
@@ -22,14 +26,14 @@ class Result(Generic[Picture]):
 
     Attributes:
         image: of the type of the input, scale times as wide and high.
-        kernel: the blur that was found, (k, k) float32, sum 1.
+        kernel: the blur that was found or given, (k, k) float32, sum 1.
         kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
         kernel_width_px: width (for a Gaussian: sigma) of the kernel in those pixels.
     """
 
     image: Picture
     kernel: np.ndarray
-    kernel_space: str
+    kernel_space: KernelSpace
     kernel_width_px: float
 
 
@@ -79,7 +83,13 @@ class Upscaler:
         return self.backend.config.scale
 
     def up(
-        self, image: Picture, *, tile: int | None = None, progress: Progress | None = None
+        self,
+        image: Picture,
+        *,
+        kernel: np.ndarray | Path | None = None,
+        kernel_space: KernelSpace | None = None,
+        tile: int | None = None,
+        progress: Progress | None = None,
     ) -> Result[Picture]:
         """Restore a picture.
 
@@ -87,6 +97,11 @@ class Upscaler:
             image: a Pillow image, upright or with its EXIF orientation, which is applied; or an
                 array (H, W) or (H, W, C) with C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and
                 alpha, of uint8, uint16, or floats in [0, 1], gamma-encoded as in image files.
+            kernel: a blur that is known, the picture of a point: (h, w) taps of any odd or even
+                size, or a file (.npy, grey PNG or TIFF). It takes the place of the estimate; what
+                is changed in it, its sum, its centre, its size, is told as a warning.
+            kernel_space: whether its taps are `hr` (output) or `lr` (input) pixels; `hr` where
+                neither this nor the file says so.
             tile: see `upscale`.
             progress: see `upscale`.
 
@@ -96,11 +111,26 @@ class Upscaler:
 
         Raises:
             ImageError: the picture is of a kind that is not supported.
+            KernelError: the kernel is none, or too wide for the network.
             DclsError: see `upscale`.
         """
+        known = None if kernel is None else self._known(kernel, kernel_space)
         if isinstance(image, Image.Image):
-            done = upscale(from_pil(image), self.backend, tile=tile, progress=progress)
+            done = upscale(
+                from_pil(image), self.backend, tile=tile, kernel=known, progress=progress
+            )
             return Result(to_pil(done.photo), done.kernel, done.kernel_space, done.kernel_width_px)
-        done = upscale(from_array(image), self.backend, tile=tile, progress=progress)
+        done = upscale(from_array(image), self.backend, tile=tile, kernel=known, progress=progress)
         restored = to_array(done.photo, image)
         return Result(restored, done.kernel, done.kernel_space, done.kernel_width_px)
+
+    def _known(self, kernel: np.ndarray | Path, space: KernelSpace | None) -> np.ndarray:
+        """A user's kernel as the network takes it, (k, k)."""
+        if isinstance(kernel, Path):
+            own = read_kernel(kernel, space)
+        else:
+            own = OwnKernel.of(kernel, space or "hr")
+        fitted = fit(own, self.backend.config)
+        for note in fitted.notes:
+            warnings.warn(f"the kernel: {note}", stacklevel=3)
+        return fitted.kernel

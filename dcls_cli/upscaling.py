@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcls_cli.backends import Backend, Blur
+from dcls_cli.config import KernelSpace
 from dcls_cli.image import Photo
+from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Tile, plan, stitch
 
 #: A photo of at most this many pixels is restored in one piece.
@@ -30,7 +32,7 @@ class Upscaled:
 
     Attributes:
         photo: scale times as wide and high, values in [0, 1].
-        kernel: the blur that was found, (k, k) float32, sum 1.
+        kernel: the blur that was found or known, (k, k) float32, sum 1.
         kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
         kernel_width_px: width of the kernel as `kernel_width_px` defines it, in those pixels.
         tiles: in how many pieces the photo was restored.
@@ -38,7 +40,7 @@ class Upscaled:
 
     photo: Photo
     kernel: np.ndarray
-    kernel_space: str
+    kernel_space: KernelSpace
     kernel_width_px: float
     tiles: int
 
@@ -49,6 +51,7 @@ def upscale(
     *,
     tile: int | None = None,
     overlap: int = DEFAULT_OVERLAP_PX,
+    kernel: np.ndarray | None = None,
     progress: Progress | None = None,
 ) -> Upscaled:
     """Restore a photo with the blur that it shows.
@@ -61,6 +64,8 @@ def upscale(
         tile: width and height of the pieces, LR pixels; 0 for the whole photo in one piece; None
             for the whole photo up to `WHOLE_IMAGE_PIXELS` and `DEFAULT_TILE_PX` above.
         overlap: pixels that neighbouring pieces share.
+        kernel: a blur that is known, made fit by `kernels.fit`, in place of the estimated one.
+            Smoothing filters and noise are estimated all the same.
         progress: is told about each piece.
 
     Raises:
@@ -75,7 +80,7 @@ def upscale(
     planes = [photo.pixels.transpose(2, 0, 1)]
     if photo.alpha is not None:
         planes.append(np.broadcast_to(photo.alpha, (3, height, width)))
-    blur = backend.estimate(np.ascontiguousarray(planes[0]))
+    blur = backend.estimate(np.ascontiguousarray(planes[0]), kernel=kernel)
     total = len(tiles) * len(planes)
     restored = [
         restore(plane, backend, blur, tiles, _counting(progress, index * len(tiles), total))
@@ -118,31 +123,6 @@ def restore(
     channels, height, width = lr.shape
     stitched = stitch(patches(), channels, height, width, backend.config.scale)
     return np.clip(stitched, 0, 1, out=stitched)
-
-
-def kernel_width_px(kernel: np.ndarray) -> float:
-    """Width of a blur: the root of its mean second central moment per axis.
-
-    For an isotropic Gaussian this is its sigma, for an anisotropic one the root mean square of the
-    two. Small negative taps, which an estimated kernel may have, count as zero.
-
-    Args:
-        kernel: (k, k).
-
-    Returns:
-        Pixels of the kernel's grid; 0 for a kernel without a positive tap.
-    """
-    mass = np.clip(kernel.astype(np.float64), 0, None)
-    total = mass.sum()
-    if total == 0:
-        return 0.0
-    variances = []
-    for axis in (0, 1):
-        profile = mass.sum(axis=axis) / total
-        position = np.arange(profile.size)
-        mean = (profile * position).sum()
-        variances.append((profile * (position - mean) ** 2).sum())
-    return float(np.sqrt(np.mean(variances)))
 
 
 def _counting(progress: Progress | None, before: int, total: int) -> Progress:

@@ -62,13 +62,17 @@ class Backend(Protocol):
     @property
     def precision(self) -> str: ...  # noqa: D102
 
-    def estimate(self, lr: np.ndarray | Raster, *, tiled: bool = True) -> Blur:
+    def estimate(
+        self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
+    ) -> Blur:
         """Estimate the blur of a photo of any size, always in fp32 and in bounded memory.
 
         Args:
             lr: (3, H, W) float32 in [0, 1], of any strides, or a raster.
             tiled: whether tiles of the photo will be restored. If it will be restored in one
                 piece, False saves time: the blur then lacks what `restore` finds out itself.
+            kernel: a blur that is known, as in `Blur`; it takes the place of the estimated one
+                before anything that follows from the kernel. The rest is estimated all the same.
 
         Raises:
             DclsError: the estimate is not finite.

@@ -60,7 +60,9 @@ class PyTorchBackend:
         """Type in which the convolutions run: fp32, bf16 or fp16."""
         return self._precision
 
-    def estimate(self, lr: np.ndarray | Raster, *, tiled: bool = True) -> Blur:
+    def estimate(
+        self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
+    ) -> Blur:
         """Estimate the blur of a photo in fp32, window by window; see `Backend.estimate`."""
 
         def read(rows: slice, columns: slice) -> Tensor:
@@ -68,9 +70,10 @@ class PyTorchBackend:
 
         with torch.inference_mode(), translated_memory_errors(lr.shape):
             source = statistics.Source(read, *lr.shape[1:])
-            kernel, *rest = statistics.gather(self._network, source, tiled=tiled)
+            known = None if kernel is None else self._number(kernel)[None, None]
+            found, *rest = statistics.gather(self._network, source, tiled=tiled, known=known)
             numbers = [None if part is None else part[0].cpu().numpy() for part in rest]
-            blur = Blur(kernel[0, 0].cpu().numpy(), *numbers)
+            blur = Blur(found[0, 0].cpu().numpy(), *numbers)
         parts = (blur.kernel, blur.smoothing, blur.noise, blur.gates)
         if not all(part is None or np.isfinite(part).all() for part in parts):
             raise DclsError("the estimated blur is not finite: the weights are unusable")
@@ -104,12 +107,14 @@ class PyTorchBackend:
         """The blur on the device, as a batch of one."""
 
         def one(part: np.ndarray | None) -> Tensor | None:
-            if part is None:
-                return None
-            return torch.tensor(part, dtype=torch.float32, device=self._device)[None]
+            return None if part is None else self._number(part)[None]
 
-        kernel = torch.tensor(blur.kernel, dtype=torch.float32, device=self._device)
-        return TensorBlur(kernel[None, None], one(blur.smoothing), one(blur.noise), one(blur.gates))
+        kernel = self._number(blur.kernel)[None, None]
+        return TensorBlur(kernel, one(blur.smoothing), one(blur.noise), one(blur.gates))
+
+    def _number(self, part: np.ndarray) -> Tensor:
+        """A part of a blur on the device."""
+        return torch.tensor(part, dtype=torch.float32, device=self._device)
 
 
 @contextmanager

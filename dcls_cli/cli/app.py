@@ -10,6 +10,7 @@ from dcls_cli import __version__
 from dcls_cli.cli import console
 from dcls_cli.cli.bench import bench
 from dcls_cli.cli.evaluate import evaluate
+from dcls_cli.cli.kernel import kernel
 from dcls_cli.cli.models import models
 from dcls_cli.cli.train import train
 from dcls_cli.cli.upscale import upscale
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(upscale)
+app.command()(kernel)
 app.command(name="eval")(evaluate)
 app.command()(train)
 app.command()(bench)

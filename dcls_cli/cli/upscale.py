@@ -184,7 +184,8 @@ def run(job: "Job", backend: "Backend", options: Options) -> None:
         upscaled = restore(photo, backend, tile=options.tile, progress=progress)
         notes = write(upscaled.photo, job.output, overwrite=options.overwrite)
     if job.kernel is not None:
-        write_kernel(upscaled.kernel, job.kernel, overwrite=options.overwrite)
+        space = upscaled.kernel_space
+        write_kernel(upscaled.kernel, space, job.kernel, overwrite=options.overwrite)
     for text in (*photo.notes, *notes):
         console.note(f"{job.source}: {text}")
     tell(job, upscaled, backend, time.perf_counter() - started, options)

@@ -11,17 +11,14 @@ images carry one into the other without looking at the image:
 `reformulate` is Eq. 7 itself, on an image.
 """
 
-import math
-from functools import lru_cache
-
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that every torch user knows)
 from torch import Tensor, nn
 
 from dcls_cli.network.fourier import full_transfer_function, unit_sum
+from dcls_cli.network.spectra import bicubic_response, power_spectrum, reformulation_matrix
 
-LR_KERNEL_GRID = 64
 SUPER_RESOLVER_GRID = 48
 SUPER_RESOLVER_TAPS = 31
 NOISE_TO_SIGNAL = 1e-5
@@ -74,58 +71,6 @@ def clean_kernel(kernel: Tensor, tail: int = 40) -> Tensor:
     return kept / kept.sum((-2, -1), keepdim=True)
 
 
-@lru_cache(maxsize=16)
-def _bicubic_response(scale: int, grid: int) -> np.ndarray:
-    """Frequency response of the antialiased bicubic (a = -0.5) on `grid` HR frequencies: (grid,).
-
-    Real, because the response is taken about the position of the LR sample, which lies half a
-    pixel off the HR grid for even scales.
-    """
-    offset = (scale - 1) / 2
-    position = np.arange(-4 * scale, 4 * scale + 1) - (offset - math.floor(offset))
-    t = np.abs(position) / scale
-    near = 1.5 * t**3 - 2.5 * t**2 + 1
-    far = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
-    weight = np.where(t <= 1, near, np.where(t <= 2, far, 0.0))
-    weight /= weight.sum()
-    omega = 2 * np.pi * np.fft.fftfreq(grid)
-    return np.asarray(np.cos(np.outer(omega, position)) @ weight)
-
-
-@lru_cache(maxsize=16)
-def _power_spectrum(grid: int, exponent: float) -> np.ndarray:
-    """|w|^-exponent on a (grid, grid) DFT; at zero, twice the value of the lowest frequency."""
-    omega = 2 * np.pi * np.fft.fftfreq(grid)
-    radius = np.hypot(omega[:, None], omega[None])
-    radius[0, 0] = 2 ** (-1 / exponent) * 2 * np.pi / grid
-    return np.asarray(radius**-exponent)
-
-
-def _fold(spectrum: np.ndarray, scale: int) -> np.ndarray:
-    """Sum the scale^2 aliases of each LR frequency: (s n, s n) -> (n, n)."""
-    n = spectrum.shape[0] // scale
-    return np.asarray(spectrum.reshape(scale, n, scale, n).sum((0, 2)))
-
-
-@lru_cache(maxsize=16)
-def _reformulation_matrix(scale: int, hr_size: int, lr_size: int) -> np.ndarray:
-    """The linear map of an HR kernel into the LR kernel, (lr_size^2, hr_size^2).
-
-    K(W) = sum_m |D(w_m)|^2 H(w_m) S(w_m) / sum_m |D(w_m)|^2 S(w_m) over the aliases w_m of W is a
-    filter A = |D|^2 S / sum |D|^2 S on the HR grid, sampled every `scale` pixels.
-    """
-    grid = LR_KERNEL_GRID * scale
-    response = _bicubic_response(scale, grid)
-    weight = np.outer(response, response) ** 2 * _power_spectrum(grid, 2.0)
-    weight /= np.tile(_fold(weight, scale), (scale, scale))
-    filter_a = np.fft.ifft2(weight).real * scale**2
-    lr_tap = scale * (np.arange(lr_size) - lr_size // 2)
-    hr_tap = np.arange(hr_size) - hr_size // 2
-    offset = (lr_tap[:, None] - hr_tap[None]) % grid
-    matrix = filter_a[offset[:, None, :, None], offset[None, :, None, :]]
-    return np.asarray(matrix.reshape(lr_size**2, hr_size**2))
-
-
 class ReformulatedKernel(nn.Module):
     """The expected reformulated kernel: a fixed linear layer from HR taps to LR taps.
 
@@ -137,7 +82,7 @@ class ReformulatedKernel(nn.Module):
         """Compute the map; it has no parameters and is not stored in weight files."""
         super().__init__()
         self.lr_size = lr_size
-        matrix = torch.from_numpy(_reformulation_matrix(scale, hr_size, lr_size).copy()).float()
+        matrix = torch.from_numpy(reformulation_matrix(scale, hr_size, lr_size).copy()).float()
         self.register_buffer("matrix", matrix, persistent=False)
         self.matrix: Tensor
 
@@ -165,14 +110,14 @@ class LinearSuperResolver(nn.Module):
         self.scale, self.taps = scale, taps
         grid = SUPER_RESOLVER_GRID * scale
         self.grid = grid
-        response = _bicubic_response(scale, grid)
+        response = bicubic_response(scale, grid)
         # D(w) exp(i w offset): the LR sample sits `offset` HR pixels after the first of its block.
         omega = 2 * np.pi * np.fft.fftfreq(grid)
         phased = response * np.exp(1j * omega * (scale - 1) / 2)
         # The Nyquist row of an even grid has no sign; half a pixel of phase makes it vanish.
         phased[grid // 2] = phased[grid // 2].real
         down = torch.from_numpy(np.outer(phased, phased)).to(torch.complex64)
-        spectrum = torch.from_numpy(_power_spectrum(grid, 3.0).copy()).float()
+        spectrum = torch.from_numpy(power_spectrum(grid, 3.0).copy()).float()
         # tap[p, d]: HR phase p of LR tap d reads w[p - s d] of the circular HR filter.
         phase = torch.arange(scale)[:, None]
         tap = torch.arange(taps)[None] - taps // 2

@@ -91,7 +91,14 @@ def intervals(length: int, step: int, halo: int, margin: int) -> list[Interval]:
     return parts
 
 
-def gather(network: DCLS, source: Source, *, tiled: bool, window: int = WINDOW_PX) -> Blur:
+def gather(
+    network: DCLS,
+    source: Source,
+    *,
+    tiled: bool,
+    known: Tensor | None = None,
+    window: int = WINDOW_PX,
+) -> Blur:
     """Estimate the blur of an image that need not fit into memory, in fp32.
 
     Args:
@@ -99,6 +106,8 @@ def gather(network: DCLS, source: Source, *, tiled: bool, window: int = WINDOW_P
         source: the image.
         tiled: whether the image will be restored in tiles: then P and the attention's gates are
             gathered too, where the network makes them itself from a whole image.
+        known: a kernel (1, 1, k, k) in place of the estimated one, before P and the gates, which
+            depend on it.
         window: pixels that a window gives to a pool, a side.
 
     Returns:
@@ -107,6 +116,8 @@ def gather(network: DCLS, source: Source, *, tiled: bool, window: int = WINDOW_P
     """
     code = _code(network, source, window)
     blur = network.blur(*network.estimator.decode(code))
+    if known is not None:
+        blur = blur._replace(kernel=known)
     if not tiled:
         return blur
     smoothing = network.restorer.smoothing

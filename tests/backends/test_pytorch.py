@@ -123,6 +123,29 @@ def test_frozen_gates_are_what_tiles_are_restored_with() -> None:
     assert np.abs(backend.restore(lr[None], shut) - expected).max() > 1e-3
 
 
+@pytest.mark.parametrize("config", [LIGHT, PAPER], ids=["light", "paper"])
+@pytest.mark.parametrize("tiled", [True, False])
+def test_a_known_kernel_replaces_the_estimated_one_and_nothing_else(
+    config: ModelConfig, tiled: bool
+) -> None:
+    """Also in what follows from it: P and the gates, which `tiled` gathers beforehand."""
+    reference = network(config)
+    lr = picture(20, 13)
+    known = np.zeros((config.kernel_size,) * 2, np.float32)
+    middle = config.kernel_size // 2
+    known[middle, middle : middle + 2] = 0.75, 0.25
+    with torch.no_grad():
+        estimated = reference.estimate(torch.from_numpy(lr)[None])
+        blur = estimated._replace(kernel=torch.from_numpy(known)[None, None])
+        expected = reference.restore(torch.from_numpy(lr)[None], blur)
+        blind = reference.restore(torch.from_numpy(lr)[None], estimated)
+    backend = PyTorchBackend(network(config), "cpu", "fp32")
+    got = backend.estimate(lr, tiled=tiled, kernel=known)
+    np.testing.assert_array_equal(got.kernel, known)
+    np.testing.assert_allclose(backend.restore(lr[None], got)[0], expected[0], atol=2e-5)
+    assert (expected - blind).abs().max() > 1e-3
+
+
 def test_bf16_stays_near_fp32_and_estimates_in_fp32() -> None:
     lr = picture(24, 24)
     exact = PyTorchBackend(network(LIGHT), "cpu", "fp32")

@@ -1,0 +1,166 @@
+"""`dcls kernel`: the blur of photos, without restoring them."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcls_cli.cli import console
+from dcls_cli.cli.upscale import Options, Tally, choose_weights
+from dcls_cli.errors import DclsError, UsageError
+
+if TYPE_CHECKING:
+    from dcls_cli.backends import Backend, Blur
+
+
+def kernel(
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF or BMP files.")
+    ],
+    *,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="File, .npy or .png, or a folder for both."
+        ),
+    ] = None,
+    scale: Annotated[
+        int | None,
+        typer.Option("-s", "--scale", help="Of the network: 2, 3 or 4; default 4."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("-m", "--model", metavar="NAME", help="Model, or hf:OWNER/REPO.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
+    ] = None,
+    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing outputs.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
+) -> None:
+    """Find the blur in each photo, show it, and write it with -o."""
+    from dcls_cli.cli.kernels import check_kernel_output
+    from dcls_cli.config import checked_scale
+
+    if scale is not None:
+        checked_scale(scale)
+    weights, _ = choose_weights(model, weights, scale)
+    files = plan_files(photos, output)
+    tally = Tally(Options(None, overwrite, json))
+    ready = []
+    for photo, targets in zip(photos, files, strict=True):
+        try:
+            for target in targets:
+                check_kernel_output(target, overwrite=overwrite)
+            ready.append((photo, targets))
+        except DclsError as error:
+            tally.fail(photo, error)
+    if ready:
+        from dcls_cli.backends import load_backend
+
+        backend = load_backend(weights, device, "fp32")
+        for photo, targets in ready:
+            try:
+                show(photo, targets, backend, tally.options)
+                tally.done += 1
+            except DclsError as error:
+                tally.fail(photo, error)
+    raise typer.Exit(tally.exit_code())
+
+
+def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
+    """Name the files of each photo and make the folder that they go to.
+
+    Raises:
+        UsageError: one file for several photos, another suffix, one name for two photos, or an
+            output that is one of the photos.
+        DclsError: the folder cannot be made.
+    """
+    from dcls_cli.cli.outputs import prepare_folder
+    from dcls_cli.kernels.files import WRITABLE
+
+    if output is None:
+        return [[] for _ in photos]
+    path = Path(output)
+    if path.suffix.lower() in WRITABLE and not path.is_dir() and not output.endswith("/"):
+        if len(photos) > 1:
+            raise UsageError(f"{console.visible(path)}: several photos need a folder as --output")
+        files = [[path]]
+    elif path.is_file() or (path.suffix and not path.exists() and not output.endswith("/")):
+        raise UsageError(
+            f"{console.visible(path)}: expected a file that ends in {' or '.join(WRITABLE)}, or "
+            "a folder (with a slash at its end, if it is new)"
+        )
+    else:
+        prepare_folder(f"{output}/", several=True)
+        files = [[path / f"{photo.stem}_kernel{suffix}" for suffix in WRITABLE] for photo in photos]
+    _refuse_collisions(photos, files)
+    return files
+
+
+def _refuse_collisions(photos: list[Path], files: list[list[Path]]) -> None:
+    """No file may be written twice, and none over a photo."""
+    sources = {photo.resolve() for photo in photos}
+    seen: set[Path] = set()
+    for photo, targets in zip(photos, files, strict=True):
+        for target in targets:
+            place = target.resolve()
+            if place in sources:
+                raise UsageError(f"{console.visible(target)}: the output would replace a photo")
+            if place in seen:
+                raise UsageError(
+                    f"{console.visible(target)}: would be written for {console.visible(photo)} "
+                    "and another photo of that name; use different folders"
+                )
+            seen.add(place)
+
+
+def show(photo: Path, targets: list[Path], backend: "Backend", options: Options) -> None:
+    """Estimate the blur of one photo, write it, and tell about it.
+
+    Raises:
+        DclsError: there is no estimate, or a file cannot be written.
+    """
+    from dcls_cli.cli.kernels import write_kernel
+    from dcls_cli.image import read
+
+    picture = read(photo)
+    blur = backend.estimate(picture.pixels.transpose(2, 0, 1))
+    space = backend.config.kernel_space
+    for target in targets:
+        write_kernel(blur.kernel, space, target, overwrite=options.overwrite)
+    for text in picture.notes:
+        console.note(f"{photo}: {text}")
+    tell(photo, targets, backend, blur, options)
+
+
+def tell(
+    photo: Path, targets: list[Path], backend: "Backend", blur: "Blur", options: Options
+) -> None:
+    """Print the blur: a drawing with its measures, or one event."""
+    from dcls_cli.cli.kernel_view import beside, drawing, measures
+    from dcls_cli.kernels import shape_of
+
+    shape, space = shape_of(blur.kernel), backend.config.kernel_space
+    noise = None if blur.noise is None else float(blur.noise)
+    if options.json:
+        console.event(
+            "kernel",
+            input=photo,
+            files=targets,
+            scale=backend.config.scale,
+            kernel_space=space,
+            **{name: round(value, 4) for name, value in asdict(shape).items()},
+            noise=noise,
+            taps=blur.kernel.tolist(),
+        )
+        return
+    console.say(photo)
+    taps = drawing(blur.kernel, ascii_only=console.out.options.ascii_only)
+    for line in beside(taps, measures(blur.kernel, space, shape, noise)):
+        console.say(line)
+    for target in targets:
+        console.say(target)
