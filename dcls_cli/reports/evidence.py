@@ -1,0 +1,182 @@
+"""The page of `dcls upscale --report`: what came in, what came out, why, and whether it fits."""
+
+import math
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from string import Template
+
+import numpy as np
+
+from dcls_cli import __version__
+from dcls_cli.backends import Raster
+from dcls_cli.config import KernelSpace
+from dcls_cli.kernels import shape_of
+from dcls_cli.reports.consistency import Consistency, consistency
+from dcls_cli.reports.pictures import Picture
+from dcls_cli.reports.plots import kernel_picture, residual_picture, spectrum_picture, white_of
+from dcls_cli.reports.slider import slider, slider_css, slider_js
+from dcls_cli.reports.views import thumbnail, views
+
+_PIXELS: dict[KernelSpace, str] = {"hr": "output", "lr": "input"}
+
+#: Rounder kernels have no direction to speak of.
+_ROUND = 0.05
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """A restored picture and what it was made from.
+
+    Attributes:
+        source: name of the input, for people.
+        output: name of the result.
+        model: name of the network.
+        lr: the input, (3, H, W) in [0, 1].
+        sr: the result, (3, scale H, scale W).
+        scale: of the result.
+        kernel: the blur, (k, k), sum 1.
+        space: whose pixels the kernel's taps are.
+        known: whether the user gave the kernel; otherwise it was estimated.
+        noise: power of noise over power of the photo, where the network estimates it.
+    """
+
+    source: str
+    output: str
+    model: str
+    lr: np.ndarray | Raster
+    sr: np.ndarray | Raster
+    scale: int
+    kernel: np.ndarray
+    space: KernelSpace
+    known: bool = False
+    noise: float | None = None
+
+
+def page(evidence: Evidence) -> str:
+    """Build the page: one HTML document with everything in it."""
+    found = consistency(evidence.lr, evidence.sr, evidence.kernel, evidence.space, evidence.scale)
+    template = Template(_file("evidence.html"))
+    return template.substitute(
+        title=escape(f"Evidence: {evidence.source}"),
+        css=_file("page.css") + slider_css(),
+        js=slider_js(),
+        summary=_summary(evidence, found),
+        input=_image(thumbnail(evidence.lr), "The input"),
+        comparisons=_comparisons(evidence),
+        kernel=_image(kernel_picture(evidence.kernel), "The kernel: white is its largest tap"),
+        kernel_facts=_kernel_facts(evidence),
+        spectrum=_image(
+            spectrum_picture(evidence.kernel, evidence.space, evidence.scale),
+            "Magnitude of the kernel's spectrum, zero frequency in the middle",
+        ),
+        spectrum_text=_spectrum_text(evidence),
+        verdict=_verdict(evidence, found),
+        residual=_image(residual_picture(found.residual), "Map of the differences"),
+        residual_text=_residual_text(found),
+        version=escape(__version__),
+    )
+
+
+def _summary(evidence: Evidence, found: Consistency) -> str:
+    how = "given" if evidence.known else "estimated from the photo"
+    return _table(
+        {
+            "Input": f"{evidence.source}, {_size(evidence.lr)} pixels",
+            "Output": f"{evidence.output}, {_size(evidence.sr)} pixels, x{evidence.scale}",
+            "Network": evidence.model,
+            "Blur": f"{how}; width {shape_of(evidence.kernel).width_px:.2f} "
+            f"{_PIXELS[evidence.space]} pixels",
+            "Consistency": f"{_db(found.psnr_db)} (bicubic enlargement: "
+            f"{_db(found.bicubic_psnr_db)})",
+        }
+    )
+
+
+def _comparisons(evidence: Evidence) -> str:
+    labels = ("input, enlarged bicubically", "output")
+    parts = [
+        f'<div class="view">{slider(view.before, view.after, labels)}\n'
+        f"<p>{escape(view.caption)}</p></div>"
+        for view in views(evidence.lr, evidence.sr, evidence.scale)
+    ]
+    return '<div class="views">\n' + "\n".join(parts) + "\n</div>"
+
+
+def _kernel_facts(evidence: Evidence) -> str:
+    shape, side = shape_of(evidence.kernel), len(evidence.kernel)
+    facts = {
+        "Taps": f"{side} x {side}, each one {_PIXELS[evidence.space]} pixel",
+        "Where from": "given by the user" if evidence.known else "estimated from the photo",
+        "Width": f"{shape.width_px:.2f} px (sigma, if it is a Gaussian)",
+        "Along and across": f"{shape.major_px:.2f} px and {shape.minor_px:.2f} px",
+        "Anisotropy": f"{shape.anisotropy:.2f} (0 is round, 1 a line)",
+    }
+    if shape.anisotropy >= _ROUND:
+        facts["Widest at"] = f"{shape.angle_deg:.0f} degrees (0 is to the right, 90 up)"
+    if evidence.noise is not None:
+        facts["Noise"] = f"{10 * math.log10(evidence.noise):.1f} dB of the photo's power"
+    return _table(facts)
+
+
+def _spectrum_text(evidence: Evidence) -> str:
+    if evidence.space == "lr":
+        return "Its edges are the highest frequencies that input pixels can carry."
+    return (
+        "Its edges are the highest frequencies of the output; the orange square holds those that "
+        "the input's pixels could carry. What lies outside the square came into the input only as "
+        "aliases, or not at all."
+    )
+
+
+def _verdict(evidence: Evidence, found: Consistency) -> str:
+    order = (
+        f"blurred with the kernel above and made {evidence.scale} times smaller (antialiased "
+        "bicubic)"
+        if evidence.space == "hr"
+        else f"made {evidence.scale} times smaller (antialiased bicubic) and blurred with the "
+        "kernel above"
+    )
+    return (
+        f"The output was {order}, and compared with the input: "
+        f"<strong>{_db(found.psnr_db)}</strong> PSNR over all pixels and RGB. The bicubic "
+        f"enlargement of the input, put through the same, reaches {_db(found.bicubic_psnr_db)}. "
+        "58.9 dB is the rounding of 8-bit samples; noise and JPEG damage in the input, which a "
+        "good restoration does not reproduce, lower the figure too."
+    )
+
+
+def _residual_text(found: Consistency) -> str:
+    peak = 255 * white_of(found.residual)
+    block = f" and over {found.block} x {found.block} pixels" if found.block > 1 else ""
+    return (
+        f"Root mean square difference over RGB{block}: black is none, white is {peak:.1f} of 255 "
+        f"levels or more; the largest is {255 * float(found.residual.max()):.1f}."
+    )
+
+
+def _table(facts: dict[str, str]) -> str:
+    rows = "\n".join(
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>'
+        for name, text in facts.items()
+    )
+    return f"<table>\n{rows}\n</table>"
+
+
+def _image(picture: Picture, alt: str) -> str:
+    return (
+        f'<img class="taps" src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
+        f'alt="{escape(alt)}">'
+    )
+
+
+def _size(image: np.ndarray | Raster) -> str:
+    return f"{image.shape[2]} x {image.shape[1]}"
+
+
+def _db(value: float) -> str:
+    return "no difference" if math.isinf(value) else f"{value:.1f} dB"
+
+
+def _file(name: str) -> str:
+    return resources.files("dcls_cli.reports").joinpath(name).read_text(encoding="utf-8")
