@@ -36,6 +36,7 @@ class Upscaled:
         kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
         kernel_width_px: width of the kernel as `kernel_width_px` defines it, in those pixels.
         tiles: in how many pieces the photo was restored.
+        noise: power of noise over power of the photo, where the network estimates it.
     """
 
     photo: Photo
@@ -43,6 +44,7 @@ class Upscaled:
     kernel_space: KernelSpace
     kernel_width_px: float
     tiles: int
+    noise: float | None
 
 
 def upscale(
@@ -96,6 +98,7 @@ def upscale(
         kernel_space=backend.config.kernel_space,
         kernel_width_px=kernel_width_px(blur.kernel),
         tiles=len(tiles),
+        noise=None if blur.noise is None else float(blur.noise),
     )
 
 

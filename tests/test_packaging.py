@@ -130,8 +130,10 @@ def test_the_wheel_has_the_weights_and_no_other_top_level_folder(
         assert "dcls = dcls_cli.cli.app:main" in wheel.read(entry).decode()
         (licence,) = (name for name in files if name.endswith("licenses/LICENSE"))
         assert "Copyright (c) 2022 Megvii Inc." in wheel.read(licence).decode()
-        modules = {str(path.relative_to(ROOT)) for path in (ROOT / "dcls_cli").rglob("*.py")}
-        assert modules <= set(files)
+        package = (path for path in (ROOT / "dcls_cli").rglob("*") if path.is_file())
+        contents = {str(path.relative_to(ROOT)) for path in package if path.suffix != ".pyc"}
+        assert "dcls_cli/reports/evidence.html" in contents  # not modules only
+        assert contents <= set(files)
 
 
 def test_the_example_is_what_its_page_says() -> None:

@@ -5,7 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dcls_cli.cli import console
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import UsageError
 from dcls_cli.hub import Listener, find
+
+DEFAULT_SCALE = 4
 
 
 def find_model(model: str | int) -> Path:
@@ -17,6 +21,29 @@ def find_model(model: str | int) -> Path:
     """
     with shown_download(str(model)) as listener:
         return find(model, listener)
+
+
+def choose_weights(
+    model: str | None, weights: Path | None, scale: int | None
+) -> tuple[Path, ModelConfig]:
+    """Find the weight file and its configuration without loading it.
+
+    Raises:
+        UsageError: options that contradict each other, or an unknown model.
+        WeightsError: there are no such weights, or the file is none.
+    """
+    from dcls_cli.weights import read_metadata
+
+    if model is not None and weights is not None:
+        raise UsageError("--model and --weights exclude each other; give one of them")
+    path = weights or find_model(model if model is not None else scale or DEFAULT_SCALE)
+    config, _ = read_metadata(path)
+    if scale not in (None, config.scale):
+        raise UsageError(
+            f"-s {scale}: {console.visible(model or path)} up-scales x{config.scale}; "
+            f"give -s {config.scale} or other weights"
+        )
+    return path, config
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dcls_cli.cli import console
-from dcls_cli.cli.upscale import Options, Tally, choose_weights
+from dcls_cli.cli.tally import Tally
 from dcls_cli.errors import DclsError, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def kernel(
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
 ) -> None:
     """Find the blur in each photo, show it, and write it with -o."""
+    from dcls_cli.cli.downloads import choose_weights
     from dcls_cli.cli.kernels import check_kernel_output
     from dcls_cli.config import checked_scale
 
@@ -49,7 +50,7 @@ def kernel(
         checked_scale(scale)
     weights, _ = choose_weights(model, weights, scale)
     files = plan_files(photos, output)
-    tally = Tally(Options(None, overwrite, json))
+    tally = Tally(json=json)
     ready = []
     for photo, targets in zip(photos, files, strict=True):
         try:
@@ -64,7 +65,7 @@ def kernel(
         backend = load_backend(weights, device, "fp32")
         for photo, targets in ready:
             try:
-                show(photo, targets, backend, tally.options)
+                show(photo, targets, backend, overwrite=overwrite, json=json)
                 tally.done += 1
             except DclsError as error:
                 tally.fail(photo, error)
@@ -118,7 +119,9 @@ def _refuse_collisions(photos: list[Path], files: list[list[Path]]) -> None:
             seen.add(place)
 
 
-def show(photo: Path, targets: list[Path], backend: "Backend", options: Options) -> None:
+def show(
+    photo: Path, targets: list[Path], backend: "Backend", *, overwrite: bool, json: bool
+) -> None:
     """Estimate the blur of one photo, write it, and tell about it.
 
     Raises:
@@ -131,22 +134,20 @@ def show(photo: Path, targets: list[Path], backend: "Backend", options: Options)
     blur = backend.estimate(picture.pixels.transpose(2, 0, 1))
     space = backend.config.kernel_space
     for target in targets:
-        write_kernel(blur.kernel, space, target, overwrite=options.overwrite)
+        write_kernel(blur.kernel, space, target, overwrite=overwrite)
     for text in picture.notes:
         console.note(f"{photo}: {text}")
-    tell(photo, targets, backend, blur, options)
+    tell(photo, targets, backend, blur, json=json)
 
 
-def tell(
-    photo: Path, targets: list[Path], backend: "Backend", blur: "Blur", options: Options
-) -> None:
+def tell(photo: Path, targets: list[Path], backend: "Backend", blur: "Blur", *, json: bool) -> None:
     """Print the blur: a drawing with its measures, or one event."""
     from dcls_cli.cli.kernel_view import beside, drawing, measures
     from dcls_cli.kernels import shape_of
 
     shape, space = shape_of(blur.kernel), backend.config.kernel_space
     noise = None if blur.noise is None else float(blur.noise)
-    if options.json:
+    if json:
         console.event(
             "kernel",
             input=photo,

@@ -9,17 +9,22 @@ from dcls_cli.errors import DclsError, UsageError
 
 KERNEL_SUFFIXES = (".npy", ".png")
 
+REPORT_SUFFIXES = (".html", ".htm")
+
 
 @dataclass(frozen=True)
 class Job:
-    """A photo, the file that it becomes, and the file that its kernel goes to."""
+    """A photo, the file that it becomes, and the files of its kernel and its report."""
 
     source: Path
     output: Path
     kernel: Path | None
+    report: Path | None
 
 
-def plan_jobs(photos: list[Path], output: str | None, kernel: Path | None, scale: int) -> list[Job]:
+def plan_jobs(
+    photos: list[Path], output: str | None, kernel: Path | None, report: Path | None, scale: int
+) -> list[Job]:
     """Name the outputs and refuse requests that would lose a file.
 
     Args:
@@ -27,17 +32,14 @@ def plan_jobs(photos: list[Path], output: str | None, kernel: Path | None, scale
         output: a file for one photo; a folder for several, or where it ends in a slash or exists;
             None for a name beside each photo.
         kernel: where the kernel of the only photo goes.
+        report: where the page about the only photo goes.
         scale: up-scaling factor, part of the default names.
 
     Raises:
         UsageError: one output for several photos, or an output that is one of the inputs.
     """
-    if kernel is not None:
-        if len(photos) > 1:
-            raise UsageError("--save-kernel takes the kernel of one photo; give one photo")
-        if kernel.suffix.lower() not in KERNEL_SUFFIXES:
-            expected = " or ".join(KERNEL_SUFFIXES)
-            raise UsageError(f"{visible(kernel)}: --save-kernel writes {expected}")
+    _check_extra("--save-kernel takes the kernel", kernel, KERNEL_SUFFIXES, photos)
+    _check_extra("--report takes the evidence", report, REPORT_SUFFIXES, photos)
     folder = _folder(output, several=len(photos) > 1)
     jobs = []
     for photo in photos:
@@ -45,9 +47,22 @@ def plan_jobs(photos: list[Path], output: str | None, kernel: Path | None, scale
             target = Path(output)
         else:
             target = (folder or photo.parent) / default_name(photo, scale)
-        jobs.append(Job(photo, target, kernel))
+        jobs.append(Job(photo, target, kernel, report))
     _refuse_collisions(jobs)
     return jobs
+
+
+def _check_extra(
+    takes: str, path: Path | None, suffixes: tuple[str, ...], photos: list[Path]
+) -> None:
+    """Refuse an option that names one file for several photos, or a file of another kind."""
+    if path is None:
+        return
+    if len(photos) > 1:
+        raise UsageError(f"{takes} of one photo; give one photo")
+    if path.suffix.lower() not in suffixes:
+        option = takes.partition(" ")[0]
+        raise UsageError(f"{visible(path)}: {option} writes {' or '.join(suffixes)}")
 
 
 def default_name(photo: Path, scale: int) -> str:
@@ -94,7 +109,7 @@ def _refuse_collisions(jobs: list[Job]) -> None:
     """Compare all outputs with each other and with all inputs."""
     taken: dict[Path, Path] = {}
     for job in jobs:
-        for target in filter(None, (job.output, job.kernel)):
+        for target in filter(None, (job.output, job.kernel, job.report)):
             place = target.resolve() if target.is_symlink() else _place(target)
             if place in taken:
                 raise UsageError(

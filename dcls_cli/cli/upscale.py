@@ -9,52 +9,29 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import typer
 
 from dcls_cli.cli import console
-from dcls_cli.errors import DclsError, ImageError, UsageError
+from dcls_cli.cli.tally import Tally
+from dcls_cli.errors import DclsError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dcls_cli.backends import Backend
     from dcls_cli.cli.outputs import Job
     from dcls_cli.upscaling import Progress, Upscaled
 
-DEFAULT_SCALE = 4
-
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+Space = Literal["hr", "lr"]
 
 
 class Options(NamedTuple):
     """What holds for every photo of one command line."""
 
     tile: int | None
+    kernel: "np.ndarray | None"
+    model: str
     overwrite: bool
     json: bool
-
-
-class Tally:
-    """Counts what was done, and tells and remembers what failed."""
-
-    def __init__(self, options: Options) -> None:
-        """Nothing is done yet."""
-        self.options = options
-        self.done = 0
-        self.codes: list[int] = []
-
-    def fail(self, source: Path, error: DclsError) -> None:
-        """Tell why a photo has no result."""
-        # These two name their file themselves, which may be the output.
-        named = isinstance(error, ImageError | UsageError)
-        text = console.reason(error, None if named else source)
-        console.note(text)
-        self.codes.append(error.exit_code)
-        if self.options.json:
-            console.event("error", input=source, message=text, exit_code=error.exit_code)
-
-    def exit_code(self) -> int:
-        """0 if nothing failed; the failures' own code if nothing was done; otherwise 1."""
-        if self.options.json:
-            console.event("summary", done=self.done, failed=len(self.codes))
-        if not self.codes:
-            return 0
-        return self.codes[0] if self.done == 0 and len(set(self.codes)) == 1 else 1
 
 
 def upscale(
@@ -82,6 +59,17 @@ def upscale(
         Path | None,
         typer.Option(metavar="FILE", help="Write the blur that was found: .npy or .png."),
     ] = None,
+    kernel: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The blur, if you know it: .npy, grey PNG or TIFF."),
+    ] = None,
+    kernel_space: Annotated[
+        Space | None, typer.Option(help="Its taps are output (hr, default) or input (lr) pixels.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the evidence: one HTML page."),
+    ] = None,
     tile: Annotated[
         int | None,
         typer.Option(min=0, help="Pixels; 0: the whole photo at once. Default: by its size."),
@@ -94,6 +82,8 @@ def upscale(
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
 ) -> None:
     """Find the blur in each photo, invert it, and write the photo larger and sharper."""
+    from dcls_cli.cli.downloads import choose_weights
+    from dcls_cli.cli.evidence import known_kernel
     from dcls_cli.cli.outputs import plan_jobs, prepare_folder
     from dcls_cli.config import checked_scale
     from dcls_cli.upscaling import MINIMUM_TILE_PX
@@ -102,12 +92,13 @@ def upscale(
         checked_scale(scale)
     if tile and tile < MINIMUM_TILE_PX:
         raise UsageError(f"--tile {tile}: expected 0 or at least {MINIMUM_TILE_PX} pixels")
-    options = Options(tile, overwrite, json)
-    weights, scale = choose_weights(model, weights, scale)
-    jobs = plan_jobs(photos, output, save_kernel, scale)
+    weights, config = choose_weights(model, weights, scale)
+    jobs = plan_jobs(photos, output, save_kernel, report, config.scale)
+    known = known_kernel(kernel, kernel_space, config)
+    options = Options(tile, known, model or weights.stem, overwrite, json)
     prepare_folder(output, several=len(photos) > 1)
-    tally = Tally(options)
-    ready = [job for job in jobs if is_ready(job, scale, tally)]
+    tally = Tally(json=json)
+    ready = [job for job in jobs if is_ready(job, config.scale, tally, options)]
     if ready:
         from dcls_cli.backends import load_backend
 
@@ -121,29 +112,7 @@ def upscale(
     raise typer.Exit(tally.exit_code())
 
 
-def choose_weights(model: str | None, weights: Path | None, scale: int | None) -> tuple[Path, int]:
-    """Find the weight file and its scale without loading it.
-
-    Raises:
-        UsageError: options that contradict each other, or an unknown model.
-        WeightsError: there are no such weights, or the file is none.
-    """
-    from dcls_cli.cli.downloads import find_model
-    from dcls_cli.weights import read_metadata
-
-    if model is not None and weights is not None:
-        raise UsageError("--model and --weights exclude each other; give one of them")
-    path = weights or find_model(model if model is not None else scale or DEFAULT_SCALE)
-    config, _ = read_metadata(path)
-    if scale not in (None, config.scale):
-        raise UsageError(
-            f"-s {scale}: {console.visible(model or path)} up-scales x{config.scale}; "
-            f"give -s {config.scale} or other weights"
-        )
-    return path, config.scale
-
-
-def is_ready(job: "Job", scale: int, tally: Tally) -> bool:
+def is_ready(job: "Job", scale: int, tally: Tally, options: Options) -> bool:
     """Read a photo once and check its outputs, so that what must fail fails before any work."""
     from dcls_cli.cli.kernels import check_kernel_output
     from dcls_cli.image import check_output, read
@@ -154,12 +123,12 @@ def is_ready(job: "Job", scale: int, tally: Tally) -> bool:
             job.output,
             photo.width * scale,
             photo.height * scale,
-            overwrite=tally.options.overwrite,
+            overwrite=options.overwrite,
             alpha=photo.alpha is not None,
             source=job.source,
         )
-        if job.kernel is not None:
-            check_kernel_output(job.kernel, overwrite=tally.options.overwrite)
+        for path in filter(None, (job.kernel, job.report)):
+            check_kernel_output(path, overwrite=options.overwrite)
     except DclsError as error:
         tally.fail(job.source, error)
         return False
@@ -172,6 +141,7 @@ def run(job: "Job", backend: "Backend", options: Options) -> None:
     Raises:
         DclsError: there is no output.
     """
+    from dcls_cli.cli.evidence import write_report
     from dcls_cli.cli.kernels import write_kernel
     from dcls_cli.image import read, write
     from dcls_cli.upscaling import upscale as restore
@@ -181,11 +151,24 @@ def run(job: "Job", backend: "Backend", options: Options) -> None:
         console.event("start", input=job.source, output=job.output)
     photo = read(job.source)
     with progress_of(job.source, options) as progress:
-        upscaled = restore(photo, backend, tile=options.tile, progress=progress)
+        upscaled = restore(
+            photo, backend, tile=options.tile, kernel=options.kernel, progress=progress
+        )
         notes = write(upscaled.photo, job.output, overwrite=options.overwrite)
     if job.kernel is not None:
         space = upscaled.kernel_space
         write_kernel(upscaled.kernel, space, job.kernel, overwrite=options.overwrite)
+    if job.report is not None:
+        write_report(
+            job.report,
+            job.source,
+            photo,
+            job.output,
+            upscaled,
+            model=options.model,
+            known=options.kernel is not None,
+            overwrite=options.overwrite,
+        )
     for text in (*photo.notes, *notes):
         console.note(f"{job.source}: {text}")
     tell(job, upscaled, backend, time.perf_counter() - started, options)
@@ -209,8 +192,10 @@ def tell(
             scale=backend.config.scale,
             tiles=upscaled.tiles,
             kernel=job.kernel,
+            kernel_known=options.kernel is not None,
             kernel_space=upscaled.kernel_space,
             kernel_width_px=round(upscaled.kernel_width_px, 4),
+            report=job.report,
         )
         return
     pixels = {"hr": "output", "lr": "input"}[upscaled.kernel_space]

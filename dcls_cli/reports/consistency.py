@@ -13,10 +13,13 @@ import numpy as np
 from dcls_cli.backends import Raster
 from dcls_cli.config import KernelSpace
 from dcls_cli.metrics import psnr
-from dcls_cli.reports.regions import WINDOW_PX, block_means, windows
+from dcls_cli.reports.regions import block_means, windows
 
 #: The map of differences has at most about so many pixels a side.
 MAP_PX = 512
+
+#: About the side of a window, LR pixels: the work grows with it, the halo's share falls.
+WINDOW_PX = 128
 
 #: Reach of the antialiased bicubic, and of the one that enlarges, LR pixels.
 _BICUBIC_REACH = 3
@@ -75,9 +78,9 @@ def consistency(
         damaged = damage(sr[:, far[0], far[1]], kernel, space, scale)
         enlarged = damage(_enlarged(low, scale), kernel, space, scale)
         low, damaged, enlarged = (part[:, inner[0], inner[1]] for part in (low, damaged, enlarged))
-        difference = np.square(damaged - low)
+        difference = np.square((damaged - low).astype(np.float64))
         errors += float(difference.sum())
-        bicubic_errors += float(np.square(enlarged - low).sum())
+        bicubic_errors += float(np.square((enlarged - low).astype(np.float64)).sum())
         means = block_means(difference.mean(axis=0, keepdims=True), block)
         top, left = rows.start // block, columns.start // block
         squares[:, top : top + means.shape[1], left : left + means.shape[2]] = means
@@ -97,7 +100,7 @@ def damage(sr: np.ndarray, kernel: np.ndarray, space: KernelSpace, scale: int) -
         scale: by how much the result is smaller.
 
     Returns:
-        (3, H, W) float64, clipped to [0, 1].
+        (3, H, W) float32, clipped to [0, 1].
     """
     import torch
 
@@ -105,8 +108,8 @@ def damage(sr: np.ndarray, kernel: np.ndarray, space: KernelSpace, scale: int) -
     from dcls_cli.degradation.separable import degrade
 
     # The functions correlate: the kernel turned by half a circle makes it a convolution.
-    turned = torch.from_numpy(kernel[::-1, ::-1].astype(np.float64))[None, None]
-    image = torch.from_numpy(np.ascontiguousarray(sr, np.float64))[None]
+    turned = torch.from_numpy(kernel[::-1, ::-1].astype(np.float32))[None, None]
+    image = torch.from_numpy(np.ascontiguousarray(sr, np.float32))[None]
     if space == "hr":
         small = degrade(image, turned, scale)
     else:
@@ -125,7 +128,7 @@ def _enlarged(lr: np.ndarray, scale: int) -> np.ndarray:
 
     from dcls_cli.degradation import bicubic
 
-    image = torch.from_numpy(np.ascontiguousarray(lr, np.float64))[None]
+    image = torch.from_numpy(np.ascontiguousarray(lr, np.float32))[None]
     return np.asarray(bicubic(image, scale)[0].clamp(0, 1).numpy())
 
 

@@ -1,0 +1,118 @@
+"""`dcls upscale --kernel` and `--report` on real files."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dcls_cli import weights
+from dcls_cli.cli.app import run
+from dcls_cli.config import ModelConfig
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.upscaler import Upscaler
+from tests import oracle
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def x2(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    config = ModelConfig.photo(
+        2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+    )
+    path = tmp_path_factory.mktemp("weights") / "x2.safetensors"
+    weights.write(DCLS(config), path)
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)).save(name)
+    np.save("psf.npy", oracle.gauss_iso(20, 1.2))
+
+
+def test_a_kernel_from_a_file_is_the_one_that_is_used(x2: str, capsys: Capture) -> None:
+    common = ["-w", x2, "--precision", "fp32", "--json"]
+    assert run(["upscale", "a.png", "--kernel", "psf.npy", "--save-kernel", "k.npy", *common]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    done = json.loads(captured.out.splitlines()[-2])
+    assert done["kernel_known"] is True
+    assert done["kernel_width_px"] == pytest.approx(1.2, abs=0.01)
+    np.testing.assert_allclose(np.load("k.npy"), oracle.gauss_iso(21, 1.2), atol=1e-4)
+    upscaler = Upscaler.from_pretrained(x2, device="cpu", precision="fp32")
+    image = np.asarray(Image.open("a.png"))
+    expected = upscaler.up(image, kernel=Path("psf.npy")).image
+    np.testing.assert_array_equal(np.asarray(Image.open("a_x2.png")), expected)
+    assert not np.array_equal(upscaler.up(image).image, expected)
+
+
+def test_one_kernel_serves_several_photos_and_its_changes_are_told_once(
+    x2: str, capsys: Capture
+) -> None:
+    np.save("twice.npy", 2 * oracle.gauss_iso(21, 1.2))
+    assert run(["upscale", "a.png", "b.png", "--kernel", "twice.npy", "-w", x2, "-o", "out/"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "dcls: twice.npy: its sum was 2; divided by it\n"
+    assert len(captured.out.splitlines()) == 2
+
+
+def test_the_report_is_written_beside_the_output(x2: str, capsys: Capture) -> None:
+    assert run(["upscale", "a.png", "-w", x2, "--report", "page.html", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out.splitlines()[-2])
+    assert done["report"] == "page.html"
+    text = Path("page.html").read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    for said in ("a.png, 40 x 30 pixels", "a_x2.png, 80 x 60 pixels, x2", "x2</td>", "Noise"):
+        assert said in text
+    assert "estimated from the photo" in text
+    arguments = ["upscale", "a.png", "-w", x2, "--kernel", "psf.npy", "--report", "page.html"]
+    assert run([*arguments, "--overwrite"]) == 0
+    assert "given by the user" in Path("page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are text on Windows")
+def test_a_name_that_is_no_text_is_shown_as_an_escape(x2: str) -> None:
+    os.rename("a.png", os.fsencode("<i>caf") + b"\xe9.png")  # noqa: PTH104 - bytes
+    (name,) = (path for path in Path().iterdir() if path.name.startswith("<"))
+    assert run(["upscale", str(name), "-w", x2, "-o", "out.png", "--report", "page.html"]) == 0
+    assert r"Evidence: &lt;i&gt;caf\udce9.png" in Path("page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "arguments"),
+    [
+        (2, "none.npy: cannot be read: no such file", ["--kernel", "none.npy"]),
+        (2, "zero.npy: all taps are zero", ["--kernel", "zero.npy"]),
+        (2, "wide.npy: ", ["--kernel", "wide.npy"]),
+        (2, "give --kernel too", ["--kernel-space", "lr"]),
+        (2, "--kernel-space", ["--kernel", "psf.npy", "--kernel-space", "mr"]),
+        (2, "--report writes .html or .htm", ["--report", "page.pdf"]),
+        (2, "--report takes the evidence of one photo", ["b.png", "--report", "page.html"]),
+        (2, "would be written for both", ["-o", "same.html", "--report", "same.html"]),
+        (1, "taken.html: exists already", ["--report", "taken.html"]),
+        (1, "cannot be written", ["--report", "none/page.html"]),
+    ],
+)
+def test_impossible_requests_end_in_one_line_and_lose_nothing(
+    code: int, said: str, arguments: list[str], x2: str, capsys: Capture
+) -> None:
+    np.save("zero.npy", np.zeros((3, 3)))
+    np.save("wide.npy", np.ones((41, 41)) / 41**2)
+    Path("taken.html").write_text("precious")
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert run(["upscale", "a.png", "-w", x2, *arguments]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("dcls: ")
+    assert said in line
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
