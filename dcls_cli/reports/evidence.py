@@ -137,12 +137,18 @@ def _verdict(evidence: Evidence, found: Consistency) -> str:
         else f"made {evidence.scale} times smaller (antialiased bicubic) and blurred with the "
         "kernel above"
     )
+    doubt = (
+        " <strong>The output explains the input less well than plain enlargement does: the kernel "
+        "is probably not the blur of this photo.</strong>"
+        if found.psnr_db < found.bicubic_psnr_db
+        else ""
+    )
     return (
         f"The output was {order}, and compared with the input: "
         f"<strong>{_db(found.psnr_db)}</strong> PSNR over all pixels and RGB. The bicubic "
         f"enlargement of the input, put through the same, reaches {_db(found.bicubic_psnr_db)}. "
         "58.9 dB is the rounding of 8-bit samples; noise and JPEG damage in the input, which a "
-        "good restoration does not reproduce, lower the figure too."
+        f"good restoration does not reproduce, lower the figure too.{doubt}"
     )
 
 

@@ -157,6 +157,16 @@ def test_a_given_kernel_in_input_pixels_is_called_that() -> None:
     assert "made 4 times smaller (antialiased bicubic) and blurred" in text
 
 
+def test_a_result_that_explains_less_than_enlargement_is_doubted() -> None:
+    """Sharp pictures again, but one of them is not of this input."""
+    blurred = evidence()
+    small = oracle.imresize(oracle.blur(scenes.natural(240, 200), 1.5), 1 / 4).transpose(2, 0, 1)
+    kernel = oracle.gauss_iso(21, 1.5)
+    assert "less well" not in Reader(page(evidence(lr=small, kernel=kernel))).text
+    other = scenes.natural(240, 200, seed=1).transpose(2, 0, 1)
+    assert "less well" in Reader(page(evidence(lr=blurred.lr, sr=other))).text
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (3, 2)])
 def test_pictures_of_any_shape_have_a_page(size: tuple[int, int]) -> None:
     lr = np.random.default_rng(0).random((3, *size))
