@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from dcls_cli.choice import choose
+from dcls_cli.choice import NOISE_LIMIT, choose
 from dcls_cli.errors import WeightsError
-from tests.image.test_traces import jpeg, smooth
+from dcls_cli.image.traces import traces
+from tests.image.test_traces import jpeg, small_and_busy, smooth
 from tests.scenes import natural
 
 
@@ -44,3 +45,9 @@ def test_a_scale_without_a_photo_model_says_so() -> None:
 def test_a_scale_without_any_model_is_an_error() -> None:
     with pytest.raises(WeightsError, match="x8"):
         choose(smooth(64, 64), "PNG", 8)  # type: ignore[arg-type]
+
+
+def test_the_texture_of_a_small_clean_picture_is_no_noise() -> None:
+    picture = small_and_busy()
+    assert traces(picture).noise > NOISE_LIMIT  # it has no smooth block
+    assert choose(picture, "PNG", 4).model == "dcls-light-x4"

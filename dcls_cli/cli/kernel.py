@@ -12,6 +12,7 @@ from dcls_cli.errors import DclsError, UsageError
 
 if TYPE_CHECKING:
     from dcls_cli.backends import Backend, Blur
+    from dcls_cli.cli.networks import Networks
 
 
 def kernel(
@@ -30,7 +31,10 @@ def kernel(
         typer.Option("-s", "--scale", help="Of the network: 2, 3 or 4; default 4."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("-m", "--model", metavar="NAME", help="Model, or hf:OWNER/REPO.")
+        str | None,
+        typer.Option(
+            "-m", "--model", metavar="NAME", help="Model, hf:OWNER/REPO, or auto (default)."
+        ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
@@ -42,13 +46,13 @@ def kernel(
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
 ) -> None:
     """Find the blur in each photo, show it, and write it with -o."""
-    from dcls_cli.cli.downloads import choose_weights
     from dcls_cli.cli.kernels import check_kernel_output
+    from dcls_cli.cli.networks import Networks
     from dcls_cli.config import checked_scale
 
     if scale is not None:
         checked_scale(scale)
-    weights, _ = choose_weights(model, weights, scale)
+    networks = Networks(model, weights, scale, device=device, precision="fp32")
     files = plan_files(photos, output)
     tally = Tally(json=json)
     ready = []
@@ -59,16 +63,12 @@ def kernel(
             ready.append((photo, targets))
         except DclsError as error:
             tally.fail(photo, error)
-    if ready:
-        from dcls_cli.backends import load_backend
-
-        backend = load_backend(weights, device, "fp32")
-        for photo, targets in ready:
-            try:
-                show(photo, targets, backend, overwrite=overwrite, json=json)
-                tally.done += 1
-            except DclsError as error:
-                tally.fail(photo, error)
+    for photo, targets in ready:
+        try:
+            show(photo, targets, networks, overwrite=overwrite, json=json)
+            tally.done += 1
+        except DclsError as error:
+            tally.fail(photo, error)
     raise typer.Exit(tally.exit_code())
 
 
@@ -120,7 +120,7 @@ def _refuse_collisions(photos: list[Path], files: list[list[Path]]) -> None:
 
 
 def show(
-    photo: Path, targets: list[Path], backend: "Backend", *, overwrite: bool, json: bool
+    photo: Path, targets: list[Path], networks: "Networks", *, overwrite: bool, json: bool
 ) -> None:
     """Estimate the blur of one photo, write it, and tell about it.
 
@@ -131,16 +131,22 @@ def show(
     from dcls_cli.image import read
 
     picture = read(photo)
+    named = networks.choose(picture)
+    backend = networks.load(named)
     blur = backend.estimate(picture.pixels.transpose(2, 0, 1))
     space = backend.config.kernel_space
     for target in targets:
         write_kernel(blur.kernel, space, target, overwrite=overwrite)
     for text in picture.notes:
         console.note(f"{photo}: {text}")
-    tell(photo, targets, backend, blur, json=json)
+    if named.reason is not None and not json:
+        console.note(f"{photo}: {named.name}, by the rule of -m auto: {named.reason}")
+    tell(photo, targets, named.name, backend, blur, json=json)
 
 
-def tell(photo: Path, targets: list[Path], backend: "Backend", blur: "Blur", *, json: bool) -> None:
+def tell(
+    photo: Path, targets: list[Path], model: str, backend: "Backend", blur: "Blur", *, json: bool
+) -> None:
     """Print the blur: a drawing with its measures, or one event."""
     from dcls_cli.cli.kernel_view import beside, drawing, measures
     from dcls_cli.kernels import shape_of
@@ -152,6 +158,7 @@ def tell(photo: Path, targets: list[Path], backend: "Backend", blur: "Blur", *, 
             "kernel",
             input=photo,
             files=targets,
+            model=model,
             scale=backend.config.scale,
             kernel_space=space,
             **{name: round(value, 4) for name, value in asdict(shape).items()},

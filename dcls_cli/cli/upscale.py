@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dcls_cli.backends import Backend
+    from dcls_cli.cli.networks import Named, Networks
     from dcls_cli.cli.outputs import Job
     from dcls_cli.upscaling import Progress, Upscaled
 
@@ -29,7 +30,6 @@ class Options(NamedTuple):
 
     tile: int | None
     kernel: "np.ndarray | None"
-    model: str
     overwrite: bool
     json: bool
 
@@ -50,7 +50,10 @@ def upscale(
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("-m", "--model", metavar="NAME", help="Model, or hf:OWNER/REPO.")
+        str | None,
+        typer.Option(
+            "-m", "--model", metavar="NAME", help="Model, hf:OWNER/REPO, or auto (default)."
+        ),
     ] = None,
     weights: Annotated[
         Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
@@ -82,8 +85,8 @@ def upscale(
     json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
 ) -> None:
     """Find the blur in each photo, invert it, and write the photo larger and sharper."""
-    from dcls_cli.cli.downloads import choose_weights
     from dcls_cli.cli.evidence import known_kernel
+    from dcls_cli.cli.networks import Networks
     from dcls_cli.cli.outputs import plan_jobs, prepare_folder
     from dcls_cli.config import checked_scale
     from dcls_cli.upscaling import MINIMUM_TILE_PX
@@ -92,31 +95,38 @@ def upscale(
         checked_scale(scale)
     if tile and tile < MINIMUM_TILE_PX:
         raise UsageError(f"--tile {tile}: expected 0 or at least {MINIMUM_TILE_PX} pixels")
-    weights, config = choose_weights(model, weights, scale)
-    jobs = plan_jobs(photos, output, save_kernel, report, config.scale)
-    known = known_kernel(kernel, kernel_space, config)
-    options = Options(tile, known, model or weights.stem, overwrite, json)
+    networks = Networks(model, weights, scale, device=device, precision=precision)
+    jobs = plan_jobs(photos, output, save_kernel, report, networks.config.scale)
+    known = known_kernel(kernel, kernel_space, networks.config)
+    options = Options(tile, known, overwrite, json)
     prepare_folder(output, several=len(photos) > 1)
     tally = Tally(json=json)
-    ready = [job for job in jobs if is_ready(job, config.scale, tally, options)]
-    if ready:
-        from dcls_cli.backends import load_backend
-
-        backend = load_backend(weights, device, precision)
-        for job in ready:
-            try:
-                run(job, backend, options)
-                tally.done += 1
-            except DclsError as error:
-                tally.fail(job.source, error)
+    ready = []
+    for job in jobs:
+        named = checked(job, networks, tally, options)
+        if named is not None:
+            ready.append((job, named))
+    for _, named in ready:  # what cannot be loaded fails before any work
+        networks.load(named)
+    for job, named in ready:
+        try:
+            run(job, named, networks.load(named), options)
+            tally.done += 1
+        except DclsError as error:
+            tally.fail(job.source, error)
     raise typer.Exit(tally.exit_code())
 
 
-def is_ready(job: "Job", scale: int, tally: Tally, options: Options) -> bool:
-    """Read a photo once and check its outputs, so that what must fail fails before any work."""
+def checked(job: "Job", networks: "Networks", tally: Tally, options: Options) -> "Named | None":
+    """Read a photo once and check its outputs, so that what must fail fails before any work.
+
+    Returns:
+        The network that restores the photo, or None if the photo has failed already.
+    """
     from dcls_cli.cli.kernels import check_kernel_output
     from dcls_cli.image import check_output, read
 
+    scale = networks.config.scale
     try:
         photo = read(job.source)
         check_output(
@@ -129,13 +139,13 @@ def is_ready(job: "Job", scale: int, tally: Tally, options: Options) -> bool:
         )
         for path in filter(None, (job.kernel, job.report)):
             check_kernel_output(path, overwrite=options.overwrite)
+        return networks.choose(photo)
     except DclsError as error:
         tally.fail(job.source, error)
-        return False
-    return True
+        return None
 
 
-def run(job: "Job", backend: "Backend", options: Options) -> None:
+def run(job: "Job", named: "Named", backend: "Backend", options: Options) -> None:
     """Up-scale one photo, write it, and tell about it.
 
     Raises:
@@ -148,7 +158,11 @@ def run(job: "Job", backend: "Backend", options: Options) -> None:
 
     started = time.perf_counter()
     if options.json:
-        console.event("start", input=job.source, output=job.output)
+        console.event(
+            "start", input=job.source, output=job.output, model=named.name, reason=named.reason
+        )
+    elif named.reason is not None:
+        console.note(f"{job.source}: {named.name}, by the rule of -m auto: {named.reason}")
     photo = read(job.source)
     with progress_of(job.source, options) as progress:
         upscaled = restore(
@@ -165,21 +179,36 @@ def run(job: "Job", backend: "Backend", options: Options) -> None:
             photo,
             job.output,
             upscaled,
-            model=options.model,
+            model=named.name,
             known=options.kernel is not None,
             overwrite=options.overwrite,
         )
     for text in (*photo.notes, *notes):
         console.note(f"{job.source}: {text}")
-    tell(job, upscaled, backend, time.perf_counter() - started, options)
+    tell(
+        job,
+        upscaled,
+        named,
+        backend,
+        seconds=time.perf_counter() - started,
+        json=options.json,
+        known=options.kernel is not None,
+    )
 
 
 def tell(
-    job: "Job", upscaled: "Upscaled", backend: "Backend", seconds: float, options: Options
+    job: "Job",
+    upscaled: "Upscaled",
+    named: "Named",
+    backend: "Backend",
+    *,
+    seconds: float,
+    json: bool,
+    known: bool,
 ) -> None:
     """Print the result: one line, or one event."""
     photo = upscaled.photo
-    if options.json:
+    if json:
         console.event(
             "done",
             input=job.source,
@@ -187,12 +216,13 @@ def tell(
             width=photo.width,
             height=photo.height,
             seconds=round(seconds, 3),
+            model=named.name,
             device=backend.device,
             precision=backend.precision,
             scale=backend.config.scale,
             tiles=upscaled.tiles,
             kernel=job.kernel,
-            kernel_known=options.kernel is not None,
+            kernel_known=known,
             kernel_space=upscaled.kernel_space,
             kernel_width_px=round(upscaled.kernel_width_px, 4),
             report=job.report,
@@ -201,7 +231,7 @@ def tell(
     pixels = {"hr": "output", "lr": "input"}[upscaled.kernel_space]
     console.say(
         f"{job.output}  {photo.width}x{photo.height}  {seconds:.1f} s  "
-        f"{backend.device} {backend.precision}  "
+        f"{named.name}  {backend.device} {backend.precision}  "
         f"kernel width {upscaled.kernel_width_px:.2f} px of the {pixels}"
     )
 

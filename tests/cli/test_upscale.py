@@ -132,7 +132,7 @@ def test_json_is_one_event_a_line_and_a_summary(x2: str, capsys: Capture) -> Non
     error, start, *tiles, done, summary = events
     assert error["input"] == "missing.png"
     assert error["exit_code"] == 1
-    assert start == {"input": "a.png", "output": "out/a_x2.png"}
+    assert start == {"input": "a.png", "output": "out/a_x2.png", "model": "x2", "reason": None}
     assert [(tile["done"], tile["total"]) for tile in tiles] == [(n, 4) for n in range(1, 5)]
     assert (done["width"], done["height"], done["scale"]) == (180, 140, 2)
     assert done["device"] == "cpu"

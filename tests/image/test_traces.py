@@ -1,6 +1,7 @@
 """Noise and block grids against pictures that have a known amount of them."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +10,21 @@ from PIL import Image
 from dcls_cli.image.traces import traces
 from tests.scenes import natural
 
+PHOTO = Path(__file__).parents[2] / "examples" / "dog-original.png"
+
 
 def smooth(height: int, width: int) -> np.ndarray:
     """A ramp without texture: (3, H, W) in [0, 1]."""
     rows, columns = np.mgrid[:height, :width]
     ramp = 0.2 + 0.3 * rows / height + 0.3 * columns / width
     return np.repeat(ramp[None], 3, axis=0)
+
+
+def small_and_busy() -> np.ndarray:
+    """A clean photograph made so small that no part of it is smooth: (3, 144, 144) in [0, 1]."""
+    with Image.open(PHOTO) as photo:
+        small = photo.convert("RGB").resize((144, 144), Image.Resampling.BICUBIC)
+    return np.asarray(small).transpose(2, 0, 1) / 255
 
 
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 8.0])
@@ -76,3 +86,13 @@ def test_a_large_picture_is_sampled() -> None:
     picture.picture += noise
     assert traces(picture).noise == pytest.approx(0.8 * 3, rel=0.05)
     assert picture.read == 3 * 16 * 256**2
+
+
+def test_white_noise_is_white_and_texture_is_not() -> None:
+    noise = np.random.default_rng(0).normal(0, 4 / 255, (3, 128, 128))
+    assert traces(smooth(128, 128) + noise).whiteness == pytest.approx(1, abs=0.1)
+    assert traces(small_and_busy()).whiteness < 0.45
+
+
+def test_without_detail_there_is_no_whiteness() -> None:
+    assert traces(np.full((3, 64, 64), 0.5)).whiteness == 0

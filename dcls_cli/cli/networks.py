@@ -1,0 +1,87 @@
+"""The networks of one command line: which one restores which photo, each loaded once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from dcls_cli.cli.downloads import choose_weights
+
+if TYPE_CHECKING:
+    from dcls_cli.backends import Backend
+    from dcls_cli.image import Photo
+
+#: The value of `--model` that leaves the choice to `choice.choose`; what it means to give none.
+AUTO = "auto"
+
+
+class Named(NamedTuple):
+    """A network that a photo is to be restored with.
+
+    Attributes:
+        weights: its file.
+        name: for people to read.
+        reason: why the rule chose it; None where the user did.
+    """
+
+    weights: Path
+    name: str
+    reason: str | None
+
+
+class Networks:
+    """Chooses a network for each photo and loads each network once."""
+
+    def __init__(
+        self,
+        model: str | None,
+        weights: Path | None,
+        scale: int | None,
+        *,
+        device: str,
+        precision: str,
+    ) -> None:
+        """Find the weights that were asked for, without loading them.
+
+        Args:
+            model: `auto` or None: by the photo; else a name.
+            weights: a file instead.
+            scale: up-scaling factor; None: that of the weights, or 4.
+            device: see `load_backend`.
+            precision: see `load_backend`.
+
+        Raises:
+            UsageError: options that contradict each other, or an unknown model.
+            WeightsError: there are no such weights, or the file is none.
+        """
+        self._automatic = weights is None and model in (None, AUTO)
+        name = None if self._automatic else model
+        path, self.config = choose_weights(name, weights, scale)
+        self._fixed = Named(path, name or path.stem, None)
+        self._device, self._precision = device, precision
+        self._loaded: dict[Path, Backend] = {}
+
+    def choose(self, photo: "Photo") -> Named:
+        """The network for a photo: the one that was asked for, or what the rule says.
+
+        Raises:
+            WeightsError: the file of the chosen release is missing or damaged.
+        """
+        if not self._automatic:
+            return self._fixed
+        from dcls_cli.choice import choose
+        from dcls_cli.hub import find
+
+        choice = choose(photo.pixels.transpose(2, 0, 1), photo.format, self.config.scale)
+        return Named(find(choice.model), choice.model, choice.reason)
+
+    def load(self, named: Named) -> "Backend":
+        """The loaded network.
+
+        Raises:
+            WeightsError: the file is damaged or of another network.
+            BackendError: the device or the precision is not usable here.
+        """
+        from dcls_cli.backends import load_backend
+
+        if named.weights not in self._loaded:
+            self._loaded[named.weights] = load_backend(named.weights, self._device, self._precision)
+        return self._loaded[named.weights]
