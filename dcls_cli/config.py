@@ -1,12 +1,12 @@
 """Hyper-parameters of a DCLS network; a weight file carries its own."""
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal, Self, get_args, get_origin
+from typing import Literal, Self, get_args
 
 from dcls_cli.errors import UsageError, WeightsError
+from dcls_cli.fields import check_value, listed, wrong
 
 Scale = Literal[2, 3, 4]
 KernelNorm = Literal["sum", "softmax"]
@@ -17,14 +17,11 @@ Upsampler = Literal["stepwise", "direct"]
 Smoothing = Literal["features", "code"]
 GroupSkip = Literal["input", "output"]
 Noise = Literal["fixed", "estimated"]
+Deconvolution = Literal["dcls", "cls", "wiener", "stretch"]
+DeconvolutionSpace = Literal["features", "rgb"]
 
 #: Channels over the channels in the bottleneck of an attention.
 ATTENTION_REDUCTION = 4
-
-#: No count in a configuration is larger; a damaged file must not ask for all memory.
-LARGEST = 1024
-
-_MAY_BE_ZERO = ("head_blocks", "estimator_blocks")
 
 #: Widths of the filters whose collapse is a kernel: sum(width - 1) + 1 = kernel size.
 FILTER_LADDERS: Mapping[int, tuple[int, ...]] = {
@@ -70,6 +67,12 @@ class ModelConfig:
             from the estimator's `code`; then DDLK alone looks at the whole image.
         cls_epsilon: added to the denominator of the CLS quotient (Eq. 16); 0 for the authors'
             weights, which were trained without.
+        deconvolution: how the blur is inverted: `dcls` (paper: smoothing filters P for each image
+            and channel), `cls` (one Laplacian of learnt strength), `wiener` (a learnt ratio of
+            noise to signal), or not at all: `stretch` concatenates the kernel's principal
+            components to the features, as the methods do that the paper compares with.
+        deconvolution_space: what is deconvolved: the `features` (paper), or the `rgb` image.
+        dual_path: without it DPAN has the deconvolved path only.
     """
 
     scale: Scale
@@ -95,13 +98,16 @@ class ModelConfig:
     upsampler: Upsampler = "stepwise"
     smoothing: Smoothing = "features"
     cls_epsilon: float = 0.0
+    deconvolution: Deconvolution = "dcls"
+    deconvolution_space: DeconvolutionSpace = "features"
+    dual_path: bool = True
 
     def __post_init__(self) -> None:
         """Fill in the ladder of the kernel size and refuse what cannot be built."""
         for field in fields(self):
-            _check_value(field.name, getattr(self, field.name), field.type)
+            check_value(field.name, getattr(self, field.name), field.type)
         if self.kernel_size not in FILTER_LADDERS:
-            raise _wrong("kernel_size", self.kernel_size, _listed(FILTER_LADDERS))
+            raise wrong("kernel_size", self.kernel_size, listed(FILTER_LADDERS))
         if not self.kernel_filters:
             object.__setattr__(self, "kernel_filters", FILTER_LADDERS[self.kernel_size])
         if sum(width - 1 for width in self.kernel_filters) + 1 != self.kernel_size:
@@ -120,11 +126,23 @@ class ModelConfig:
             raise WeightsError("model configuration: the linear skip needs kernel_space hr")
         if self.noise == "estimated" and self.skip != "linear":
             raise WeightsError("model configuration: only the linear skip uses an estimated noise")
+        if self.deconvolution == "stretch" and self.deconvolution_space == "rgb":
+            raise WeightsError("model configuration: stretch goes with features, not with rgb")
 
     @property
     def path_features(self) -> int:
-        """Channels that are deconvolved, and channels of the second path."""
+        """Channels that the features are reduced to: what is deconvolved, and the second path."""
         return self.features // self.reduction
+
+    @property
+    def side_features(self) -> int:
+        """Channels of the second path; none without a dual path."""
+        return self.path_features if self.dual_path else 0
+
+    @property
+    def deconvolved_channels(self) -> int:
+        """Channels that are deconvolved."""
+        return 3 if self.deconvolution_space == "rgb" else self.path_features
 
     @classmethod
     def paper(cls, scale: Scale, **changes: object) -> Self:
@@ -195,38 +213,6 @@ class ModelConfig:
             return cls(**values)
         except TypeError as error:
             raise WeightsError(f"model configuration is incomplete: {error}") from error
-
-
-def _check_value(name: str, value: object, kind: object) -> None:
-    """Refuse a value that is not of the type of its field, or no network can have."""
-    if get_origin(kind) is Literal:
-        allowed = get_args(kind)
-        fitting = any(value == item and type(value) is type(item) for item in allowed)
-        expected = _listed(allowed)
-    elif kind is bool:
-        fitting, expected = isinstance(value, bool), "true or false"
-    elif kind is int:
-        lowest = 0 if name in _MAY_BE_ZERO else 1
-        fitting = type(value) is int and lowest <= value <= LARGEST
-        expected = f"a whole number from {lowest} to {LARGEST}"
-    elif kind is float:
-        fitting = type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
-        expected = "a number of at least 0"
-    else:
-        fitting = type(value) is tuple and all(
-            type(width) is int and 1 <= width <= LARGEST and width % 2 for width in value
-        )
-        expected = "odd whole numbers"
-    if not fitting:
-        raise _wrong(name, value, expected)
-
-
-def _wrong(name: str, value: object, expected: str) -> WeightsError:
-    return WeightsError(f"model configuration: {name} is {value!r:.60}, expected {expected}")
-
-
-def _listed(allowed: Iterable[object]) -> str:
-    return ", ".join(map(str, allowed))
 
 
 def checked_scale(scale: int) -> Scale:

@@ -66,8 +66,8 @@ class DCLS(nn.Module):
         self.estimator = Estimator(config)
         self.restorer = DualPathNetwork(config)
         self.code_smoothing = (
-            nn.Linear(config.latent, config.path_features * SMOOTHING_TAPS**2)
-            if config.smoothing == "code"
+            nn.Linear(config.latent, config.deconvolved_channels * SMOOTHING_TAPS**2)
+            if config.smoothing == "code" and config.deconvolution == "dcls"
             else None
         )
         self.log_noise = nn.Linear(config.latent, 1) if config.noise == "estimated" else None
@@ -95,7 +95,7 @@ class DCLS(nn.Module):
         smoothing = noise = None
         with torch.autocast(code.device.type, enabled=False):
             if self.code_smoothing is not None:
-                taps = (-1, self.config.path_features, SMOOTHING_TAPS, SMOOTHING_TAPS)
+                taps = (-1, self.config.deconvolved_channels, SMOOTHING_TAPS, SMOOTHING_TAPS)
                 smoothing = high_pass(self.code_smoothing(code.detach()).view(taps))
             if self.log_noise is not None:
                 noise = _ratio(self.log_noise(code).squeeze(1))

@@ -5,7 +5,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.network.fourier import constrained_least_squares
-from dcls_cli.network.layers import activation
+from dcls_cli.network.layers import activation, conv3x3
 
 SMOOTHING_TAPS = 3
 
@@ -57,18 +57,19 @@ class FeatureSmoothing(nn.Module):
 class ConstrainedLeastSquares(nn.Module):
     """Reduce the features, deconvolve every channel with one kernel, expand again.
 
+    In RGB space the image itself is deconvolved, and a 3x3 convolution makes features of it.
     The FFT runs in fp32 whatever the autocast type: half-precision spectra overflow.
     """
 
-    def __init__(self, features: int, channels: int, epsilon: float) -> None:
+    def __init__(self, features: int, channels: int, epsilon: float, *, rgb: bool = False) -> None:
         """`channels` of `features` are deconvolved; `epsilon` floors the CLS denominator."""
         super().__init__()
         self.epsilon = epsilon
-        self.reduce = nn.Conv2d(features, channels, 1)
-        self.expand = nn.Conv2d(channels, features, 1)
+        self.reduce = None if rgb else nn.Conv2d(features, channels, 1)
+        self.expand = conv3x3(channels, features) if rgb else nn.Conv2d(channels, features, 1)
 
     def forward(self, reduced: Tensor, kernel: Tensor, smoothing: Tensor) -> Tensor:
-        """Deconvolve features that `reduce` made.
+        """Deconvolve features that `reduce` made, or the image.
 
         Args:
             reduced: (B, C, H, W).

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from dcls_cli.config import ModelConfig
+from dcls_cli.network.alternatives import FixedSmoothing, KernelStretching
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares, FeatureSmoothing, high_pass
 from dcls_cli.network.layers import ChannelAttention, ResidualBlock, activation, conv3x3
 
@@ -14,19 +15,21 @@ class DualPathBlock(nn.Module):
     """The deconvolved path reads the blurred path; both are residual (Fig. 4).
 
     main: (B, F, H, W), deconvolved, sharp but with artefacts; side: (B, f, H, W), blurred, clean.
+    Without a dual path, f is 0 and only the deconvolved path is left.
     """
 
     def __init__(self, features: int, side_features: int, attention: bool) -> None:
         """With `attention`, each path's update is gated by its global means."""
         super().__init__()
+        dual = side_features > 0
         self.main_conv1 = conv3x3(features, features)
         self.main_conv2 = conv3x3(features, features)
-        self.side_conv1 = conv3x3(side_features, side_features)
-        self.side_conv2 = conv3x3(side_features, side_features)
+        self.side_conv1 = conv3x3(side_features, side_features) if dual else None
+        self.side_conv2 = conv3x3(side_features, side_features) if dual else None
         self.fuse = conv3x3(features + side_features, features)
         self.activation = activation()
         self.main_attention = ChannelAttention(features) if attention else None
-        self.side_attention = ChannelAttention(side_features) if attention else None
+        self.side_attention = ChannelAttention(side_features) if attention and dual else None
 
     def forward(
         self, main: Tensor, side: Tensor, gates: Tensor | None = None
@@ -46,15 +49,18 @@ class DualPathBlock(nn.Module):
     def updates(self, main: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
         """What is to be added to both paths, before the gates; shapes stay."""
         main_update = self.main_conv2(self.activation(self.main_conv1(main)))
-        side_update = self.side_conv2(self.activation(self.side_conv1(side)))
+        side_update = side
+        if self.side_conv1 is not None and self.side_conv2 is not None:
+            side_update = self.side_conv2(self.activation(self.side_conv1(side)))
         both = self.activation(torch.cat((main_update, side_update), dim=1))
         return self.fuse(both), side_update
 
     def gates(self, main_means: Tensor, side_means: Tensor) -> Tensor:
         """Means of the updates, (B, F) and (B, f) -> gates in (0, 1), (B, F + f)."""
         assert self.main_attention is not None
-        assert self.side_attention is not None
         main_gate = self.main_attention.gate(main_means[..., None, None])
+        if self.side_attention is None:
+            return main_gate.flatten(1)
         side_gate = self.side_attention.gate(side_means[..., None, None])
         return torch.cat((main_gate, side_gate), dim=1).flatten(1)
 
@@ -80,7 +86,7 @@ class DualPathGroup(nn.Module):
         super().__init__()
         self.skip = config.group_skip
         self.blocks = nn.ModuleList(
-            DualPathBlock(config.features, config.path_features, config.attention)
+            DualPathBlock(config.features, config.side_features, config.attention)
             for _ in range(config.blocks)
         )
 
@@ -130,15 +136,15 @@ class DualPathNetwork(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Build from the configuration."""
         super().__init__()
-        features, side = config.features, config.path_features
+        features, side = config.features, config.side_features
         self.conv_first = conv3x3(3, features)
         self.conv_linear = (
             conv3x3(3 * config.scale**2, features) if config.skip == "linear" else None
         )
         self.features = nn.Sequential(*(ResidualBlock(features) for _ in range(config.head_blocks)))
-        self.side_head = conv3x3(features, side)
-        self.deconvolution = ConstrainedLeastSquares(features, side, config.cls_epsilon)
-        self.smoothing = FeatureSmoothing(side) if config.smoothing == "features" else None
+        self.side_head = conv3x3(features, side) if config.dual_path else None
+        self.deconvolution = _deconvolution(config)
+        self.smoothing = _smoothing(config)
         self.groups = nn.ModuleList(DualPathGroup(config) for _ in range(config.groups))
         self.fusion = conv3x3(features + side, features)
         upsampler = StepwiseUpsampler if config.upsampler == "stepwise" else DirectUpsampler
@@ -167,7 +173,7 @@ class DualPathNetwork(nn.Module):
             (B, 3, s H, s W); with the linear skip, what is to be added to it.
         """
         shallow, features = self.head(lr, linear)
-        main, side = self.paths(features, kernel, smoothing)
+        main, side = self.paths(lr, features, kernel, smoothing)
         for index, group in enumerate(self.groups):
             main, side = group(main, side, None if gates is None else gates[:, index])
         fused = self.fusion(torch.cat((side, main), dim=1)) + shallow
@@ -182,12 +188,47 @@ class DualPathNetwork(nn.Module):
         return shallow, self.features(shallow)
 
     def paths(
-        self, features: Tensor, kernel: Tensor, smoothing: Tensor | None
+        self, lr: Tensor, features: Tensor, kernel: Tensor, smoothing: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Where the paths begin: deconvolved (B, F, H, W) and blurred (B, F / reduction, H, W)."""
-        side = self.side_head(features)
-        reduced = self.deconvolution.reduce(features)
+        side = features[:, :0] if self.side_head is None else self.side_head(features)
+        blurred = self.blurred(lr, features)
+        if isinstance(self.deconvolution, KernelStretching):
+            return self.deconvolution(blurred, kernel), side
         if smoothing is None:
-            assert self.smoothing is not None, "smoothing 'code' comes from the estimator"
-            smoothing = high_pass(self.smoothing(reduced))
-        return self.deconvolution(reduced, kernel, smoothing), side
+            smoothing = self.smoothing_filters(blurred)
+        main = self.deconvolution(blurred, kernel, smoothing)
+        return (self.features(main) if self.deconvolution.reduce is None else main), side
+
+    def blurred(self, lr: Tensor, features: Tensor) -> Tensor:
+        """What is deconvolved: the reduced features, or the image."""
+        if self.deconvolution.reduce is None:
+            return lr
+        reduced: Tensor = self.deconvolution.reduce(features)
+        return reduced
+
+    def smoothing_filters(self, blurred: Tensor) -> Tensor:
+        """P where the estimator's code does not make it: (B, C, H, W) -> (B, C or 1, 3, 3)."""
+        if isinstance(self.smoothing, FixedSmoothing):
+            fixed: Tensor = self.smoothing(blurred.shape[0])
+            return fixed
+        assert self.smoothing is not None, "smoothing 'code' comes from the estimator"
+        return high_pass(self.smoothing(blurred))
+
+
+def _deconvolution(config: ModelConfig) -> ConstrainedLeastSquares | KernelStretching:
+    """The layer between the features and the deconvolved path."""
+    features, channels = config.features, config.deconvolved_channels
+    if config.deconvolution == "stretch":
+        return KernelStretching(features, channels, config.scale, config.kernel_size)
+    rgb = config.deconvolution_space == "rgb"
+    return ConstrainedLeastSquares(features, channels, config.cls_epsilon, rgb=rgb)
+
+
+def _smoothing(config: ModelConfig) -> FeatureSmoothing | FixedSmoothing | None:
+    """What makes P in the restorer, if anything does."""
+    if config.deconvolution in ("cls", "wiener"):
+        return FixedSmoothing(config.deconvolution)
+    if config.deconvolution == "dcls" and config.smoothing == "features":
+        return FeatureSmoothing(config.deconvolved_channels)
+    return None

@@ -121,7 +121,7 @@ def gather(
     if not tiled:
         return blur
     smoothing = network.restorer.smoothing
-    if smoothing is not None:
+    if isinstance(smoothing, FeatureSmoothing):
         logits = _smoothing_logits(network, smoothing, blur, source, window)
         blur = blur._replace(smoothing=high_pass(logits))
     if network.config.attention:
@@ -161,8 +161,9 @@ def _smoothing_logits(
     for rows, columns in product(*axes):
         lr = source.read(rows.read, columns.read)
         _, features = restorer.head(lr, network.closed_forms(lr, blur)[1])
-        core = restorer.deconvolution.reduce(features[..., rows.core, columns.core])
-        pooled = smoothing.to_be_pooled(core).double()
+        inner = (..., rows.core, columns.core)
+        blurred = restorer.blurred(lr[inner], features[inner])
+        pooled = smoothing.to_be_pooled(blurred).double()
         in_row = _bins(rows, height).to(pooled)
         in_column = _bins(columns, width).to(pooled)
         total = total + in_row @ pooled @ in_column.T
@@ -192,7 +193,7 @@ def _gates(network: DCLS, blur: Blur, source: Source) -> Tensor:
     known = repeated(blur, count)
     kernel, linear = network.closed_forms(lr, known)
     _, features = network.restorer.head(lr, linear)
-    main, side = network.restorer.paths(features, kernel, known.smoothing)
+    main, side = network.restorer.paths(lr, features, kernel, known.smoothing)
 
     def means(update: Tensor) -> Tensor:
         """Of all windows as if they were one image: (N, C, H, W) -> (1, C)."""
