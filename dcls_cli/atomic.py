@@ -8,15 +8,11 @@ write into that folder removes.
 import contextlib
 import errno
 import os
-import re
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-TEMPORARY_SUFFIX = ".dcls-tmp"
-
-_TEMPORARY_NAME = re.compile(r"\..*\.(?P<pid>\d+)\.[0-9a-f]{16}\.dcls-tmp", re.DOTALL)
+from dcls_cli import temporaries
 
 #: Errors of file systems that cannot make hard links (FAT, some network and FUSE mounts).
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -58,19 +54,15 @@ def atomic_write(path: Path, writer: Callable[[BinaryIO], None], *, overwrite: b
     """
     path = Path(path)
     with _clear_errors(path):
-        remove_stale(path.parent)
-        temporary = path.parent / _temporary_name(path)
-        try:
-            with temporary.open("xb") as file:
-                writer(file)
-                _flush(file, temporary)
+        temporaries.remove_stale(path.parent)
+        with temporaries.opened(path) as (temporary, file):
+            writer(file)
+            _flush(file, temporary)
+            file.close()  # before it gets its name, as Windows demands
             if overwrite:
                 temporary.replace(path)
             else:
                 _rename_to_new(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
         _sync_folder(path.parent)
 
 
@@ -93,44 +85,8 @@ def check_writable(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with contextlib.suppress(FileNotFoundError):
             path.lstat()  # refuses a name that is too long
-        probe = path.parent / _temporary_name(path)
-        probe.touch(exist_ok=False)
-        probe.unlink()
-
-
-def remove_stale(folder: Path) -> None:
-    """Remove the temporary files of processes that are no longer alive.
-
-    What this user may not list or remove, as in a folder that several share, stays.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    if os.name == "nt":  # there a signal 0 would end the process that it asks about
-        return
-    with contextlib.suppress(PermissionError), os.scandir(folder) as entries:
-        for entry in entries:
-            match = _TEMPORARY_NAME.fullmatch(entry.name)
-            if match and not _alive(int(match["pid"])):
-                with contextlib.suppress(PermissionError):
-                    Path(entry.path).unlink(missing_ok=True)
-
-
-def _temporary_name(path: Path) -> str:
-    """`.NAME.PID.RANDOM.dcls-tmp`, with as much of NAME as the file system has room for."""
-    tail = f".{os.getpid()}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-    name = path.name
-    room = _longest_name(path.parent) - len(tail) - 1
-    while len(os.fsencode(name)) > room:
-        name = name[:-1]
-    return f".{name}{tail}"
-
-
-def _longest_name(folder: Path) -> int:
-    """Bytes that a file name may have."""
-    if not hasattr(os, "pathconf"):
-        return 255
-    return os.pathconf(folder, "PC_NAME_MAX")
+        with temporaries.opened(path):
+            pass
 
 
 def _flush(file: BinaryIO, temporary: Path) -> None:
@@ -159,8 +115,6 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
         except BaseException:
             path.unlink()
             raise
-    else:
-        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -175,16 +129,6 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # alive, and somebody else's
-        return True
-    return True
 
 
 @contextlib.contextmanager

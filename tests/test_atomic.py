@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pytest
 
-from dcls_cli.atomic import TEMPORARY_SUFFIX, atomic_write, check_writable
+from dcls_cli.atomic import atomic_write, check_writable
 
 OLD = b"old content"
 
@@ -44,13 +44,6 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"mounting a tmpfs is not permitted here: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.fixture
-def dead_pid() -> int:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def test_a_new_file_has_the_content_and_the_usual_permissions(tmp_path: Path) -> None:
@@ -175,18 +168,6 @@ def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff\xfe.png")
     write(path, b"new")
     assert path.read_bytes() == b"new"
-
-
-def test_temporaries_of_dead_processes_go_and_those_of_live_ones_stay(
-    tmp_path: Path, dead_pid: int
-) -> None:
-    stale = f".a.png.{dead_pid}.0123456789abcdef{TEMPORARY_SUFFIX}"
-    live = f".a.png.{os.getppid()}.0123456789abcdef{TEMPORARY_SUFFIX}"
-    foreign = f".a.png.{dead_pid}.notes"
-    for name in (stale, live, foreign):
-        (tmp_path / name).write_bytes(b"half")
-    write(tmp_path / "a.png", b"new")
-    assert files(tmp_path) == sorted([live, foreign, "a.png"])
 
 
 def test_one_of_many_writers_wins_and_no_content_is_mixed(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """The `dcls` program: its commands, its entry point, its exit codes."""
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
-from dcls_cli import __version__
-from dcls_cli.cli import console
+from dcls_cli import __version__, temporaries
+from dcls_cli.cli import console, signals
 from dcls_cli.cli.bench import bench
 from dcls_cli.cli.evaluate import evaluate
 from dcls_cli.cli.kernel import kernel
@@ -66,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     def action() -> int:
         # A command returns nothing, or an exit code through `typer.Exit`.
         code = app(args=kept, prog_name="dcls", standalone_mode=False)
-        if code == console.EXIT_INTERRUPTED:  # Typer has swallowed it
+        if code == signals.EXIT_INTERRUPTED:  # Typer has swallowed it
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
 
@@ -82,6 +84,13 @@ def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def main() -> NoReturn:
     """Run the program: the entry point of the console script."""
+    console.hold_closed_streams()
     console.tolerate_any_name()
-    console.unwind_on_sigterm()
-    sys.exit(run(sys.argv[1:]))
+    signals.raise_on_signals()
+    code = run(sys.argv[1:])
+    if code in signals.WORDS:
+        temporaries.abandon()
+        if threading.active_count() > 1:  # given up in the middle of their work
+            console.flush()
+            os._exit(code)
+    sys.exit(code)

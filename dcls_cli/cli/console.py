@@ -6,22 +6,19 @@ whatever they contain, a message stays on one line.
 
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from dcls_cli.cli.signals import EXIT_INTERRUPTED, Ended
 from dcls_cli.errors import DclsError
 
-EXIT_INTERRUPTED = 130
-EXIT_TERMINATED = 143
 EXIT_USAGE = 2
 EXIT_FAILED = 1
 
@@ -39,10 +36,6 @@ class LastingConsole(Console):
 
 out = LastingConsole(soft_wrap=True, markup=False, highlight=False, emoji=False)
 err = LastingConsole(soft_wrap=True, markup=False, highlight=False, emoji=False, stderr=True)
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived; unwinds the stack so that temporary files are removed."""
 
 
 def visible(text: object) -> str:
@@ -97,9 +90,9 @@ def exit_code_of(action: Callable[[], int], *, debug: bool) -> int:
     except KeyboardInterrupt:
         note("interrupted")
         return EXIT_INTERRUPTED
-    except Terminated:
-        note("terminated")
-        return EXIT_TERMINATED
+    except Ended as end:
+        note(end.word)
+        return end.exit_code
     except Exception as error:  # the last place where an error can be told
         if debug:
             traceback.print_exc()
@@ -125,13 +118,22 @@ def _told(error: Exception) -> int:
     return EXIT_FAILED
 
 
-def unwind_on_sigterm() -> None:
-    """Make SIGTERM raise `Terminated`, so that nothing half-written is left."""
+def hold_closed_streams() -> None:
+    """Take the numbers of streams that are closed.
 
-    def handler(_signal: int, _frame: FrameType | None) -> None:
-        raise Terminated
+    Otherwise the next file would get them, and what a library prints would go into a photo.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
-    signal.signal(signal.SIGTERM, handler)
+
+def flush() -> None:
+    """Send what has been printed on its way."""
+    for console in (out, err):
+        console.file.flush()
 
 
 def tolerate_any_name() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from dcls_cli.cli import console
+from dcls_cli.cli.signals import EXIT_INTERRUPTED, EXIT_TERMINATED, Ended
 from dcls_cli.training.loop import Trainer
 
 
@@ -17,8 +17,8 @@ class Interruption:
     """
 
     _CODES = {
-        signal.SIGINT: console.EXIT_INTERRUPTED,
-        signal.SIGTERM: console.EXIT_TERMINATED,
+        signal.SIGINT: EXIT_INTERRUPTED,
+        signal.SIGTERM: EXIT_TERMINATED,
     }
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Interruption:
 
         def handle(number: int, _frame: FrameType | None) -> None:
             if self.exit_code is not None:
-                raise KeyboardInterrupt if number == signal.SIGINT else console.Terminated
+                raise KeyboardInterrupt if number == signal.SIGINT else Ended(EXIT_TERMINATED)
             self.exit_code = self._CODES[signal.Signals(number)]
             trainer.stop_requested = True
 

@@ -16,6 +16,7 @@ from dcls_cli.atomic import atomic_write
 from dcls_cli.backends.devices import select_precision
 from dcls_cli.cli import console
 from dcls_cli.cli.interruption import Interruption
+from dcls_cli.cli.signals import EXIT_TERMINATED
 from dcls_cli.cli.training_validation import Validation
 from dcls_cli.cli.training_view import PlainView, loading_bar, view_of
 from dcls_cli.config import ModelConfig
@@ -79,7 +80,7 @@ class Run:
         if trainer.finished:
             return interruption.exit_code or 0
         # Without a signal of its own, this process ended with one that had.
-        return interruption.exit_code or console.EXIT_TERMINATED
+        return interruption.exit_code or EXIT_TERMINATED
 
     @property
     def total_steps(self) -> int | None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dcls_cli.cli import console
+from dcls_cli.cli import console, signals
 from dcls_cli.cli.training_run import Run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
@@ -196,7 +196,7 @@ def _live(
     os.environ.update(environment)
     if blind_at is not None:
         _blind(blind_at)
-    console.unwind_on_sigterm()
+    signals.raise_on_signals()
     code = console.exit_code_of(run.start, debug=True)
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,0 +1,145 @@
+"""Temporary files whose names say who writes them, so that leftovers are told from live ones.
+
+A name is `.NAME.MACHINE.PID-START.RANDOM.dcls-tmp`. A file is a leftover if its process is gone:
+its number is free, or belongs to a process that started at another time. Of processes on other
+machines, or in other containers, that share the folder nothing can be known; their files count as
+leftovers when nothing has been written to them for a day.
+"""
+
+import functools
+import hashlib
+import os
+import platform
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+SUFFIX = ".dcls-tmp"
+
+#: After so long without a write another machine's file is a leftover.
+FOREIGN_AGE_S = 24 * 3600
+
+_NAME = re.compile(
+    r"\..*\.(?P<machine>[0-9a-f]{8})\.(?P<pid>\d+)-(?P<start>\d+)\.[0-9a-f]{16}\.dcls-tmp",
+    re.DOTALL,
+)
+
+#: The files that this process writes now; a file is made and entered under the lock.
+_live: set[Path] = set()
+_lock = threading.RLock()
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is that of a temporary file, of whatever process."""
+    return _NAME.fullmatch(name) is not None
+
+
+def name_for(path: Path) -> str:
+    """A new name, with as much of the file's own as the file system has room for."""
+    pid = os.getpid()
+    owner = f"{_machine()}.{pid}-{_started(pid)}"
+    tail = f".{owner}.{secrets.token_hex(8)}{SUFFIX}"
+    name = path.name
+    room = _longest_name(path.parent) - len(tail) - 1
+    while len(os.fsencode(name)) > room:
+        name = name[:-1]
+    return f".{name}{tail}"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """Make the temporary file of `path` and remove it, unless it has got another name by then."""
+    temporary = path.parent / name_for(path)
+    try:
+        with _lock:
+            _live.add(temporary)  # first, as a signal may come at any moment
+            file = temporary.open("xb")
+        with file:
+            yield temporary, file
+    finally:
+        temporary.unlink(missing_ok=True)
+        with _lock:
+            _live.discard(temporary)
+
+
+def abandon() -> None:
+    """Remove the files that this process writes and make no more: it ends now.
+
+    Threads that want to begin a file wait for ever.
+    """
+    _lock.acquire()
+    for temporary in _live:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the leftovers in a folder.
+
+    What this user may not list or remove, as in a folder that several share, stays.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX) and _is_stale(entry):
+                with suppress(PermissionError):
+                    Path(entry.path).unlink(missing_ok=True)
+
+
+def _is_stale(entry: "os.DirEntry[str]") -> bool:
+    match = _NAME.fullmatch(entry.name)
+    if match is None:
+        return False
+    if match["machine"] == _machine():
+        return not _alive(int(match["pid"]), int(match["start"]))
+    try:
+        written = entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:  # its writer was faster
+        return False
+    return time.time() - written > FOREIGN_AGE_S
+
+
+@functools.cache
+def _machine() -> str:
+    """Eight digits for everything that shares this process's numbers of processes."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no file that exists
+    except OSError:  # not Linux
+        namespace = ""
+    return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _alive(pid: int, start: int) -> bool:
+    if os.name == "nt":  # there a signal 0 would end the process that it asks about
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # alive, and somebody else's
+        pass
+    return start in (0, _started(pid))
+
+
+def _started(pid: int) -> int:
+    """When a process started, in ticks since the machine did; 0 where that is not known."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0
+    # The program's name, in brackets, may hold anything; the start is the 20th field after it.
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def _longest_name(folder: Path) -> int:
+    """Bytes that a file name may have."""
+    if not hasattr(os, "pathconf"):
+        return 255
+    return os.pathconf(folder, "PC_NAME_MAX")
