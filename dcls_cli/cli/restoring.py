@@ -1,0 +1,157 @@
+"""One photo, from its file to the output: the three stages that `upscale` and `batch` share."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from dcls_cli.cli.results import Result
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from dcls_cli.backends import Backend
+    from dcls_cli.cli.networks import Named, Networks
+    from dcls_cli.cli.outputs import Job
+    from dcls_cli.image import Photo
+    from dcls_cli.upscaling import Progress, Upscaled
+
+
+class Settings(NamedTuple):
+    """What holds for every photo of one command line.
+
+    Attributes:
+        tile: see `upscaling.upscale`.
+        kernel: the user's blur, made fit for the network.
+        overwrite: whether existing outputs may be replaced.
+    """
+
+    tile: int | None
+    kernel: "np.ndarray | None"
+    overwrite: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A photo that can be restored, and what it becomes."""
+
+    job: "Job"
+    photo: "Photo"
+    network: "Named"
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A photo that has been restored and is not written yet."""
+
+    loaded: Loaded
+    upscaled: "Upscaled"
+    device: str
+    precision: str
+    scale: int
+    seconds: float
+
+
+def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
+    """Read a photo and check its outputs, so that what must fail fails before any work.
+
+    Raises:
+        DclsError: the photo cannot be read, or an output not be written.
+    """
+    from dcls_cli.cli.kernels import check_kernel_output
+    from dcls_cli.image import check_output, read
+
+    started = time.perf_counter()
+    scale = networks.config.scale
+    photo = read(job.source)
+    check_output(
+        job.output,
+        photo.width * scale,
+        photo.height * scale,
+        overwrite=settings.overwrite,
+        alpha=photo.alpha is not None,
+        source=job.source,
+    )
+    for path in filter(None, (job.kernel, job.report)):
+        check_kernel_output(path, overwrite=settings.overwrite)
+    network = networks.choose(photo)
+    return Loaded(job, photo, network, time.perf_counter() - started)
+
+
+def restore(
+    loaded: Loaded, backend: "Backend", settings: Settings, progress: "Progress"
+) -> Restored:
+    """Restore a photo.
+
+    Raises:
+        DclsError: there is no result.
+    """
+    from dcls_cli.upscaling import upscale
+
+    started = time.perf_counter()
+    upscaled = upscale(
+        loaded.photo, backend, tile=settings.tile, kernel=settings.kernel, progress=progress
+    )
+    return Restored(
+        loaded,
+        upscaled,
+        backend.device,
+        backend.precision,
+        backend.config.scale,
+        time.perf_counter() - started,
+    )
+
+
+def save(restored: Restored, settings: Settings) -> Result:
+    """Write the outputs of a photo.
+
+    Raises:
+        DclsError: one cannot be written.
+    """
+    from dcls_cli.cli.kernels import write_kernel
+    from dcls_cli.image import write
+
+    started = time.perf_counter()
+    loaded, upscaled = restored.loaded, restored.upscaled
+    job, space = loaded.job, upscaled.kernel_space
+    notes = write(upscaled.photo, job.output, overwrite=settings.overwrite)
+    if job.kernel is not None:
+        write_kernel(upscaled.kernel, space, job.kernel, overwrite=settings.overwrite)
+    if job.report is not None:
+        _write_report(restored, settings)
+    return Result(
+        input=job.source,
+        output=job.output,
+        width=upscaled.photo.width,
+        height=upscaled.photo.height,
+        seconds=loaded.seconds + restored.seconds + time.perf_counter() - started,
+        model=loaded.network.name,
+        reason=loaded.network.reason,
+        device=restored.device,
+        precision=restored.precision,
+        scale=restored.scale,
+        tiles=upscaled.tiles,
+        kernel=job.kernel,
+        kernel_known=settings.kernel is not None,
+        kernel_space=space,
+        kernel_width_px=upscaled.kernel_width_px,
+        report=job.report,
+        notes=(*loaded.photo.notes, *notes),
+    )
+
+
+def _write_report(restored: Restored, settings: Settings) -> None:
+    from dcls_cli.cli.evidence import write_report
+
+    loaded = restored.loaded
+    assert loaded.job.report is not None
+    write_report(
+        loaded.job.report,
+        loaded.job.source,
+        loaded.photo,
+        loaded.job.output,
+        restored.upscaled,
+        model=loaded.network.name,
+        known=settings.kernel is not None,
+        overwrite=settings.overwrite,
+    )
