@@ -2,13 +2,16 @@
 
 from dcls_cli.image.arrays import from_array, to_array
 from dcls_cli.image.decoding import from_pil
+from dcls_cli.image.formats import WRITABLE
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.reading import READABLE, read
-from dcls_cli.image.writing import WRITABLE, check_output, to_pil, write
+from dcls_cli.image.settings import Encoding
+from dcls_cli.image.writing import check_output, to_pil, write
 
 __all__ = [
     "READABLE",
     "WRITABLE",
+    "Encoding",
     "Photo",
     "check_output",
     "from_array",

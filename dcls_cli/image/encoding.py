@@ -10,26 +10,39 @@ import numpy as np
 from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-#: Of JPEG and WebP; JPEG keeps all colour resolution (4:4:4), lossy WebP cannot.
-QUALITY = 95
+from dcls_cli.image.settings import Encoding
 
 _METRES_PER_INCH = 0.0254
 _PNG_HEADER_BYTES = 8 + 25  # signature and IHDR
 
+_IPTC_RESOURCE = 0x0404
+_XMP_TAG, _IPTC_TAG = 700, 33723
+
+#: Tags of a TIFF directory that have attributes of their own here, and Photoshop's, which repeats
+#: them.
+_WRITTEN_APART = frozenset({_XMP_TAG, _IPTC_TAG, 34377})
+
 _SUB_DIRECTORIES = frozenset(TiffTags.TAGS_V2_GROUPS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Carried:
     """What a file holds beside its samples; see `Photo`."""
 
-    icc: bytes | None
-    exif: bytes | None
-    dpi: tuple[float, float] | None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
 
     def options(self) -> dict[str, object]:
-        """Options of Pillow's encoders."""
-        given = {"icc_profile": self.icc, "exif": self.exif, "dpi": self.dpi}
+        """Options of Pillow's encoders; none of them takes IPTC."""
+        given = {
+            "icc_profile": self.icc,
+            "exif": self.exif,
+            "xmp": self.xmp,
+            "dpi": self.dpi,
+        }
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -38,21 +51,55 @@ def to_image(samples: np.ndarray) -> Image.Image:
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 
-def encode_jpeg(samples: np.ndarray, carried: Carried) -> bytes:
-    """Encode (H, W, 1 or 3) uint8: grey or RGB."""
+def encode_jpeg(samples: np.ndarray, carried: Carried, encoding: Encoding) -> bytes:
+    """Encode (H, W, 1 or 3) uint8, grey or RGB, with all colour resolution (4:4:4)."""
     file = io.BytesIO()
-    to_image(samples).save(file, "JPEG", quality=QUALITY, subsampling=0, **carried.options())
+    options = carried.options()
+    if carried.iptc:
+        options["extra"] = _photoshop_segment(carried.iptc)
+    to_image(samples).save(file, "JPEG", quality=encoding.quality, subsampling=0, **options)
     return file.getvalue()
 
 
-def encode_webp(samples: np.ndarray, carried: Carried) -> bytes:
-    """Encode (H, W, 1 to 4) uint8: grey or RGB, with or without alpha."""
+def _photoshop_segment(iptc: bytes) -> bytes:
+    """Wrap IPTC data as JPEG holds it: an image resource in an APP13 segment."""
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + iptc
+    content = b"Photoshop 3.0\0" + resource + bytes(len(iptc) % 2)
+    return b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
+
+
+def encode_webp(samples: np.ndarray, carried: Carried, encoding: Encoding) -> bytes:
+    """Encode (H, W, 1 to 4) uint8: grey or RGB, with or without alpha.
+
+    Lossy WebP halves the resolution of colours; it has no other way.
+    """
     file = io.BytesIO()
-    to_image(samples).save(file, "WEBP", quality=QUALITY, exact=True, **carried.options())
+    to_image(samples).save(
+        file,
+        "WEBP",
+        quality=encoding.quality,
+        lossless=encoding.lossless,
+        exact=True,
+        **carried.options(),
+    )
     return file.getvalue()
 
 
-def encode_png(samples: np.ndarray, carried: Carried) -> bytes:
+def encode_avif(samples: np.ndarray, carried: Carried, encoding: Encoding) -> bytes:
+    """Encode (H, W, 1 to 4) uint8, RGB with all colour resolution, grey as one channel."""
+    file = io.BytesIO()
+    image = to_image(samples)
+    image.save(
+        file,
+        "AVIF",
+        quality=encoding.quality,
+        subsampling="4:0:0" if image.mode == "L" else "4:4:4",
+        **carried.options(),
+    )
+    return file.getvalue()
+
+
+def encode_png(samples: np.ndarray, carried: Carried, _encoding: Encoding) -> bytes:
     """Encode (H, W, 1 to 4) uint8 or uint16: grey or RGB, with or without alpha.
 
     Pillow cannot write 16-bit colour; imagecodecs writes no metadata, which is put in here, and
@@ -69,6 +116,10 @@ def encode_png(samples: np.ndarray, carried: Carried) -> bytes:
         chunks += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
     if carried.exif:
         chunks += _chunk(b"eXIf", carried.exif.removeprefix(b"Exif\0\0"))
+    if carried.xmp:
+        chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + carried.xmp)
+    if carried.iptc:
+        chunks += _chunk(b"zTXt", b"Raw profile type iptc\0\0" + _hexadecimal(carried.iptc))
     return content[:_PNG_HEADER_BYTES] + chunks + content[_PNG_HEADER_BYTES:]
 
 
@@ -76,7 +127,13 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def encode_tiff(samples: np.ndarray, carried: Carried) -> bytes:
+def _hexadecimal(iptc: bytes) -> bytes:
+    """Write IPTC data as ImageMagick and exiftool do in PNG, which has no chunk of its own."""
+    lines = [iptc[start : start + 36].hex() for start in range(0, len(iptc), 36)]
+    return zlib.compress("\n".join(["", "iptc", f"{len(iptc):8}", *lines, ""]).encode())
+
+
+def encode_tiff(samples: np.ndarray, carried: Carried, _encoding: Encoding) -> bytes:
     """Encode (H, W, 1 to 4) uint8 or uint16 as one deflated strip.
 
     Pillow cannot write 16-bit colour, nor EXIF into a compressed TIFF.
@@ -89,7 +146,7 @@ def encode_tiff(samples: np.ndarray, carried: Carried) -> bytes:
     if carried.exif:
         exif = Image.Exif()
         exif.load(carried.exif)
-        for tag in exif:
+        for tag in set(exif) - _WRITTEN_APART:
             directory[tag] = exif.get_ifd(tag) if tag in _SUB_DIRECTORIES else exif[tag]
     directory[256], directory[257] = width, height
     directory[258] = (8 * samples.itemsize,) * channels
@@ -109,15 +166,23 @@ def encode_tiff(samples: np.ndarray, carried: Carried) -> bytes:
     if carried.icc:
         directory.tagtype[34675] = TiffTags.UNDEFINED
         directory[34675] = carried.icc
+    for tag, kind, data in (
+        (_XMP_TAG, TiffTags.BYTE, carried.xmp),
+        (_IPTC_TAG, TiffTags.UNDEFINED, carried.iptc),
+    ):
+        if data:
+            directory.tagtype[tag] = kind
+            directory[tag] = data
     file = io.BytesIO()
     directory.save(file)
     file.write(strip)
     return file.getvalue()
 
 
-ENCODERS: dict[str, Callable[[np.ndarray, Carried], bytes]] = {
+ENCODERS: dict[str, Callable[[np.ndarray, Carried, Encoding], bytes]] = {
     "JPEG": encode_jpeg,
     "PNG": encode_png,
     "WEBP": encode_webp,
     "TIFF": encode_tiff,
+    "AVIF": encode_avif,
 }

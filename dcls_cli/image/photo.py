@@ -19,8 +19,10 @@ class Photo:
         grey: whether it came from a single channel and should be written as one.
         icc: colour profile of the pixels; None stands for sRGB.
         exif: 'Exif' and two zero bytes, then a TIFF structure; its orientation is 1.
+        xmp: an XMP packet; its orientation is 1.
+        iptc: IPTC-IIM records.
         dpi: horizontal and vertical resolution, pixels per inch.
-        format: of the file that it came from: JPEG, PNG, WEBP, TIFF or BMP.
+        format: of the file that it came from: as Pillow calls it, such as JPEG or TIFF.
         notes: what could not be kept or was changed while reading, a sentence each.
     """
 
@@ -30,6 +32,8 @@ class Photo:
     grey: bool = False
     icc: bytes | None = None
     exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
     format: str = "PNG"
     notes: tuple[str, ...] = ()

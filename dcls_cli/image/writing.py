@@ -9,24 +9,18 @@ from PIL import Image
 from dcls_cli.atomic import atomic_write, check_writable, printable
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.image.encoding import ENCODERS, Carried, to_image
+from dcls_cli.image.formats import Format
 from dcls_cli.image.photo import Photo
+from dcls_cli.image.settings import Encoding
 
-#: Formats that are written, by suffix.
-WRITABLE = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
+_DEFAULT = Encoding()
 
-#: Longest side, pixels; of JPEG what libjpeg accepts.
-_LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}
-
-_DEEP_FORMATS = ("PNG", "TIFF")
 _LARGEST_TIFF_BYTES = 2**32 - 2**24
-_LARGEST_JPEG_EXIF_BYTES = 65533
+
+#: What fits into one segment of a JPEG, of EXIF, XMP and IPTC data.
+_LARGEST_JPEG_SEGMENT_BYTES = {"exif": 65533, "xmp": 65504, "iptc": 65505}
+
+_METADATA_NAMES = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
 
 
 def check_output(
@@ -37,34 +31,29 @@ def check_output(
     overwrite: bool,
     alpha: bool = False,
     source: Path | None = None,
+    encoding: Encoding = _DEFAULT,
 ) -> None:
     """Find out before any work whether a photo can be written.
 
     Args:
-        path: the file to write; its suffix chooses the format.
+        path: the file to write.
         width: of the photo, pixels.
         height: of the photo, pixels.
         overwrite: whether an existing file may be replaced.
         alpha: whether the photo has an alpha channel.
         source: the file that the photo comes from, which must not be replaced.
+        encoding: format, depth and so on.
 
     Raises:
-        UsageError: an unknown suffix, a photo that the format cannot hold, a folder that does not
+        UsageError: an unknown suffix or one that contradicts `encoding`, a photo that the format cannot hold, a folder that does not
             exist, or an output that is the input.
         ImageError: the file exists and may not be replaced, or cannot be written.
     """
     name = printable(path)
-    form = _format(path)
-    longest = _LONGEST_SIDE.get(form)
-    if longest and max(width, height) > longest:
-        raise UsageError(
-            f"{name}: {form} is limited to {longest} pixels per side and the output has "
-            f"{width}x{height}; write PNG or TIFF"
-        )
-    if form == "TIFF" and width * height * (4 if alpha else 3) * 2 > _LARGEST_TIFF_BYTES:
-        raise UsageError(f"{name}: {width}x{height} do not fit into 4 GiB of TIFF; write PNG")
-    if form == "JPEG" and alpha:
-        raise _no_transparency(path)
+    form = encoding.of(path)
+    _check_size(name, form, width, height, alpha=alpha)
+    if alpha and not form.alpha:
+        raise _no_transparency(path, form)
     if source is not None and path.exists() and path.samefile(source):
         raise UsageError(f"{name}: the output would overwrite the input; choose another name")
     try:
@@ -76,40 +65,59 @@ def check_output(
         raise _exists(path)
 
 
-def write(photo: Photo, path: Path, *, overwrite: bool) -> tuple[str, ...]:
-    """Write a photo in the format of the suffix, whole or not at all.
+def _check_size(name: str, form: Format, width: int, height: int, *, alpha: bool) -> None:
+    longest = form.longest_side_px
+    if longest and max(width, height) > longest:
+        raise UsageError(
+            f"{name}: {form.name} is limited to {longest} pixels per side and the output has "
+            f"{width}x{height}; write PNG or TIFF"
+        )
+    if form.most_pixels and width * height > form.most_pixels:
+        raise UsageError(
+            f"{name}: {form.name} is limited to {form.most_pixels / 1e6:.0f} megapixels and the "
+            f"output has {width}x{height}; write PNG or TIFF"
+        )
+    if form.name == "TIFF" and width * height * (4 if alpha else 3) * 2 > _LARGEST_TIFF_BYTES:
+        raise UsageError(f"{name}: {width}x{height} do not fit into 4 GiB of TIFF; write PNG")
 
-    Samples are rounded to the nearest level, ties to the even one: 16-bit photos to 16 bits in PNG
-    and TIFF, all else to 8 bits. A grey photo is written as one channel. JPEG and WebP have quality
-    95, JPEG without chroma subsampling; PNG and TIFF lose nothing.
+
+def write(
+    photo: Photo, path: Path, *, overwrite: bool, encoding: Encoding = _DEFAULT
+) -> tuple[str, ...]:
+    """Write a photo, whole or not at all.
+
+    Samples are rounded to the nearest level, ties to the even one. A grey photo is written as one
+    channel, except to WebP, which has none.
+
+    Args:
+        photo: what to write.
+        path: the file.
+        overwrite: whether an existing file may be replaced.
+        encoding: format, quality, depth; by default as suffix and photo say.
 
     Returns:
         What the format could not keep, a sentence each.
 
     Raises:
-        UsageError: an unknown suffix, or transparency for JPEG.
+        UsageError: an unknown suffix or one that contradicts `encoding`, or transparency for JPEG.
         ImageError: the file exists and `overwrite` is False, the photo has values that are not
             finite, or the file cannot be written; an existing one is unchanged.
     """
     name = printable(path)
-    form = _format(path)
-    if form == "JPEG" and photo.alpha is not None:
-        raise _no_transparency(path)
-    notes = []
-    exif, depth = photo.exif, photo.bit_depth
-    if form == "JPEG" and exif and len(exif) > _LARGEST_JPEG_EXIF_BYTES:
-        notes.append(f"{len(exif)} bytes of EXIF data do not fit into JPEG and were left out")
-        exif = None
-    if depth == 16 and form not in _DEEP_FORMATS:
-        notes.append(f"{form} holds 8 bits a sample, the photo had 16")
-        depth = 8
+    form = encoding.of(path)
+    if photo.alpha is not None and not form.alpha:
+        raise _no_transparency(path, form)
+    depth = encoding.depth(form, photo.bit_depth)
+    carried, notes = _carried(photo, form)
+    if depth < photo.bit_depth and encoding.bit_depth is None:
+        notes.append(f"{form.name} holds 8 bits a sample, the photo had 16")
     try:
         samples = photo.to_samples(depth)
-        content = ENCODERS[form](samples, Carried(photo.icc, exif, photo.dpi))
+        content = ENCODERS[form.name](samples, carried, encoding)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
     except (OSError, ValueError, RuntimeError, OverflowError) as error:
-        raise ImageError(f"{name}: cannot be encoded as {form}: {error}") from error
+        raise ImageError(f"{name}: cannot be encoded as {form.name}: {error}") from error
     try:
         atomic_write(path, lambda file: _whole(file, content), overwrite=overwrite)
     except FileExistsError as error:
@@ -131,26 +139,34 @@ def to_pil(photo: Photo) -> Image.Image:
     """
     deep = photo.bit_depth == 16 and photo.grey and photo.alpha is None
     image = to_image(photo.to_samples(16 if deep else 8))
-    image.info.update(Carried(photo.icc, photo.exif, photo.dpi).options())
+    carried = Carried(icc=photo.icc, exif=photo.exif, xmp=photo.xmp, dpi=photo.dpi)
+    image.info.update(carried.options())
     return image
 
 
-def _format(path: Path) -> str:
-    form = WRITABLE.get(path.suffix.lower())
-    if form is None:
-        raise UsageError(
-            f"{printable(path)}: cannot tell the format from the suffix '{path.suffix}'; "
-            f"expected {', '.join(WRITABLE)}"
-        )
-    return form
+def _carried(photo: Photo, form: Format) -> tuple[Carried, list[str]]:
+    """What the format can hold of the photo's metadata, and a sentence for each of the rest."""
+    kept = {"exif": photo.exif, "xmp": photo.xmp, "iptc": photo.iptc}
+    notes = []
+    for kind, data in kept.items():
+        name = _METADATA_NAMES[kind]
+        if data and form.name == "JPEG" and len(data) > _LARGEST_JPEG_SEGMENT_BYTES[kind]:
+            notes.append(f"{len(data)} bytes of {name} data do not fit into JPEG and were left out")
+            kept[kind] = None
+        elif data and kind == "iptc" and not form.iptc:
+            notes.append(f"{form.name} cannot hold IPTC data, which were left out")
+            kept[kind] = None
+    return Carried(icc=photo.icc, dpi=photo.dpi, **kept), notes
 
 
 def _whole(file: BinaryIO, content: bytes) -> None:
     file.write(content)
 
 
-def _no_transparency(path: Path) -> UsageError:
-    return UsageError(f"{printable(path)}: JPEG cannot hold transparency; write PNG, WebP or TIFF")
+def _no_transparency(path: Path, form: Format) -> UsageError:
+    return UsageError(
+        f"{printable(path)}: {form.name} cannot hold transparency; write PNG, WebP or TIFF"
+    )
 
 
 def _exists(path: Path) -> ImageError:
