@@ -59,6 +59,11 @@ class Networks:
         self._device, self._precision = device, precision
         self._loaded: dict[Path, Backend] = {}
 
+    @property
+    def fixed_name(self) -> str | None:
+        """Name of the network of every photo; None where each gets its own."""
+        return None if self._automatic else self._fixed.name
+
     def choose(self, photo: "Photo") -> Named:
         """The network for a photo: the one that was asked for, or what the rule says.
 

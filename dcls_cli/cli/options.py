@@ -1,9 +1,14 @@
 """Options that several commands share, each defined once."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from dcls_cli.image import Encoding
+
+DEFAULT_NAME = "{stem}_x{scale}"
 
 Scale = Annotated[
     int | None, typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4; default 4.")
@@ -28,6 +33,31 @@ KernelSpace = Annotated[
     typer.Option("--kernel-space", help="Its taps are output (hr, default) or input (lr) pixels."),
 ]
 
+Format = Annotated[
+    Literal["keep", "png", "jpg", "webp", "tiff", "avif"],
+    typer.Option("-f", "--format", help="Of the outputs; keep: that of OUT, else of the photo."),
+]
+
+Quality = Annotated[
+    int, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.")
+]
+
+Lossless = Annotated[bool, typer.Option("--lossless", help="WebP without loss.")]
+
+BitDepth = Annotated[
+    Literal["auto", "8", "16"],
+    typer.Option("--bit-depth", help="Bits a sample; auto: as the photo, where the format can."),
+]
+
+Name = Annotated[
+    str,
+    typer.Option(
+        "--name",
+        metavar="TEMPLATE",
+        help="Of outputs that have no name yet; fields: {stem} {scale} {model} {ext}.",
+    ),
+]
+
 Tile = Annotated[
     int | None,
     typer.Option("--tile", min=0, help="Pixels; 0: the whole photo at once. Default: by its size."),
@@ -43,3 +73,19 @@ Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]
+
+
+def encoding_of(form: str, quality: int, lossless: bool, bit_depth: str) -> "Encoding":
+    """Gather the options of the encoders.
+
+    Raises:
+        UsageError: options that contradict each other.
+    """
+    from dcls_cli.image import Encoding
+
+    return Encoding(
+        format=None if form == "keep" else form,
+        quality=quality,
+        lossless=lossless,
+        bit_depth=None if bit_depth == "auto" else int(bit_depth),
+    )

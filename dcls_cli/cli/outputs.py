@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcls_cli.cli.console import visible
+from dcls_cli.cli.naming import Naming
 from dcls_cli.errors import DclsError, UsageError
 
 KERNEL_SUFFIXES = (".npy", ".png")
@@ -23,7 +24,11 @@ class Job:
 
 
 def plan_jobs(
-    photos: list[Path], output: str | None, kernel: Path | None, report: Path | None, scale: int
+    photos: list[Path],
+    output: str | None,
+    kernel: Path | None,
+    report: Path | None,
+    naming: Naming,
 ) -> list[Job]:
     """Name the outputs and refuse requests that would lose a file.
 
@@ -33,10 +38,11 @@ def plan_jobs(
             None for a name beside each photo.
         kernel: where the kernel of the only photo goes.
         report: where the page about the only photo goes.
-        scale: up-scaling factor, part of the default names.
+        naming: names the outputs that have none.
 
     Raises:
-        UsageError: one output for several photos, or an output that is one of the inputs.
+        UsageError: one output for several photos, a name that is none, or an output that is one of
+            the inputs.
     """
     _check_extra("--save-kernel takes the kernel", kernel, KERNEL_SUFFIXES, photos)
     _check_extra("--report takes the evidence", report, REPORT_SUFFIXES, photos)
@@ -46,7 +52,7 @@ def plan_jobs(
         if output is not None and folder is None:
             target = Path(output)
         else:
-            target = (folder or photo.parent) / default_name(photo, scale)
+            target = (folder or photo.parent) / naming.name(photo)
         jobs.append(Job(photo, target, kernel, report))
     _refuse_collisions(jobs)
     return jobs
@@ -63,14 +69,6 @@ def _check_extra(
     if path.suffix.lower() not in suffixes:
         option = takes.partition(" ")[0]
         raise UsageError(f"{visible(path)}: {option} writes {' or '.join(suffixes)}")
-
-
-def default_name(photo: Path, scale: int) -> str:
-    """`photo_x4.jpg` for `photo.jpg`; `.png` where the photo's own format is not written."""
-    from dcls_cli.image import WRITABLE
-
-    suffix = photo.suffix if photo.suffix.lower() in WRITABLE else ".png"
-    return f"{photo.stem}_x{scale}{suffix}"
 
 
 def prepare_folder(output: str | None, *, several: bool) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dcls_cli.backends import Backend
     from dcls_cli.cli.networks import Named, Networks
     from dcls_cli.cli.outputs import Job
-    from dcls_cli.image import Photo
+    from dcls_cli.image import Encoding, Photo
     from dcls_cli.upscaling import Progress, Upscaled
 
 
@@ -23,11 +23,13 @@ class Settings(NamedTuple):
         tile: see `upscaling.upscale`.
         kernel: the user's blur, made fit for the network.
         overwrite: whether existing outputs may be replaced.
+        encoding: format, quality and depth of the outputs.
     """
 
     tile: int | None
     kernel: "np.ndarray | None"
     overwrite: bool
+    encoding: "Encoding"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,7 @@ def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
         overwrite=settings.overwrite,
         alpha=photo.alpha is not None,
         source=job.source,
+        encoding=settings.encoding,
     )
     for path in filter(None, (job.kernel, job.report)):
         check_kernel_output(path, overwrite=settings.overwrite)
@@ -114,7 +117,9 @@ def save(restored: Restored, settings: Settings) -> Result:
     started = time.perf_counter()
     loaded, upscaled = restored.loaded, restored.upscaled
     job, space = loaded.job, upscaled.kernel_space
-    notes = write(upscaled.photo, job.output, overwrite=settings.overwrite)
+    notes = write(
+        upscaled.photo, job.output, overwrite=settings.overwrite, encoding=settings.encoding
+    )
     if job.kernel is not None:
         write_kernel(upscaled.kernel, space, job.kernel, overwrite=settings.overwrite)
     if job.report is not None:

@@ -33,6 +33,11 @@ def upscale(
     ] = None,
     model: options.Model = None,
     weights: options.Weights = None,
+    form: options.Format = "keep",
+    quality: options.Quality = 95,
+    lossless: options.Lossless = False,
+    bit_depth: options.BitDepth = "auto",
+    name: options.Name = options.DEFAULT_NAME,
     save_kernel: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the blur that was found: .npy or .png."),
@@ -51,14 +56,22 @@ def upscale(
 ) -> None:
     """Find the blur in each photo, invert it, and write the photo larger and sharper."""
     from dcls_cli.cli.evidence import known_kernel
+    from dcls_cli.cli.naming import Naming
     from dcls_cli.cli.networks import Networks
     from dcls_cli.cli.outputs import plan_jobs, prepare_folder
 
     check_numbers(scale, tile)
     networks = Networks(model, weights, scale, device=device, precision=precision)
-    jobs = plan_jobs(photos, output, save_kernel, report, networks.config.scale)
+    encoding = options.encoding_of(form, quality, lossless, bit_depth)
+    naming = Naming(
+        template=name,
+        scale=networks.config.scale,
+        model=networks.fixed_name,
+        format=encoding.format,
+    )
+    jobs = plan_jobs(photos, output, save_kernel, report, naming)
     known = known_kernel(kernel, kernel_space, networks.config)
-    settings = Settings(tile, known, overwrite)
+    settings = Settings(tile, known, overwrite, encoding)
     prepare_folder(output, several=len(photos) > 1)
     tally = Tally(json=json)
     ready: list[tuple[Job, Named]] = []

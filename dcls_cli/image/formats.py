@@ -53,9 +53,7 @@ _ALL = (
         alpha=False,
         iptc=True,
     ),
-    Format(
-        name="WEBP", option="webp", suffixes=(".webp",), longest_side_px=16383, lossless=True
-    ),
+    Format(name="WEBP", option="webp", suffixes=(".webp",), longest_side_px=16383, lossless=True),
     Format(
         name="TIFF",
         option="tiff",

@@ -20,7 +20,7 @@ from dcls_cli.image.recognition import explain, stored_size
 
 #: Formats that are read. Pillow would also open others, among them PostScript, for which it starts
 #: a program.
-READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
 
 #: Larger images are refused before they are decoded (Pillow's limit).
 MAX_PIXELS = 178_956_970
@@ -37,7 +37,7 @@ _START_OF_SCAN = b"\xff\xda"
 
 
 def read(path: Path) -> Photo:
-    """Read a photo from a JPEG, PNG, WebP, TIFF or BMP file, whatever its name.
+    """Read a photo from a JPEG, PNG, WebP, TIFF, AVIF, GIF or BMP file, whatever its name.
 
     Of several frames or pages the first is read. 16-bit samples keep all their bits.
 

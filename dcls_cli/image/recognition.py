@@ -1,6 +1,7 @@
-"""What is wrong with a file that is not the image it should be."""
+"""What a file is, by its content, and what is wrong with one that is not the image it should be."""
 
 import struct
+from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
@@ -10,12 +11,19 @@ _HEAD_BYTES = 512
 _IMAGES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"RIFF", "WEBP"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
     (b"MM\0+", "TIFF"),
     (b"BM", "BMP"),
+)
+
+#: Brands of ISO media files, by the format that they promise; the first that fits counts.
+_BRANDS = (
+    ("AVIF", frozenset({b"avif", b"avis"})),
+    ("HEIF", frozenset({b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1"})),
 )
 
 _OTHERS = (
@@ -24,11 +32,52 @@ _OTHERS = (
     (b"\xc5\xd0\xd3\xc6", "a PostScript file"),
     (b"%PDF", "a PDF document"),
     (b"PK\x03\x04", "a ZIP archive"),
-    (b"GIF8", "a GIF image"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"\x00\x00\x00\x0cjP", "a JPEG 2000 image"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
     (b"\x00\x00\x00\x0cJXL", "a JPEG XL image"),
     (b"\xff\x0a", "a JPEG XL image"),
+    (b"8BPS", "a Photoshop file"),
+    (b"gimp xcf", "a GIMP file"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR image"),
+    (b"\0\0\1\0", "an icon"),
+    (b"SQLite format 3", "a database"),
+    (b"\x7fELF", "a program"),
+    (b"ID3", "a sound file"),
 )
+
+
+def recognise(path: Path) -> str | None:
+    """Find out by its first bytes which format a file promises to have.
+
+    Returns:
+        Pillow's name of the format, or None for what is no regular file that can be opened, and
+        for formats that are not read.
+    """
+    try:
+        if not path.is_file():  # opening a FIFO would wait for its writer
+            return None
+        with path.open("rb") as file:
+            return promised(file.read(_HEAD_BYTES))
+    except OSError:
+        return None
+
+
+def promised(head: bytes) -> str | None:
+    """Tell the format that the first bytes of a file promise, by Pillow's name."""
+    for magic, name in _IMAGES:
+        if head.startswith(magic):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        (length,) = struct.unpack(">I", head[:4])
+        brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(length, 256), 4))]
+        for name, known in _BRANDS:
+            if known.intersection(brands):
+                return name
+    return None
 
 
 def explain(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
@@ -43,13 +92,18 @@ def explain(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
     head = file.read(_HEAD_BYTES)
     if not head:
         return "the file is empty"
-    for magic, name in _IMAGES:
-        if head.startswith(magic) or magic.startswith(head):
-            if name == "WEBP" and not b"WEBP".startswith(head[8:12]):
-                continue
-            detail = "" if isinstance(error, UnidentifiedImageError) else f" ({_one_line(error)})"
-            return f"truncated, damaged or unsupported {name}{detail}"
+    name = promised(head) or _begun(head)
+    if name in readable:
+        detail = "" if isinstance(error, UnidentifiedImageError) else f" ({_one_line(error)})"
+        return f"truncated, damaged or unsupported {name}{detail}"
     return f"{_other(head)}; expected {', '.join(readable[:-1])} or {readable[-1]}"
+
+
+def _begun(head: bytes) -> str | None:
+    """Tell the format of which a file has not even the whole signature."""
+    if b"RIFF".startswith(head[:4]) and b"WEBP".startswith(head[8:12]):
+        return "WEBP"
+    return next((name for magic, name in _IMAGES if magic.startswith(head)), None)
 
 
 def _other(head: bytes) -> str:
@@ -57,10 +111,12 @@ def _other(head: bytes) -> str:
         if head.startswith(magic):
             return name
     if head[4:8] == b"ftyp":
-        return "a HEIC, AVIF or video file"
-    text = head.lstrip().lower()
+        return "a video or an image of another kind"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype html", b"<html")):
         return "an HTML page, not an image; the download went wrong"
+    if text.startswith(b"<svg") or (text.startswith(b"<?xml") and b"<svg" in text):
+        return "an SVG drawing"
     if _is_text(head):
         return "a text file"
     return "not an image that is known"

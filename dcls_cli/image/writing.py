@@ -45,8 +45,8 @@ def check_output(
         encoding: format, depth and so on.
 
     Raises:
-        UsageError: an unknown suffix or one that contradicts `encoding`, a photo that the format cannot hold, a folder that does not
-            exist, or an output that is the input.
+        UsageError: an unknown suffix or one that contradicts `encoding`, a photo that the format
+            cannot hold, a folder that does not exist, or an output that is the input.
         ImageError: the file exists and may not be replaced, or cannot be written.
     """
     name = printable(path)

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import torch
@@ -99,6 +100,16 @@ def test_output_may_be_a_file_a_folder_or_a_new_folder_for_several(x2: str) -> N
         assert Image.open(made).size == (24, 18)
 
 
+def test_format_depth_and_name_are_as_asked(x2: str) -> None:
+    a, b = str(picture("a.png")), str(picture("b.bmp"))
+    options = ["-w", x2, "-f", "tiff", "--bit-depth", "16", "--name", "{stem}-{model}-{scale}"]
+    assert run(["upscale", a, b, *options, "-o", "out/"]) == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["a-x2-2.tif", "b-x2-2.tif"]
+    assert imagecodecs.tiff_decode(Path("out/a-x2-2.tif").read_bytes()).dtype == np.uint16
+    assert run(["upscale", a, "-w", x2, "-f", "avif", "--quality", "50"]) == 0
+    assert Image.open("a_x2.avif").format == "AVIF"
+
+
 def test_kernel_is_saved_as_taps_and_as_a_picture(x2: str) -> None:
     photo = str(picture("a.png"))
     assert run(["upscale", photo, "-w", x2, "--save-kernel", "k.npy", "--precision", "fp32"]) == 0
@@ -174,6 +185,12 @@ def test_one_bad_photo_does_not_stop_the_others(x2: str, capsys: Capture) -> Non
         (2, "several photos need a folder", ["a.png", "b.png", "-o", "taken.npy"]),
         (2, "cannot tell the format", ["a.png", "-o", "a.gif"]),
         (2, "65500 pixels per side", ["wide.png", "-o", "wide.jpg"]),
+        (2, "the suffix '.jpg' says JPEG and -f says PNG", ["a.png", "-o", "c.jpg", "-f", "png"]),
+        (2, "JPEG is not written without loss", ["a.png", "-f", "jpg", "--lossless"]),
+        (2, "JPEG holds 8 bits a sample", ["a.png", "-f", "jpg", "--bit-depth", "16"]),
+        (2, "unknown field {name}", ["a.png", "--name", "{name}"]),
+        (2, "would be written for both a.png and b.png", ["a.png", "b.png", "--name", "same"]),
+        (2, "--quality", ["a.png", "--quality", "101"]),
         (2, "JPEG cannot hold transparency", ["alpha.png", "-o", "alpha.jpg"]),
         (2, "nowhere", ["a.png", "-o", "nowhere/b.png"]),
         (
