@@ -38,9 +38,7 @@ Format = Annotated[
     typer.Option("-f", "--format", help="Of the outputs; keep: that of OUT, else of the photo."),
 ]
 
-Quality = Annotated[
-    int, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.")
-]
+Quality = Annotated[int, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.")]
 
 Lossless = Annotated[bool, typer.Option("--lossless", help="WebP without loss.")]
 
