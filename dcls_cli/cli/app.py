@@ -10,6 +10,7 @@ import typer
 
 from dcls_cli import __version__, temporaries
 from dcls_cli.cli import console, signals
+from dcls_cli.cli.batch import batch
 from dcls_cli.cli.bench import bench
 from dcls_cli.cli.evaluate import evaluate
 from dcls_cli.cli.kernel import kernel
@@ -27,6 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(upscale)
+app.command()(batch)
 app.command()(kernel)
 app.command(name="eval")(evaluate)
 app.command()(train)

@@ -44,11 +44,15 @@ class Naming:
                     "--name with {model} needs a model by -m or -w: auto chooses it by the photo"
                 )
 
-    def name(self, photo: Path) -> str:
+    def name(self, photo: Path, stem: str | None = None) -> str:
         """Name the output of a photo.
 
         The suffix is the photo's own where it fits what the photo is by content, or the usual one
         of the output's format.
+
+        Args:
+            photo: the file.
+            stem: in place of the photo's own.
 
         Raises:
             UsageError: the result is no file name.
@@ -59,7 +63,7 @@ class Naming:
         form = kept(recognise(photo) or "PNG") if self.format is None else by_option(self.format)
         suffix = suffix_for(form, photo)
         name = self.template.format(
-            stem=photo.stem, scale=self.scale, model=self.model, ext=suffix[1:]
+            stem=stem or photo.stem, scale=self.scale, model=self.model, ext=suffix[1:]
         )
         if "ext" not in self._fields():
             name += suffix

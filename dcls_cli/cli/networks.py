@@ -28,7 +28,12 @@ class Named(NamedTuple):
 
 
 class Networks:
-    """Chooses a network for each photo and loads each network once."""
+    """Chooses a network for each photo and loads each network once.
+
+    Attributes:
+        config: of all of them.
+        device: as it was asked for.
+    """
 
     def __init__(
         self,
@@ -56,7 +61,7 @@ class Networks:
         name = None if self._automatic else model
         path, self.config = choose_weights(name, weights, scale)
         self._fixed = Named(path, name or path.stem, None)
-        self._device, self._precision = device, precision
+        self.device, self._precision = device, precision
         self._loaded: dict[Path, Backend] = {}
 
     @property
@@ -88,5 +93,5 @@ class Networks:
         from dcls_cli.backends import load_backend
 
         if named.weights not in self._loaded:
-            self._loaded[named.weights] = load_backend(named.weights, self._device, self._precision)
+            self._loaded[named.weights] = load_backend(named.weights, self.device, self._precision)
         return self._loaded[named.weights]

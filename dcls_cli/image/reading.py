@@ -31,6 +31,8 @@ MAX_JPEG_SCANS = 500
 # What Pillow logs about a damaged file is in the error; without a handler it would reach stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
+_FOLDER = "a folder, not an image; `dcls batch` restores the photos of a folder"
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 _START_OF_SCAN = b"\xff\xda"
@@ -50,7 +52,7 @@ def read(path: Path) -> Photo:
         if not path.exists():
             raise ImageError("no such file")
         if not path.is_file():
-            raise ImageError("a folder, not an image" if path.is_dir() else "not a regular file")
+            raise ImageError(_FOLDER if path.is_dir() else "not a regular file")
         with path.open("rb") as file:
             return _decode(file)
     except ImageError as error:

@@ -54,13 +54,13 @@ def check_output(
     _check_size(name, form, width, height, alpha=alpha)
     if alpha and not form.alpha:
         raise _no_transparency(path, form)
-    if source is not None and path.exists() and path.samefile(source):
-        raise UsageError(f"{name}: the output would overwrite the input; choose another name")
     try:
         check_writable(path)
     except OSError as error:
         problem = UsageError if error.errno in (errno.ENOENT, errno.ENOTDIR) else ImageError
         raise problem(f"{name}: cannot be written: {error.strerror}") from error
+    if source is not None and path.exists() and path.samefile(source):
+        raise UsageError(f"{name}: the output would overwrite the input; choose another name")
     if path.exists() and not overwrite:
         raise _exists(path)
 

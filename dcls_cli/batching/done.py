@@ -1,0 +1,156 @@
+"""Which outputs are there already, and whole."""
+
+import os
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageFile, TiffImagePlugin
+
+from dcls_cli.image import READABLE
+from dcls_cli.image.recognition import promised, recognise
+
+Size = tuple[int, int]
+
+_HEAD_BYTES = 512
+
+#: What Pillow raises about files that are damaged.
+_NO_IMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
+)
+
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+_JPEG_END = b"\xff\xd9"
+_OFFSETS_AND_LENGTHS = ((273, 279), (324, 325))  # TIFF tags of strips and of tiles
+
+
+class State(Enum):
+    """What lies where an output should go."""
+
+    ABSENT = auto()
+    WHOLE = auto()
+    #: An empty file, or an image that is cut off: it may be replaced.
+    DAMAGED = auto()
+    #: An image of another size or no image: somebody else's.
+    OTHER = auto()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A state, and the size of an image that is whole or another one."""
+
+    state: State
+    size: Size | None = None
+
+
+def measure(path: Path) -> Size | None:
+    """Read the width and height that an image states, before its orientation is applied.
+
+    Returns:
+        None for what cannot be opened as an image; reading it will say why.
+    """
+    try:
+        with path.open("rb") as file:
+            return _opened(file).size
+    except _NO_IMAGE:
+        return None
+
+
+def look(output: Path, expected: set[Size]) -> Seen:
+    """Look at an output without decoding it: its size, and whether it ends where it should.
+
+    Outputs get their names when they are whole, so that nothing more is needed but for files that
+    others have damaged.
+
+    Args:
+        output: the file.
+        expected: the sizes that it may have.
+    """
+    if not os.path.lexists(output):
+        return Seen(State.ABSENT)
+    if recognise(output) is None:
+        empty = output.is_file() and output.stat().st_size == 0
+        return Seen(State.DAMAGED if empty else State.OTHER)
+    try:
+        with output.open("rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            image = _opened(file)
+            whole = image.format in _ENDS and _ENDS[image.format](image, file, length)
+    except _NO_IMAGE:
+        whole = False
+    if not whole:
+        return Seen(State.DAMAGED)
+    return Seen(State.WHOLE if image.size in expected else State.OTHER, image.size)
+
+
+def _opened(file: BinaryIO) -> ImageFile.ImageFile:
+    """Open an image of any size; `Image.open` has a limit, which large outputs are above."""
+    name = promised(file.read(_HEAD_BYTES))
+    if name not in READABLE:
+        raise ValueError("no image that is read")
+    file.seek(0)
+    Image.preinit()
+    if name not in Image.OPEN:
+        Image.init()
+    factory, _ = Image.OPEN[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of metadata that nobody asked about
+        return factory(file, "")
+
+
+def _ends_with(mark: bytes) -> Callable[[Image.Image, BinaryIO, int], bool]:
+    def ends(_image: Image.Image, file: BinaryIO, length: int) -> bool:
+        file.seek(max(0, length - len(mark)))
+        return file.read() == mark
+
+    return ends
+
+
+def _webp_ends(_image: Image.Image, file: BinaryIO, length: int) -> bool:
+    file.seek(4)
+    stated: int = struct.unpack("<I", file.read(4))[0]
+    return stated + 8 == length
+
+
+def _tiff_ends(image: Image.Image, _file: BinaryIO, length: int) -> bool:
+    assert isinstance(image, TiffImagePlugin.TiffImageFile)
+    for offsets, lengths in _OFFSETS_AND_LENGTHS:
+        if offsets in image.tag_v2:
+            pairs = zip(image.tag_v2[offsets], image.tag_v2[lengths], strict=True)
+            return all(offset + size <= length for offset, size in pairs)
+    return False
+
+
+def _boxes_end(_image: Image.Image, file: BinaryIO, length: int) -> bool:
+    """Walk over the boxes of an ISO media file; the last one must end with the file."""
+    at = 0
+    while at < length:
+        file.seek(at)
+        size, _, large = struct.unpack(">I4sQ", file.read(16).ljust(16, b"\0"))
+        size = large if size == 1 else size or length - at
+        if size < 8:
+            return False
+        at += size
+    return at == length
+
+
+_ENDS: dict[str, Callable[[Image.Image, BinaryIO, int], bool]] = {
+    "PNG": _ends_with(_PNG_END),
+    "JPEG": _ends_with(_JPEG_END),
+    "MPO": _ends_with(_JPEG_END),
+    "WEBP": _webp_ends,
+    "TIFF": _tiff_ends,
+    "AVIF": _boxes_end,
+}

@@ -1,0 +1,123 @@
+"""An engine that several threads use in turns, so that it never waits for files.
+
+While one photo is restored, the next one is decoded and the one before is encoded, each by a thread
+of its own. The engine serves one thread at a time, that of the oldest photo first.
+"""
+
+import heapq
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from dcls_cli.backends import Backend, Blur, Raster
+from dcls_cli.config import ModelConfig
+
+
+class Stopped(Exception):  # noqa: N818 - no error: somebody has asked for it
+    """The batch ends; what is not finished is given up."""
+
+
+class Engine:
+    """The turns of one device, and how long it worked and waited.
+
+    Attributes:
+        device: what it is called.
+        busy_s: time in which it worked.
+    """
+
+    def __init__(self, device: str, stop: threading.Event) -> None:
+        """Nobody's turn yet; once `stop` is set nobody gets one any more."""
+        self.device = device
+        self.busy_s = 0.0
+        self._stop = stop
+        self._free = threading.Condition()
+        self._waiting: list[int] = []
+        self._taken = False
+        self._first: float | None = None
+        self._last = 0.0
+
+    @property
+    def idle_s(self) -> float:
+        """Time between its first and its last work in which it had none."""
+        return 0.0 if self._first is None else self._last - self._first - self.busy_s
+
+    def record(self) -> dict[str, object]:
+        """Its times, as JSON has them."""
+        times = {"busy_s": round(self.busy_s, 3), "idle_s": round(self.idle_s, 3)}
+        return {"device": self.device, **times}
+
+    @contextmanager
+    def turn(self, order: int) -> Iterator[None]:
+        """Have the engine alone; the lowest order that waits is next.
+
+        Raises:
+            Stopped: the batch ends.
+        """
+        self._take(order)
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._free:
+                now = time.perf_counter()
+                self._first = started if self._first is None else self._first
+                self._last = now
+                self.busy_s += now - started
+                self._taken = False
+                self._free.notify_all()
+
+    def wake(self) -> None:
+        """Let those who wait see that the batch ends."""
+        with self._free:
+            self._free.notify_all()
+
+    def _take(self, order: int) -> None:
+        with self._free:
+            heapq.heappush(self._waiting, order)
+            while not self._stop.is_set() and (self._taken or self._waiting[0] != order):
+                self._free.wait()
+            self._waiting.remove(order)
+            heapq.heapify(self._waiting)
+            if self._stop.is_set():
+                raise Stopped
+            self._taken = True
+
+
+class InTurns:
+    """A `Backend` that waits for its turn before each piece of work."""
+
+    def __init__(self, backend: Backend, engine: Engine, order: int) -> None:
+        """Use a backend in the turns of an engine, as photo number `order`."""
+        self._backend = backend
+        self._engine = engine
+        self._order = order
+
+    @property
+    def config(self) -> ModelConfig:
+        """Configuration of the network."""
+        return self._backend.config
+
+    @property
+    def device(self) -> str:
+        """What the network runs on."""
+        return self._backend.device
+
+    @property
+    def precision(self) -> str:
+        """Type in which the convolutions run."""
+        return self._backend.precision
+
+    def estimate(
+        self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
+    ) -> Blur:
+        """See `Backend.estimate`."""
+        with self._engine.turn(self._order):
+            return self._backend.estimate(lr, tiled=tiled, kernel=kernel)
+
+    def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
+        """See `Backend.restore`."""
+        with self._engine.turn(self._order):
+            return self._backend.restore(lr, blur)

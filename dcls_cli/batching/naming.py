@@ -1,0 +1,165 @@
+"""Where the output of each photo goes, so that no two photos get one file."""
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcls_cli import temporaries
+from dcls_cli.atomic import printable
+from dcls_cli.batching.sources import Source
+from dcls_cli.errors import UsageError
+
+#: Names the output of a photo, from its path and the stem to use.
+Namer = Callable[[Path, str], str]
+
+_SHOWN_COLLISIONS = 5
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A photo and the file that it becomes."""
+
+    source: Source
+    output: Path
+
+
+@dataclass(frozen=True)
+class Sameness:
+    """Which different names a file system takes for one.
+
+    Attributes:
+        case: whether upper and lower case are the same.
+        forms: whether letters with accents are the same in one piece and in two (NFC, NFD).
+    """
+
+    case: bool
+    forms: bool
+
+    def key(self, path: Path) -> str:
+        """A text that is equal for equal names."""
+        text = os.fspath(path)
+        if self.forms:
+            text = unicodedata.normalize("NFC", text)
+        return text.casefold() if self.case else text
+
+
+def sameness(folder: Path) -> Sameness:
+    """Ask the file system of a folder that can be written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with temporaries.opened(folder / "É") as (probe, _):
+        letters = probe.name
+        return Sameness(
+            case=probe.with_name(letters.swapcase()).exists(),
+            forms=probe.with_name(unicodedata.normalize("NFD", letters)).exists(),
+        )
+
+
+def assign(
+    sources: Iterable[Source], out: Path, name_of: Namer, same: Sameness
+) -> list[Assignment]:
+    """Give each photo the file that it becomes.
+
+    Photos that differ only in their suffix and would get one name get their own suffix into it:
+    `a.bmp` becomes `a.bmp_x4.png` where there is an `a.png` too, which keeps `a_x4.png`.
+
+    Args:
+        sources: the photos.
+        out: the folder of the outputs.
+        name_of: see `Namer`.
+        same: what the file system of `out` takes for one name.
+
+    Raises:
+        UsageError: two photos would still get one file, or a photo would be replaced.
+    """
+    wanted = [(source, _place(out, source, name_of, source.path.stem)) for source in sources]
+    groups = _grouped(wanted, same)
+    assignments = []
+    for source, output in wanted:
+        others = groups[same.key(output)]
+        final = output
+        if _needs_suffix(source, output, others):
+            final = _place(out, source, name_of, source.path.name)
+        assignments.append(Assignment(source, final))
+    _refuse_one_for_two(assignments, same)
+    _refuse_photos(assignments)
+    return assignments
+
+
+def without_outputs(sources: Iterable[Source], out: Path, name_of: Namer) -> list[Source]:
+    """Leave out the photos that are the outputs of others, as of an earlier run into `out`."""
+    listed = list(sources)
+    wanted: dict[Path, Path] = {}
+    for source in listed:
+        output = _place(out, source, name_of, source.path.stem)
+        wanted[output.parent.resolve() / output.name] = source.path
+    return [
+        source
+        for source in listed
+        if wanted.get(source.path.parent.resolve() / source.path.name, source.path) == source.path
+    ]
+
+
+def _place(out: Path, source: Source, name_of: Namer, stem: str) -> Path:
+    return out / source.relative.parent / name_of(source.path, stem)
+
+
+def _grouped(wanted: list[tuple[Source, Path]], same: Sameness) -> dict[str, list[Source]]:
+    groups: dict[str, list[Source]] = defaultdict(list)
+    for source, output in wanted:
+        groups[same.key(output)].append(source)
+    return groups
+
+
+def _needs_suffix(source: Source, output: Path, others: list[Source]) -> bool:
+    """Whether a photo leaves a name that several want: its suffix must tell it from the others."""
+    suffixes = [other.path.suffix.lower() for other in others]
+    own = source.path.suffix.lower()
+    return len(others) > 1 and suffixes.count(own) == 1 and own != output.suffix.lower()
+
+
+def _refuse_one_for_two(assignments: list[Assignment], same: Sameness) -> None:
+    groups: dict[str, list[Assignment]] = defaultdict(list)
+    for item in assignments:
+        groups[same.key(item.output)].append(item)
+    clashes = [group for group in groups.values() if len(group) > 1]
+    if not clashes:
+        return
+    shown = "; ".join(
+        f"{printable(group[0].output)} for "
+        + " and ".join(printable(item.source.path) for item in group)
+        for group in clashes[:_SHOWN_COLLISIONS]
+    )
+    hidden = len(clashes) - _SHOWN_COLLISIONS
+    more = f"; and {hidden} more" if hidden > 0 else ""
+    raise UsageError(
+        f"one output would be written for several photos: {shown}{more}; rename them, or give "
+        "them in separate runs with different -o"
+    )
+
+
+def _refuse_photos(assignments: list[Assignment]) -> None:
+    """No output may be a photo of this run, whatever links of any kind lead to it."""
+    photos: dict[tuple[int, int], Path] = {}
+    for item in assignments:
+        try:
+            status = item.source.path.stat()
+        except OSError:  # it fails when its turn comes
+            continue
+        photos[status.st_dev, status.st_ino] = item.source.path
+    for item in assignments:
+        try:
+            status = item.output.stat()
+        except OSError:  # not there yet
+            continue
+        photo = photos.get((status.st_dev, status.st_ino))
+        if photo is not None:
+            raise UsageError(
+                f"{printable(item.output)}: the output would replace the photo {printable(photo)}; "
+                "choose another folder"
+            )

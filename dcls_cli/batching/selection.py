@@ -1,0 +1,106 @@
+"""Which of the files that were found are worked on: patterns, earlier outputs, shards."""
+
+import fnmatch
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Self
+
+from dcls_cli.batching.sources import Source
+from dcls_cli.errors import UsageError
+
+#: What ends the name of an output: `photo_x4.png`.
+_OUTPUT_STEM = re.compile(r"(?P<stem>.+)_x[234]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a batch, for one of several machines.
+
+    Attributes:
+        index: of the part, from 1.
+        count: of parts.
+    """
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `2/3`.
+
+        Raises:
+            UsageError: it is something else.
+        """
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            raise UsageError(f"--shard {text}: expected i/n, such as 1/3, 2/3 and 3/3")
+        return cls(int(match[1]), int(match[2]))
+
+    def has(self, source: Source) -> bool:
+        """Whether a photo belongs to this part: by its name alone, so that it always does."""
+        digest = hashlib.sha256(source.key).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+
+
+def fits(relative: Path, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether a file is wanted.
+
+    A pattern without a slash is compared with the name, one with a slash with the whole path below
+    the folder; upper and lower case are the same.
+
+    Args:
+        relative: path below the folder.
+        include: it must fit one of these, if there are any.
+        exclude: it must fit none of these.
+    """
+
+    def matches(pattern: str) -> bool:
+        subject = relative.as_posix() if "/" in pattern else relative.name
+        return fnmatch.fnmatchcase(_folded(subject), _folded(pattern))
+
+    return (not include or any(map(matches, include))) and not any(map(matches, exclude))
+
+
+def earlier_outputs(sources: Iterable[Source]) -> set[Path]:
+    """Find the files that look like outputs of other files here.
+
+    `photo_x4.png` does if there is a `photo` of any suffix beside it, or where some levels of the
+    path are taken out, as those of a folder of outputs: in `album` for
+    `album/large/x4/photo_x4.png`. `photo.bmp_x4.png` does if there is a `photo.bmp`.
+
+    Returns:
+        Their paths.
+    """
+    listed = list(sources)
+    stems = {
+        _stem_key(name)
+        for source in listed
+        for name in (source.relative.with_suffix(""), source.relative)
+    }
+    outputs = set()
+    for source in listed:
+        match = _OUTPUT_STEM.fullmatch(source.relative.stem)
+        if match and any(
+            _stem_key(folder / match["stem"]) in stems for folder in _origins(source.relative)
+        ):
+            outputs.add(source.path)
+    return outputs
+
+
+def _origins(relative: Path) -> list[PurePath]:
+    """The file's own folder, and those where neighbouring levels of its path are taken out."""
+    parts = relative.parts[:-1]
+    ends = range(len(parts) + 1)
+    return [PurePath(*parts[:end], *parts[start:]) for end in ends for start in ends[end:]]
+
+
+def _stem_key(path: PurePath) -> str:
+    return unicodedata.normalize("NFC", path.as_posix())
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()

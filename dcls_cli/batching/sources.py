@@ -1,0 +1,143 @@
+"""The photos that a folder, a pattern or a list names, and what was left out and why."""
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dcls_cli.atomic import printable
+from dcls_cli.batching.walk import Walk
+from dcls_cli.errors import UsageError
+
+#: Files that name photos, one a line.
+LIST_SUFFIX = ".txt"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that may be a photo.
+
+    Attributes:
+        path: the file.
+        relative: its place in the tree that is kept: below the folder that was given, below the
+            part of a pattern that has no wildcard, or below the folder that all files of a list
+            share.
+    """
+
+    path: Path
+    relative: Path
+
+    @property
+    def key(self) -> bytes:
+        """What a stable order and a stable split go by."""
+        return os.fsencode(self.relative.as_posix())
+
+
+@dataclass
+class Found:
+    """What a command line names.
+
+    Attributes:
+        sources: in the order of their names.
+        problems: what cannot be looked into, with the reason.
+        notes: what was met and is no photo, a sentence each.
+        left_out: number of files by reason.
+    """
+
+    sources: list[Source] = field(default_factory=list)
+    problems: list[tuple[Path, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def find(inputs: Iterable[str], *, recursive: bool, out: Path | None) -> Found:
+    """Find every file that the inputs name; which of them are photos is not asked here.
+
+    Args:
+        inputs: folders, files, patterns such as `scans/**/*.tif`, and lists: files that end in
+            `.txt` and name one file a line.
+        recursive: whether folders within folders count.
+        out: the folder of the outputs; it is not entered, unless it is itself an input.
+
+    Raises:
+        UsageError: an input that does not exist, or a pattern that fits nothing.
+    """
+    found = Found()
+    seen: set[Path] = set()
+    for text in inputs:
+        for source in _sources(text, found, recursive=recursive, out=out):
+            place = source.path.absolute()  # links stay: they are names of their own
+            if place in seen:
+                found.left_out["named twice"] += 1
+                continue
+            seen.add(place)
+            found.sources.append(source)
+    found.sources.sort(key=lambda source: (source.key, os.fsencode(source.path)))
+    return found
+
+
+def _sources(text: str, found: Found, *, recursive: bool, out: Path | None) -> Iterator[Source]:
+    path = Path(text)
+    if path.is_dir():
+        walk = Walk(path, recursive=recursive, out=out)
+        for entry in walk.files():
+            yield Source(entry, entry.relative_to(path))
+        found.problems += walk.problems
+        found.notes += walk.notes
+        found.left_out += walk.left_out
+    elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
+        yield from _below_common(_listed(path))
+    elif os.path.lexists(path):
+        yield Source(path, Path(path.name))
+    elif glob.has_magic(text):
+        yield from _matches(text, found, out)
+    else:
+        raise UsageError(f"{printable(path)}: no such file or folder")
+
+
+def _matches(pattern: str, found: Found, out: Path | None) -> Iterator[Source]:
+    """What a pattern fits, below its part without wildcards, but for what lies in `out`."""
+    names = sorted(glob.glob(pattern, recursive=True), key=os.fsencode)  # noqa: PTH207
+    files = [Path(name) for name in names if not Path(name).is_dir()]
+    if not files:
+        raise UsageError(f"{printable(Path(pattern))}: no file fits this pattern")
+    fixed: list[str] = []
+    for part in Path(pattern).parts[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    base = Path(*fixed)
+    outputs = out.resolve() if out is not None else None
+    if outputs == base.resolve():  # photos and outputs side by side: names tell them apart
+        outputs = None
+    for path in files:
+        if outputs is not None and path.resolve().is_relative_to(outputs):
+            found.left_out["outputs"] += 1
+        else:
+            yield Source(path, path.relative_to(base))
+
+
+def _listed(path: Path) -> list[Path]:
+    """Read the names in a list; empty lines and those that begin with # do not count."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UsageError(f"{printable(path)}: cannot be read: {error.strerror}") from error
+    names = [os.fsdecode(line) for line in lines if line.strip() and not line.startswith(b"#")]
+    if not names:
+        raise UsageError(f"{printable(path)}: an empty list; expected the name of a photo a line")
+    return [Path(name) for name in names]
+
+
+def _below_common(paths: list[Path]) -> Iterator[Source]:
+    # Only dots are resolved: a link to a photo has its own place in the tree.
+    places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    try:
+        base = os.path.commonpath([place.parent for place in places])
+    except ValueError:  # several drives of Windows: no tree to keep
+        return (Source(path, Path(path.name)) for path in paths)
+    return (
+        Source(path, place.relative_to(base)) for path, place in zip(paths, places, strict=True)
+    )

@@ -1,0 +1,161 @@
+"""What a batch has to do: which photos, which outputs, and what is done already."""
+
+import errno
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dcls_cli.batching import naming as names
+from dcls_cli.batching.done import Size, State, look, measure
+from dcls_cli.batching.kinds import why_not
+from dcls_cli.batching.selection import Shard, earlier_outputs, fits
+from dcls_cli.batching.sources import Found, Source, find
+from dcls_cli.cli import console
+from dcls_cli.cli.console import visible
+from dcls_cli.errors import DclsError, ImageError, UsageError
+
+if TYPE_CHECKING:
+    from dcls_cli.cli.batch_tally import BatchTally
+    from dcls_cli.cli.naming import Naming
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the command line asks for; see the options of `dcls batch`."""
+
+    inputs: tuple[str, ...]
+    out: Path
+    recursive: bool
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    shard: Shard | None
+    limit: int | None
+    overwrite: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """A photo that has to be restored.
+
+    Attributes:
+        source: the photo.
+        output: the file that it becomes.
+        sizes: what the output may have, pixels; empty if the photo does not tell.
+        pixels: of the photo; 0 if it does not tell.
+        replace: whether the output may be replaced.
+    """
+
+    source: Path
+    output: Path
+    sizes: frozenset[Size]
+    pixels: int
+    replace: bool
+
+    def is_done(self) -> bool:
+        """Whether the output is there, whole, and of the right size."""
+        return look(self.output, set(self.sizes)).state is State.WHOLE
+
+
+def make_folder(out: Path) -> None:
+    """Make the folder of the outputs and find out whether it can be written.
+
+    Raises:
+        UsageError: it is a file.
+        DclsError: it cannot be made or written.
+    """
+    from dcls_cli.atomic import check_writable
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{visible(out)}: is a file, expected a folder for the outputs")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        check_writable(out / "output.png")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            raise UsageError(f"{visible(out)}: cannot be made: {reason}") from error
+        raise DclsError(f"{visible(out)}: cannot be written: {reason}") from error
+
+
+def plan(wanted: Wanted, naming: "Naming", tally: "BatchTally") -> list[Item]:
+    """Find the photos, name their outputs, and leave out what is done.
+
+    Raises:
+        UsageError: nothing fits the inputs, or two photos would get one output.
+    """
+    found = find(wanted.inputs, recursive=wanted.recursive, out=wanted.out)
+    photos = _photos(found, wanted, naming)
+    for text in found.notes:
+        console.note(text)
+    for folder, reason in found.problems:
+        tally.fail(folder, None, DclsError(reason))
+    tally.left_out = dict(found.left_out)
+    assignments = names.assign(photos, wanted.out, naming.name, names.sameness(wanted.out))
+    items = []
+    for item in assignments:
+        if wanted.shard is None or wanted.shard.has(item.source):
+            todo = _item(item.source.path, item.output, naming.scale, wanted.overwrite, tally)
+            items += [todo] if todo is not None else []
+    chosen = items[: wanted.limit]
+    for left in items[len(chosen) :]:
+        tally.leave(left.source, left.output)
+    return chosen
+
+
+def _photos(found: Found, wanted: Wanted, naming: "Naming") -> list[Source]:
+    """Keep what is a photo, wanted, and no output of an earlier run; count the rest."""
+    photos: list[Source] = []
+    for source in found.sources:
+        reason = None
+        if not fits(source.relative, wanted.include, wanted.exclude):
+            reason = "not wanted"
+        reason = reason or why_not(source.path)
+        if reason is None:
+            photos.append(source)
+        else:
+            found.left_out[reason] += 1
+    outputs = earlier_outputs(photos)
+    kept = [source for source in photos if source.path not in outputs]
+    kept = names.without_outputs(kept, wanted.out, naming.name)
+    if len(kept) < len(photos):
+        found.left_out["outputs"] += len(photos) - len(kept)
+    return kept
+
+
+def _item(
+    source: Path, output: Path, scale: int, overwrite: bool, tally: "BatchTally"
+) -> Item | None:
+    """Find out what is left to do for a photo; nothing if its output is whole."""
+    size = measure(source) if source.is_file() else None
+    sizes, pixels = _expected(size, scale)
+    if overwrite:
+        return Item(source, output, sizes, pixels, replace=True)
+    seen = look(output, set(sizes))
+    if seen.state is State.WHOLE:
+        tally.skip(source, output)
+        return None
+    if seen.state is State.OTHER and size is not None:
+        tally.fail(source, output, _not_ours(output, seen.size, sizes))
+        return None
+    if seen.state is State.DAMAGED:
+        console.note(f"{output}: is there but damaged; made again")
+    return Item(source, output, sizes, pixels, replace=seen.state is State.DAMAGED)
+
+
+def _expected(size: Size | None, scale: int) -> tuple[frozenset[Size], int]:
+    """The sizes that an output may have: the photo's orientation may turn it."""
+    if size is None:
+        return frozenset(), 0
+    width, height = size
+    sizes = {(width * scale, height * scale), (height * scale, width * scale)}
+    return frozenset(sizes), width * height
+
+
+def _not_ours(output: Path, size: Size | None, sizes: Iterable[Size]) -> ImageError:
+    has = f"{size[0]}x{size[1]} pixels" if size else "no image"
+    expected = " or ".join(f"{width}x{height}" for width, height in sorted(sizes))
+    return ImageError(
+        f"{visible(output)}: exists already and is not the output of this photo: {has}, expected "
+        f"{expected}; choose another folder or replace it with --overwrite"
+    )

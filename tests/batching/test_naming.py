@@ -1,0 +1,94 @@
+"""Every photo gets a file of its own, or nothing is begun."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from dcls_cli.batching.naming import Sameness, assign, sameness, without_outputs
+from dcls_cli.errors import UsageError
+from tests.batching.files import picture, sources
+
+LINUX = Sameness(case=False, forms=False)
+MAC = Sameness(case=True, forms=True)
+
+
+def png(photo: Path, stem: str) -> str:
+    return f"{stem}_x4.png"
+
+
+def outputs(*names: str, same: Sameness = LINUX) -> list[str]:
+    assigned = assign(sources(*names), Path("out"), png, same)
+    assert [item.source.relative.as_posix() for item in assigned] == list(names)
+    return [item.output.relative_to("out").as_posix() for item in assigned]
+
+
+def test_the_tree_is_kept() -> None:
+    assert outputs("a.png", "b/a.jpg") == ["a_x4.png", "b/a_x4.png"]
+
+
+def test_photos_that_differ_in_their_suffix_get_it_into_their_names() -> None:
+    assert outputs("a.bmp", "a.png", "b.bmp") == ["a.bmp_x4.png", "a_x4.png", "b_x4.png"]
+    assert outputs("a.bmp", "a.jpg") == ["a.bmp_x4.png", "a.jpg_x4.png"]
+    assert outputs("a.bmp", "A.png", "a.png", same=LINUX) == [
+        "a.bmp_x4.png",
+        "A_x4.png",
+        "a_x4.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a.png", "A.png"),
+        ("a/b.png", "A/b.png"),
+        ("caf\u00e9.png", "cafe\u0301.png"),
+        ("a.png", "a.PNG"),
+    ],
+)
+def test_names_that_are_one_for_the_file_system_are_refused_with_both(
+    names: tuple[str, str],
+) -> None:
+    with pytest.raises(UsageError, match="several photos") as caught:
+        outputs(*names, same=MAC)
+    for name in names:
+        assert f"in/{name}" in str(caught.value)
+
+
+def test_one_name_from_two_folders_is_refused() -> None:
+    first = sources("a.png")
+    second = [type(first[0])(Path("elsewhere/a.png"), Path("a.png"))]
+    with pytest.raises(UsageError, match=r"out/a_x4.png for in/a.png and elsewhere/a.png"):
+        assign([*first, *second], Path("out"), png, LINUX)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links")
+@pytest.mark.parametrize("link", ["symbolic", "hard", "the folder itself"])
+def test_an_output_that_is_a_photo_is_refused(link: str, tmp_path: Path) -> None:
+    photo, output = picture(tmp_path / "a.png"), tmp_path / "out" / "a.png"
+    if link == "the folder itself":
+        output.parent.symlink_to(tmp_path)
+    else:
+        output.parent.mkdir()
+        (output.symlink_to if link == "symbolic" else output.hardlink_to)(photo)
+    source = type(sources("a")[0])(photo, Path("a.png"))
+    with pytest.raises(UsageError, match="would replace the photo"):
+        assign([source], tmp_path / "out", lambda _, stem: f"{stem}.png", LINUX)
+
+
+def test_outputs_of_others_are_no_photos(tmp_path: Path) -> None:
+    photos = [picture(tmp_path / name) for name in ("a.jpg", "big-a.png", "big-b.png")]
+    listed = [type(sources("a")[0])(photo, Path(photo.name)) for photo in photos]
+    kept = without_outputs(listed, tmp_path, lambda _, stem: f"big-{stem}.png")
+    assert [source.path.name for source in kept] == ["a.jpg", "big-b.png"]
+
+
+def test_the_file_system_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    (tmp_path / "\u00e9").touch()
+    assert sameness(tmp_path) == Sameness(
+        case=(tmp_path / "A").exists(),
+        forms=(tmp_path / unicodedata.normalize("NFD", "\u00e9")).exists(),
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "\u00e9"}
