@@ -225,7 +225,3 @@ def checked_scale(scale: int) -> Scale:
         if scale == known:
             return known  # type: ignore[no-any-return]
     raise UsageError(f"scale {scale} is not available; choose 2, 3 or 4")
-
-
-#: Presets that `dcls train --preset` offers.
-PRESETS = {"light": ModelConfig.light, "paper": ModelConfig.paper, "photo": ModelConfig.photo}

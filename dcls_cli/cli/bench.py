@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from dcls_cli.cli import console
-from dcls_cli.errors import UsageError
+from dcls_cli.cli.train import PresetOption
 
 
 def bench(
     *,
-    preset: Annotated[str, typer.Option("--preset", help="light, photo or paper.")] = "light",
+    preset: Annotated[PresetOption, typer.Option(help="As of dcls train.")] = "light",
     scale: Annotated[int, typer.Option("--scale", "-s", help="2, 3 or 4.")] = 4,
     device: Annotated[str, typer.Option("--device", "-d", help="cpu or cuda[:N].")] = "cpu",
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
@@ -23,20 +23,18 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Measure patches a second of training and microseconds per LR pixel of inference."""
-    from dcls_cli.config import PRESETS, checked_scale
-
-    if preset not in PRESETS:
-        raise UsageError(f"--preset {preset}: unknown, choose from {', '.join(PRESETS)}")
     import torch
 
     from dcls_cli.backends.devices import select_device
-    from dcls_cli.training.config import TrainConfig
+    from dcls_cli.config import checked_scale
+    from dcls_cli.training.presets import PRESETS
     from dcls_cli.training.throughput import measure_inference, measure_training
 
     where = select_device(device)
     torch.set_num_threads(threads)
-    model = PRESETS[preset](checked_scale(scale))
-    config = TrainConfig.preset(preset, scale, batch=batch)
+    known = checked_scale(scale)
+    model = PRESETS[preset].network(known)
+    config = PRESETS[preset].training(known, **({} if batch is None else {"batch": batch}))
     setup = f"{preset} x{scale}, {where}" + (f", {threads} threads" if where.type == "cpu" else "")
     training = measure_training(model, config, where, seconds)
     types = {"fp32": torch.float32, "bf16": torch.bfloat16}

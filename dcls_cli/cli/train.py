@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from dcls_cli.errors import TrainingError, UsageError
+from dcls_cli.errors import UsageError
 
-PresetName = Literal["light", "photo", "paper"]
+PresetOption = Literal["light", "photo", "paper-iso", "paper-aniso", "noise15", "noise30"]
 Resume = Literal["auto", "never"]
 PrecisionName = Literal["auto", "bf16", "fp32"]
 OptimizerOption = Literal["muon", "adamw"]
@@ -16,122 +16,159 @@ PartOption = Literal["all", "estimator"]
 
 
 def train(
+    config: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[CONFIG.toml]",
+            help="File of options; those of the command line win over it. RUN/config.toml of an "
+            "earlier run repeats it.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     hr: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             "--hr",
             metavar="DIR",
             help="Folder of sharp images, searched with its sub-folders; for several folders "
             "repeat the option: --hr A --hr B.",
         ),
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="Folder of the run.")],
-    scale: Annotated[int, typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4.")] = 4,
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="RUN", help="Folder of the run.")
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4. [4]")
+    ] = None,
     val: Annotated[
         Path | None,
         typer.Option("--val", metavar="DIR", help="Sharp images to validate on (Gaussian8)."),
     ] = None,
     preset: Annotated[
-        PresetName,
+        PresetOption | None,
         typer.Option(
             help="light: clean blurred images, as in benchmarks; photo: also noise, JPEG and blur "
-            "of any direction; paper: the authors' network."
+            "of any direction. With the authors' network: paper-iso, paper-aniso (x2, x4): the "
+            "two settings of the paper; noise15, noise30: its first one with noise. [light]"
         ),
-    ] = "light",
+    ] = None,
     init: Annotated[
         Path | None,
         typer.Option("--init", metavar="WEIGHTS", help="Start from these weights, of any scale."),
     ] = None,
     part: Annotated[
-        PartOption,
-        typer.Option(help="What is trained: the estimator alone learns ten times as fast."),
-    ] = "all",
+        PartOption | None,
+        typer.Option(help="What is trained: the estimator alone learns ten times as fast. [all]"),
+    ] = None,
     iterations: Annotated[
         int | None,
-        typer.Option(min=1, help="Length of the run, steps. [light, photo 50000; paper 500000]"),
+        typer.Option(min=1, help="Length of the run, steps. [light, photo 50000; others 500000]"),
     ] = None,
     max_minutes: Annotated[
         float | None, typer.Option(help="Length of the run in minutes of training instead.")
     ] = None,
     resume: Annotated[
-        Resume, typer.Option(help="auto: go on with the run in RUN, if there is one.")
-    ] = "never",
+        Resume | None,
+        typer.Option(help="auto: go on with the run in RUN, if there is one. [never]"),
+    ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Patches a step. [light, photo 8; paper 64]")
+        int | None,
+        typer.Option(min=1, help="Patches a step, over all processes. [light, photo 8; others 64]"),
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Take the batch in N parts, one after the other: the same update in less memory. "
+            "[1]",
+        ),
     ] = None,
     patch: Annotated[
         int | None,
-        typer.Option(min=1, help="Width of an LR patch, pixels. [light, photo 48; paper 64]"),
+        typer.Option(min=1, help="Width of an LR patch, pixels. [light, photo 48; others 64]"),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak learning rate. [light, photo 1e-3; paper 2e-4]")
+        float | None, typer.Option(help="Peak learning rate. [light, photo 1e-3; others 2e-4]")
     ] = None,
     candidates: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Crops drawn for a patch; that of most detail is used. [light, photo 2; paper 1]",
+            help="Crops drawn for a patch; that of most detail is used. [light, photo 2; others 1]",
         ),
     ] = None,
     softness: Annotated[
         float | None,
         typer.Option(min=0, help="Widest blur of the sharp images themselves, HR pixels. [0]"),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all random numbers.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of all random numbers. [0]")] = None,
     sigma_min: Annotated[
-        float | None, typer.Option(help="Narrowest blur, HR pixels. [0.2]")
+        float | None, typer.Option(help="Narrowest blur, HR pixels. [0.2; paper-aniso 0.6]")
     ] = None,
     sigma_max: Annotated[
-        float | None, typer.Option(help="Widest blur, HR pixels. [the scale]")
+        float | None, typer.Option(help="Widest blur, HR pixels. [the scale; paper-aniso 5]")
     ] = None,
     optimizer: Annotated[
-        OptimizerOption | None, typer.Option(help="[light, photo muon; paper adamw]")
+        OptimizerOption | None, typer.Option(help="[light, photo muon; others adamw]")
     ] = None,
     kernel_target: Annotated[
         KernelTargetOption | None,
         typer.Option(
-            help="What the paper's network learns as LR kernel: Eq. 7's expectation, or Eq. 7 on "
+            help="What the authors' network learns as LR kernel: Eq. 7's expectation, or Eq. 7 on "
             "each image. [expected]"
         ),
     ] = None,
     precision: Annotated[
-        PrecisionName, typer.Option(help="Of the convolutions; auto: bf16 where faster.")
-    ] = "auto",
+        PrecisionName | None,
+        typer.Option(help="Of the convolutions; auto: bf16 where faster. [auto]"),
+    ] = None,
     compile: Annotated[  # noqa: A002
-        bool, typer.Option("--compile", help="Compile the network (torch.compile).")
-    ] = False,
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")] = "auto",
+        bool | None,
+        typer.Option("--compile/--no-compile", help="Compile the network (torch.compile)."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("-d", "--device", help="auto, cpu or cuda[:N]. [auto]")
+    ] = None,
     validate_minutes: Annotated[
-        float, typer.Option(min=0, help="Minutes of training between validations.")
-    ] = 5.0,
+        float | None, typer.Option(min=0, help="Minutes of training between validations. [5]")
+    ] = None,
     checkpoint_minutes: Annotated[
-        float, typer.Option(min=0, help="Minutes of training between checkpoints.")
-    ] = 2.0,
+        float | None, typer.Option(min=0, help="Minutes of training between checkpoints. [2]")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Train a network; LR images are made from the sharp ones on the fly.
 
     RUN gets checkpoints, best.safetensors and latest.safetensors (averaged weights), log.jsonl,
-    curves.png, samples.png, config.json and, if images were skipped, skipped.txt. SIGINT and
+    curves.png, samples.png, config.toml and, if images were skipped, skipped.txt. SIGINT and
     SIGTERM end the run after its step; --resume auto goes on with the same bits.
 
     On N cards: torchrun --nproc-per-node N --no-python dcls train ...
     """
-    from dcls_cli.backends.devices import select_device, select_precision
     from dcls_cli.cli.training_run import Run
-    from dcls_cli.config import PRESETS, checked_scale
-    from dcls_cli.training.config import Cadence, TrainConfig
+    from dcls_cli.config import checked_scale
+    from dcls_cli.training.settings import Said
 
     if iterations is not None and max_minutes is not None:
         raise UsageError("--iterations and --max-minutes exclude each other; give one of them")
-    model = PRESETS[preset](checked_scale(scale))
-    chosen_device = select_device(device)
-    fast_bf16 = select_precision("auto", chosen_device) == "bf16"
-    try:
-        config = TrainConfig.preset(
-            preset,
-            scale,
+    given = Said(
+        run=_given(
+            preset=preset,
+            scale=None if scale is None else checked_scale(scale),
+            hr=tuple(hr) if hr else None,
+            out=out,
+            val=val,
+            init=init,
+            resume=resume,
+            device=device,
+            compile=compile,
+            accumulate=accumulate,
+            threads=threads,
+            validate_minutes=validate_minutes,
+            checkpoint_minutes=checkpoint_minutes,
+        ),
+        training=_given(
             part=part,
             iterations=iterations,
             max_minutes=max_minutes,
@@ -145,40 +182,14 @@ def train(
             sigma_max=sigma_max,
             optimizer=optimizer,
             kernel_target=kernel_target,
-            precision=("bf16" if fast_bf16 else "fp32") if precision == "auto" else precision,
-        )
-    except TrainingError as error:
-        raise UsageError(f"options: {error}") from error
-    if config.kernel_target == "image":
-        check_kernel_target(model.kernel_space, model.kernel_size, config.patch, preset)
-    run = Run(
-        model=model,
-        config=config,
-        hr=tuple(hr),
-        val=val,
-        out=out,
-        init=init,
-        resume=resume,
-        device=chosen_device,
-        compile=compile,
-        cadence=Cadence(validation_minutes=validate_minutes, checkpoint_minutes=checkpoint_minutes),
-        threads=threads,
+            precision=None if precision == "auto" else precision,
+        ),
+        model={},
     )
-    raise typer.Exit(run.start())
+    said = given if config is None else Said.in_file(config).under(given)
+    raise typer.Exit(Run.of(said.without("precision") if precision == "auto" else said).start())
 
 
-def check_kernel_target(space: str, kernel_size: int, patch: int, preset: str) -> None:
-    """Refuse Eq. 7 on images where it has no meaning.
-
-    Raises:
-        UsageError: the network estimates HR kernels, or a patch is smaller than its kernel.
-    """
-    if space != "lr":
-        raise UsageError(
-            f"--kernel-target image is for --preset paper; {preset} learns the HR kernel itself"
-        )
-    if patch < kernel_size:
-        raise UsageError(
-            f"--kernel-target image needs --patch {kernel_size} or larger, the kernel's width; "
-            f"got {patch}"
-        )
+def _given(**options: object) -> dict[str, object]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,53 +1,81 @@
 """What `dcls train` does with its options: signals, processes, validation, what is told."""
 
-import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Self
 
 import torch
-from torch._dynamo.exc import TorchDynamoException
 
 from dcls_cli import __version__
 from dcls_cli.atomic import atomic_write
-from dcls_cli.backends.devices import select_precision
+from dcls_cli.backends.devices import select_device, select_precision
 from dcls_cli.cli import console
 from dcls_cli.cli.interruption import Interruption
 from dcls_cli.cli.signals import EXIT_TERMINATED
+from dcls_cli.cli.training_failures import clear_errors
 from dcls_cli.cli.training_validation import Validation
 from dcls_cli.cli.training_view import PlainView, loading_bar, view_of
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import BackendError, OutOfMemoryError, TrainingError, UsageError
+from dcls_cli.errors import TrainingError, UsageError
 from dcls_cli.training.config import Cadence, TrainConfig
+from dcls_cli.training.lock import locked
 from dcls_cli.training.loop import Trainer
 from dcls_cli.training.plots import Pictures
 from dcls_cli.training.processes import joined
+from dcls_cli.training.record import recorded
 from dcls_cli.training.reports import Observer
 from dcls_cli.training.session import BEST, LATEST, Prepared, RunOptions, prepare
+from dcls_cli.training.settings import RunSettings, Said, check_kernel_target
 
 #: How many skipped images and new layers are told; RUN/skipped.txt names all images.
 TOLD = 5
 SKIPPED = "skipped.txt"
+CONFIG = "config.toml"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The checked options of a command line; see `dcls train --help`."""
+    """A checked command line; see `dcls train --help`.
 
+    Attributes:
+        settings: with folders of images and the folder of the run.
+        model: the network.
+        config: how it is trained.
+        device: where.
+    """
+
+    settings: RunSettings
     model: ModelConfig
     config: TrainConfig
-    hr: tuple[Path, ...]
-    val: Path | None
-    out: Path
-    init: Path | None
-    resume: Literal["auto", "never"]
     device: torch.device
-    compile: bool
-    cadence: Cadence
-    threads: int | None
+
+    @classmethod
+    def of(cls, said: Said) -> Self:
+        """Complete and check what the user said.
+
+        Raises:
+            UsageError: something is missing, or does not go together.
+            BackendError: the device is not usable.
+        """
+        settings = said.settings()
+        for name, value in (("hr", settings.hr), ("out", settings.out)):
+            if not value:
+                raise UsageError(f"--{name} is missing, as an option or in the file of options")
+        model = said.network()
+        device = select_device(settings.device)
+        fast_bf16 = select_precision("auto", device) == "bf16"
+        config = said.options(precision="bf16" if fast_bf16 else "fp32")
+        if config.kernel_target == "image":
+            check_kernel_target(model, config.patch, settings.preset)
+        return cls(settings=settings, model=model, config=config, device=device)
+
+    @property
+    def out(self) -> Path:
+        """The folder of the run."""
+        assert self.settings.out is not None
+        return self.settings.out
 
     def start(self) -> int:
         """Train to the end or to a signal; returns an exit code.
@@ -57,13 +85,19 @@ class Run:
         """
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"{self.out}: --out names a folder, this is a file")
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
+        if self.settings.threads is not None:
+            torch.set_num_threads(self.settings.threads)
         interruption = Interruption()
         validation = None
-        if self.val is not None:
-            validation = Validation.of_folder(self.val, self.model.scale, interruption.arrived)
-        with clear_errors(), joined(self.device) as process:
+        if self.settings.val is not None:
+            validation = Validation.of_folder(
+                self.settings.val, self.model.scale, interruption.arrived
+            )
+        with (
+            clear_errors(),
+            joined(self.device) as process,
+            locked(self.out, process.rank),
+        ):
             talks = process.rank == 0
             if talks:
                 self._tell_setting(process.device)
@@ -93,14 +127,19 @@ class Run:
         observers: list[Observer] = [view]
         if validation is not None:
             observers.append(Pictures(self.out, lambda: validation.views, view.on_warning))
+        settings = self.settings
         options = RunOptions(
-            hr=self.hr,
+            hr=settings.hr,
             out=self.out,
-            init=self.init,
-            resume=self.resume,
+            init=settings.init,
+            resume=settings.resume,
             device=str(device),
-            compile=self.compile,
-            cadence=self.cadence,
+            compile=settings.compile,
+            accumulate=settings.accumulate,
+            cadence=Cadence(
+                validation_minutes=settings.validate_minutes,
+                checkpoint_minutes=settings.checkpoint_minutes,
+            ),
         )
         with loading_bar(talks) as loading:
             return prepare(
@@ -122,7 +161,7 @@ class Run:
         count = torch.get_num_threads()
         threads = f", {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
         console.note(f"training on {device}{threads}, {precision}")
-        if self.val is None:
+        if self.settings.val is None:
             console.note("no --val: nothing is measured, the last averaged weights are kept")
 
     def _tell_prepared(self, prepared: Prepared) -> None:
@@ -137,31 +176,28 @@ class Run:
         )
         if prepared.new_layers:
             listed = ", ".join(prepared.new_layers)
-            console.note(f"not in {self.init}, start at random: {listed}")
+            console.note(f"not in {self.settings.init}, start at random: {listed}")
         if prepared.resumed_at is not None:
             console.note(f"resumed at step {prepared.resumed_at}")
-            if self.init is not None:
-                console.note(f"{self.init} is not read: the run goes on with its own weights")
+            if self.settings.init is not None:
+                console.note(
+                    f"{self.settings.init} is not read: the run goes on with its own weights"
+                )
 
     def _record(self, prepared: Prepared) -> None:
         """Write the options of the run and the images that it does without."""
-        record = {
+        known = {
             "dcls": __version__,
             "torch": torch.__version__,
-            "model": asdict(self.model),
-            "training": asdict(self.config),
-            "hr": [str(folder) for folder in self.hr],
-            "val": None if self.val is None else str(self.val),
-            "init": None if self.init is None else str(self.init),
-            "device": str(self.device),
-            "threads": torch.get_num_threads(),
-            "compile": self.compile,
-            "cadence": asdict(self.cadence),
+            "processes": prepared.trainer.world,
             "images": prepared.files,
             "images_skipped": len(prepared.skipped),
             "resumed_at": prepared.resumed_at,
         }
-        write_text(self.out / "config.json", json.dumps(record, indent=2) + "\n")
+        # What was chosen here goes into the file, so that it gives the same elsewhere or fails.
+        settings = replace(self.settings, device=str(self.device), threads=torch.get_num_threads())
+        text = recorded(settings, self.config, self.model, known, CONFIG)
+        write_text(self.out / CONFIG, text)
         if prepared.skipped:
             lines = [f"{console.visible(item.path)}\t{item.reason}\n" for item in prepared.skipped]
             write_text(self.out / SKIPPED, "".join(lines))
@@ -199,27 +235,3 @@ def write_text(path: Path, text: str) -> None:
         atomic_write(path, write, overwrite=True)
     except OSError as error:
         raise TrainingError(f"{path}: cannot be written ({error.strerror})") from error
-
-
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn what PyTorch raises for want of memory or of a compiler into our errors.
-
-    Raises:
-        OutOfMemoryError: memory ran out.
-        BackendError: the network cannot be compiled here.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if isinstance(error, TorchDynamoException):
-            reason = str(error).strip().splitlines()[0]
-            raise BackendError(
-                f"--compile does not work here: {reason}; train without it"
-            ) from error
-        of_cpu = "DefaultCPUAllocator" in str(error)
-        if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
-            raise
-        raise OutOfMemoryError(
-            "out of memory; give a smaller --batch or --patch, or fewer images"
-        ) from error

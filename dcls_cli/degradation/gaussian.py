@@ -79,7 +79,7 @@ def anisotropic_gaussian_kernel(
 
 
 @lru_cache(maxsize=64)
-def _reflect_index(length: int, before: int, after: int, device: torch.device) -> Tensor:
+def reflect_index(length: int, before: int, after: int, device: torch.device) -> Tensor:
     """Source index of each padded sample, mirrored about the edge samples: ... 2 1 | 0 1 2 ...
 
     The signal may be shorter than its padding. Cached because a copy to a GPU waits for it.
@@ -103,8 +103,8 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
     batch, channels, height, width = image.shape
     rows, columns = kernel.shape[-2:]
     top, left = (rows - 1) // 2, (columns - 1) // 2
-    row_index = _reflect_index(height, top, rows - 1 - top, image.device)
-    column_index = _reflect_index(width, left, columns - 1 - left, image.device)
+    row_index = reflect_index(height, top, rows - 1 - top, image.device)
+    column_index = reflect_index(width, left, columns - 1 - left, image.device)
     padded = image.index_select(2, row_index).index_select(3, column_index)
     kernel = kernel.to(image.dtype).expand(batch, 1, rows, columns)
     with torch.autocast(image.device.type, enabled=False):
@@ -194,7 +194,7 @@ def blurred_bicubic_matrix(taps: Tensor, length: int, scale: int) -> Tensor:
     down = bicubic_matrix(length, 1 / scale, dtype=taps.dtype, device=taps.device)
     windows = functional.pad(down, (size - 1, size - 1)).unfold(1, size, 1)
     spread = windows @ taps.flip(1).T  # (out, before + length + after, B)
-    source = _reflect_index(length, before, after, taps.device)
+    source = reflect_index(length, before, after, taps.device)
     folded = spread[:, before : before + length].contiguous()
     folded = folded.index_add(1, source[:before], spread[:, :before])
     folded = folded.index_add(1, source[before + length :], spread[:, before + length :])

@@ -1,25 +1,25 @@
 """Every choice of a training run, validated."""
 
 import json
-import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self
 
 from dcls_cli.errors import TrainingError
+from dcls_cli.training.ranges import Range, expected
 
 OptimizerName = Literal["muon", "adamw"]
 KernelTarget = Literal["expected", "image"]
-Degradation = Literal["isotropic", "photo"]
+Degradation = Literal["isotropic", "anisotropic", "photo"]
 Precision = Literal["bf16", "fp32"]
 Part = Literal["all", "estimator"]
 
-#: Widths of the isotropic Gaussian blurs that the paper trains on, HR pixels.
-SIGMA_RANGES = {2: (0.2, 2.0), 3: (0.2, 3.0), 4: (0.2, 4.0)}
-
-
 #: The margin around a patch absorbs no wider blur.
 MAX_SOFTNESS = 1.5
+
+Count = Annotated[int, Range(least=1)]
+Positive = Annotated[float, Range(above=0)]
+NotNegative = Annotated[float, Range(least=0)]
+Share = Annotated[float, Range(least=0, most=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,14 @@ class TrainConfig:
         max_minutes: length of the run and of the decay in wall-clock minutes instead.
         batch: patches a step, over all processes.
         patch: width of an LR patch, pixels.
-        degradation: `isotropic` blur and 8-bit rounding, the paper's first setting, or the damage
-            of `photo`graphs.
-        sigma_min, sigma_max: range of blur widths, HR pixels.
-        sigma_centred: draw widths from a triangle over the range instead of uniformly.
+        degradation: `isotropic` Gaussian blur, the paper's first setting; `anisotropic` Gaussians
+            of any direction, its second; or the damage of `photo`graphs. All round to 8 bits.
+        sigma_min, sigma_max: range of blur widths, HR pixels; of both axes, if there are two.
+        sigma_centred: draw widths of isotropic blurs from a triangle over the range instead of
+            uniformly.
+        disturbance: each tap of an anisotropic kernel grows by a random share up to this one.
+        noise_level: white Gaussian noise that is added to the LR image before it is rounded,
+            standard deviation in 8-bit levels; photographs draw noise of their own.
         candidates: crops drawn for each patch, of which the one with most detail is used.
         softness: widest blur of the sharp images themselves, HR pixels, in four of ten patches.
             Training images are chosen for their sharpness; a network that saw no others takes
@@ -58,77 +62,52 @@ class TrainConfig:
     """
 
     part: Part = "all"
-    seed: int = 0
-    iterations: int = 500_000
-    max_minutes: float | None = None
-    batch: int = 16
-    patch: int = 48
+    seed: Annotated[int, Range(least=0)] = 0
+    iterations: Count = 500_000
+    max_minutes: Positive | None = None
+    batch: Count = 16
+    patch: Count = 48
     degradation: Degradation = "isotropic"
-    sigma_min: float = 0.2
-    sigma_max: float = 4.0
+    sigma_min: Positive = 0.2
+    sigma_max: Positive = 4.0
     sigma_centred: bool = False
-    candidates: int = 1
-    softness: float = 0.0
+    disturbance: Share = 0.0
+    noise_level: Annotated[float, Range(least=0, most=255)] = 0.0
+    candidates: Count = 1
+    softness: Annotated[float, Range(least=0, most=MAX_SOFTNESS)] = 0.0
     optimizer: OptimizerName = "muon"
-    learning_rate: float = 1e-3
-    final_rate: float = 0.02
-    warmup: int = 100
-    weight_decay: float = 0.0
-    clip: float = 0.3
-    ema: float = 0.999
-    kernel_weight: float = 0.05
-    noise_weight: float = 0.02
+    learning_rate: Positive = 1e-3
+    final_rate: Share = 0.02
+    warmup: Count = 100
+    weight_decay: NotNegative = 0.0
+    clip: Positive = 0.3
+    ema: Annotated[float, Range(least=0, below=1)] = 0.999
+    kernel_weight: NotNegative = 0.05
+    noise_weight: NotNegative = 0.02
     kernel_target: KernelTarget = "expected"
     precision: Precision = "bf16"
-    window: int = 25
-    spike: float = 2.0
+    window: Count = 25
+    spike: Annotated[float, Range(above=1)] = 2.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        for name, allowed in (
-            ("optimizer", get_args(OptimizerName)),
-            ("kernel_target", get_args(KernelTarget)),
-            ("precision", get_args(Precision)),
-            ("degradation", get_args(Degradation)),
-            ("part", get_args(Part)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise TrainingError(
-                    f"{name} is {getattr(self, name)!r}, expected {', '.join(allowed)}"
-                )
-        for name in ("iterations", "batch", "patch", "candidates", "window", "warmup"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be at least 1, got {getattr(self, name)}")
-        minutes = 1.0 if self.max_minutes is None else self.max_minutes
-        for name, value in (
-            *((name, getattr(self, name)) for name in ("learning_rate", "clip", "sigma_min")),
-            ("spike", self.spike),
-            ("max_minutes", minutes),
-        ):
-            if not 0 < value < math.inf:
-                raise TrainingError(f"{name} must be positive, got {value}")
-        if not self.sigma_min <= self.sigma_max < math.inf:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            wanted = expected(field.type, value)
+            if wanted is not None:
+                raise TrainingError(f"{field.name} is {value!r:.60}, expected {wanted}")
+        if self.sigma_max < self.sigma_min:
             raise TrainingError(
                 f"sigma_max must be at least sigma_min, got {self.sigma_max} and {self.sigma_min}"
             )
-        if self.seed < 0:
-            raise TrainingError(f"seed must not be negative, got {self.seed}")
+        if self.disturbance and self.degradation != "anisotropic":
+            raise TrainingError(f"disturbance is for anisotropic blur, not for {self.degradation}")
+        if self.noise_level and self.degradation == "photo":
+            raise TrainingError("noise_level is not for photographs, which draw their own noise")
 
     def to_json(self) -> str:
         """Serialise for checkpoints and logs."""
         return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def preset(cls, name: str, scale: int, **changes: object) -> Self:
-        """Options that a network of `config.PRESETS` is trained with; None changes nothing.
-
-        Raises:
-            TrainingError: a change is impossible.
-        """
-        sigma_min, sigma_max = SIGMA_RANGES[scale]
-        options: dict[str, Any] = {"sigma_min": sigma_min, "sigma_max": sigma_max}
-        options |= PRESET_OPTIONS[name]
-        return cls(**options | {key: value for key, value in changes.items() if value is not None})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -158,37 +137,3 @@ class Cadence:
 
     validation_minutes: float = 5.0
     checkpoint_minutes: float = 2.0
-
-
-#: For hours on a CPU: few patches of much detail, and more of the blurs that are evaluated.
-_LIGHT_OPTIONS: Mapping[str, object] = {
-    "iterations": 50_000,
-    "batch": 8,
-    "patch": 48,
-    "candidates": 2,
-    "sigma_centred": True,
-    "optimizer": "muon",
-    "learning_rate": 1e-3,
-    "warmup": 100,
-    "final_rate": 0.02,
-    "precision": "bf16",
-}
-
-#: What `dcls train --preset` changes in the defaults above.
-PRESET_OPTIONS: Mapping[str, Mapping[str, object]] = {
-    "light": _LIGHT_OPTIONS,
-    "photo": {**_LIGHT_OPTIONS, "degradation": "photo"},
-    # The paper's schedule, at half its learning rate, at which runs were seen to collapse.
-    "paper": {
-        "iterations": 500_000,
-        "batch": 64,
-        "patch": 64,
-        "candidates": 1,
-        "sigma_centred": False,
-        "optimizer": "adamw",
-        "learning_rate": 2e-4,
-        "warmup": 1000,
-        "final_rate": 0.02,
-        "precision": "bf16",
-    },
-}

@@ -1,12 +1,14 @@
 """Batches that depend on the seed and the step alone."""
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from dcls_cli.degradation import degrade_isotropic, gaussian_kernel, quantise
+from dcls_cli.degradation.anisotropic import degrade_anisotropic, draw_kernels
 from dcls_cli.degradation.photo import PhotoDamage, damage_photo
 from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.images import ImageStore
@@ -35,6 +37,15 @@ class Batch(NamedTuple):
     clear: Tensor | None = None
     blurred: Tensor | None = None
     noise: Tensor | None = None
+
+    def parts(self, count: int) -> Iterator[Self]:
+        """The batch in `count` parts of the same size, one after the other."""
+        pieces = [
+            [None] * count if tensor is None else torch.tensor_split(tensor, count)
+            for tensor in self
+        ]
+        for part in zip(*pieces, strict=True):
+            yield type(self)(*part)
 
 
 class PatchSampler:
@@ -89,7 +100,20 @@ class PatchSampler:
             widths = (config.sigma_min, config.sigma_max)
             damage = PhotoDamage.draw(count, size, self.kernel_size, widths, random)
             return self._photograph(hr, damage.part(mine, device))
-        return self._degrade(hr, sigma[mine].to(device, non_blocking=True))
+        if config.degradation == "anisotropic":
+            widths = (config.sigma_min, config.sigma_max)
+            kernel = draw_kernels(count, self.kernel_size, widths, config.disturbance, random)
+            kernel = kernel[mine].to(device, non_blocking=True)
+            blurred = degrade_anisotropic(hr, kernel, self.scale)
+        else:
+            sigma = sigma[mine].to(device, non_blocking=True)
+            kernel = gaussian_kernel(sigma, self.kernel_size)
+            blurred = degrade_isotropic(hr, sigma, self.scale, self.kernel_size)
+        noise = None
+        if config.noise_level > 0:
+            noise = torch.randn(count, 3, config.patch, config.patch, generator=random)
+            noise = noise[mine].to(device, non_blocking=True) * (config.noise_level / 255)
+        return self._gaussian(hr, kernel, blurred, noise)
 
     def _with_most_detail(self, start: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """Of (B, n) windows the (B,) whose pixels, sampled coarsely, differ most."""
@@ -105,16 +129,17 @@ class PatchSampler:
         best = detail.float().view(*start.shape, -1).mean(-1).argmax(1, keepdim=True)
         return start.gather(1, best)[:, 0], width.gather(1, best)[:, 0]
 
-    def _degrade(self, hr: Tensor, sigma: Tensor) -> Batch:
+    def _gaussian(self, hr: Tensor, kernel: Tensor, blurred: Tensor, noise: Tensor | None) -> Batch:
+        """Add noise, round, and cut the margins off."""
         s, m = self.scale, MARGIN
-        kernel = gaussian_kernel(sigma, self.kernel_size)
-        blurred = degrade_isotropic(hr, sigma, s, self.kernel_size)[..., m:-m, m:-m]
+        blurred = blurred[..., m:-m, m:-m]
         clear = None
         if self.images:
-            clear = degrade_isotropic(hr, torch.full_like(sigma, 1e-3), s, self.kernel_size)
-            clear = clear[..., m:-m, m:-m]
+            no_blur = torch.full((len(hr),), NO_BLUR, device=hr.device)
+            clear = degrade_isotropic(hr, no_blur, s, self.kernel_size)[..., m:-m, m:-m]
+        lr = quantise(blurred if noise is None else blurred + noise)
         target = hr[..., m * s : -m * s, m * s : -m * s]
-        return Batch(quantise(blurred), target, kernel, clear, blurred if self.images else None)
+        return Batch(lr, target, kernel, clear, blurred if self.images else None)
 
     def _photograph(self, hr: Tensor, damage: PhotoDamage) -> Batch:
         s, m = self.scale, MARGIN

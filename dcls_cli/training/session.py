@@ -38,6 +38,7 @@ class RunOptions:
             `never` refuses a folder that has one.
         device: torch device.
         compile: use `torch.compile`.
+        accumulate: parts that each process takes its share of a batch in; changes rounding only.
         cadence: how often to validate and save.
     """
 
@@ -47,6 +48,7 @@ class RunOptions:
     resume: Literal["auto", "never"] = "never"
     device: str = "cpu"
     compile: bool = False
+    accumulate: int = 1
     cadence: Cadence
 
 
@@ -102,11 +104,7 @@ def prepare(
     if saved is not None:
         check_same_run(saved, model, config, folder.path)
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    if config.batch % world:
-        raise TrainingError(
-            f"batch {config.batch} cannot be shared by {world} processes; "
-            f"give a multiple of {world}"
-        )
+    _check_shares(config.batch, world, options.accumulate)
     torch.manual_seed(config.seed)
     network = DCLS(model)
     new_layers = []
@@ -117,9 +115,8 @@ def prepare(
     store, skipped = ImageStore.load(options.hr, smallest, device, loading)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     reformulated = ReformulatedKernel(model.scale, model.kernel_size, model.kernel_size)
-    state = TrainState(
-        network, Objective(config, model.kernel_space, reformulated.to(device)), config
-    )
+    objective = Objective(config, model.kernel_space, reformulated.to(device))
+    state = TrainState(network, objective, config, options.accumulate)
     if options.compile:
         state.forward = torch.compile(network)  # type: ignore[assignment]
     needs_images = model.kernel_space == "lr" and config.kernel_target == "image"
@@ -148,6 +145,18 @@ def prepare(
         resumed_at=None if saved is None else state.step,
         new_layers=new_layers,
     )
+
+
+def _check_shares(batch: int, world: int, accumulate: int) -> None:
+    """Refuse a batch that cannot be cut into equal parts.
+
+    Raises:
+        TrainingError: with the numbers that would do.
+    """
+    parts = world * accumulate
+    if batch % parts:
+        by = f"{world} processes" if accumulate == 1 else f"{world} x {accumulate} parts"
+        raise TrainingError(f"batch {batch} cannot be shared by {by}; give a multiple of {parts}")
 
 
 def _find_run(

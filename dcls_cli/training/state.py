@@ -17,9 +17,20 @@ from dcls_cli.training.optimizer import build_optimizers, learning_rate
 class TrainState:
     """Network, averaged network, optimisers and counters of one run."""
 
-    def __init__(self, network: DCLS, objective: Objective, config: TrainConfig) -> None:
-        """`network` lies on the training device already."""
+    def __init__(
+        self, network: DCLS, objective: Objective, config: TrainConfig, accumulate: int = 1
+    ) -> None:
+        """Start at step 0.
+
+        Args:
+            network: lies on the training device already.
+            objective: what is minimised.
+            config: options of the run.
+            accumulate: parts that a batch is taken in, one after the other, so that only one part
+                needs memory for its gradients; the update is that of the whole batch.
+        """
         self.network, self.objective, self.config = network, objective, config
+        self.accumulate = accumulate
         self.ema = copy.deepcopy(network).requires_grad_(False).eval()
         self.optimizers = build_optimizers(network, config)
         self.forward: nn.Module = network
@@ -35,15 +46,27 @@ class TrainState:
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-        losses = self._losses(batch)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        image, kernel = self._accumulate_gradients(batch)
         self._average_gradients()
         norm = self._clip_gradients()
         for optimizer in self.optimizers:
             optimizer.step()
         self._average_weights()
         self.step += 1
-        return torch.stack((losses.image.detach(), losses.kernel.detach(), norm.detach()))
+        return torch.stack((image, kernel, norm.detach()))
+
+    def _accumulate_gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Sum the gradients of the parts of a batch; returns its losses of image and kernel.
+
+        All losses are means over the batch, so that those of equal parts are averaged.
+        """
+        image = kernel = torch.zeros((), device=batch.lr.device)
+        for part in batch.parts(self.accumulate):
+            losses = self._losses(part)
+            (losses.total / self.accumulate).backward()  # type: ignore[no-untyped-call]
+            image = image + losses.image.detach() / self.accumulate
+            kernel = kernel + losses.kernel.detach() / self.accumulate
+        return image, kernel
 
     def _losses(self, batch: Batch) -> Losses:
         device = batch.lr.device.type

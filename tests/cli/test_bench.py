@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dcls_cli.cli import app
-from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.presets import PRESETS
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_measures_training_and_both_precisions(capsys: pytest.CaptureFixture[str
 
 def test_trains_as_the_preset_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["bench", "--seconds", "0.1", "--side", "8"]) == 0
-    light = TrainConfig.preset("light", 4)
+    light = PRESETS["light"].training(4)
     expected = f"(LR {light.patch} px, batch {light.batch})"
     assert expected in capsys.readouterr().out
 

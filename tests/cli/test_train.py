@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def test_trains_validates_and_tells(train: Train, hr: Path, tmp_path: Path) -> N
     assert line.startswith(f"{out / 'best.safetensors'}  PSNR Y ") and "  3 steps  " in line
     files = {path.name for path in out.iterdir()}
     assert files >= {"best.safetensors", "latest.safetensors", "log.jsonl", "checkpoints"}
-    assert files >= {"config.json", "skipped.txt", "curves.png", "samples.png"}
+    assert files >= {"config.toml", "skipped.txt", "curves.png", "samples.png"}
 
     assert told.err.count("skipped ") >= 6 and "skipped 2 more images" in told.err
     assert "2 images, 0.0 megapixels, 7 skipped" in told.err
@@ -95,11 +96,11 @@ def test_trains_validates_and_tells(train: Train, hr: Path, tmp_path: Path) -> N
     assert [row.split("\t")[0] for row in skipped] == [
         str(mixed / f"bad{index}.png") for index in range(7)
     ]
-    record = json.loads((out / "config.json").read_text())
+    record = tomllib.loads((out / "config.toml").read_text())
     assert record["training"]["seed"] == 4 and record["training"]["patch"] == 8
     assert record["training"]["sigma_max"] == 2.0 and record["training"]["sigma_centred"] is True
-    assert record["model"] == json.loads(ModelConfig.light(2).to_json())
-    assert record["hr"] == [str(hr), str(mixed)] and record["images_skipped"] == 7
+    assert {**record["model"], "scale": 2} == json.loads(ModelConfig.light(2).to_json())
+    assert record["hr"] == [str(hr), str(mixed)] and record["record"]["images_skipped"] == 7
 
     validation = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
     assert f"PSNR Y {validation['psnr_y_db']:.2f} dB" in line
@@ -136,14 +137,14 @@ def test_every_option_arrives(train: Train, hr: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert told.code == 0, told.err
     assert told.out.startswith(f"{tmp_path / 'run' / 'latest.safetensors'}  not validated  ")
-    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    record = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     expected = {
         "max_minutes": 0.0001, "batch": 2, "patch": 5, "learning_rate": 0.002, "candidates": 3,
         "seed": 9, "sigma_min": 0.5, "sigma_max": 1.5, "optimizer": "adamw", "precision": "fp32",
     }  # fmt: skip
     assert {key: record["training"][key] for key in expected} == expected
-    assert record["cadence"] == {"validation_minutes": 7, "checkpoint_minutes": 9}
-    assert record["threads"] == 1 and record["model"]["scale"] == 3
+    assert (record["validate_minutes"], record["checkpoint_minutes"]) == (7, 9)
+    assert record["threads"] == 1 and record["scale"] == 3
 
 
 #: Arguments, exit code, part of the message.
@@ -161,13 +162,16 @@ Case = tuple[tuple[object, ...], int, str]
         (("--batch", 0), 2, "--batch"),
         (("--iterations", -3), 2, "--iterations"),
         (("--seed", -1), 2, "--seed"),
-        (("--learning-rate", 0), 2, "learning_rate must be positive"),
-        (("--learning-rate", "nan"), 2, "learning_rate must be positive"),
-        (("--max-minutes", 0), 2, "max_minutes must be positive"),
+        (("--learning-rate", 0), 2, "learning_rate is"),
+        (("--learning-rate", "nan"), 2, "learning_rate is"),
+        (("--max-minutes", 0), 2, "max_minutes is 0.0, expected a number above 0"),
         (("--sigma-min", 9), 2, "sigma_max must be at least sigma_min"),
         (("--iterations", 1, "--max-minutes", 1), 2, "exclude each other"),
-        (("--kernel-target", "image"), 2, "--preset paper"),
-        (("--kernel-target", "image", "--preset", "paper", "--patch", 20), 2, "--patch 21"),
+        (("--kernel-target", "image"), 2, "--preset paper-iso"),
+        (("--kernel-target", "image", "--preset", "paper-iso", "--patch", 20), 2, "--patch 21"),
+        (("--preset", "paper-aniso", "-s", 3), 2, "exists for x2 and x4, not for x3"),
+        (("--accumulate", 0), 2, "--accumulate"),
+        (("--accumulate", 3), 1, "batch 8 cannot be shared by 1 x 3 parts; give a multiple of 3"),
         (("--unknown",), 2, "--unknown"),
         (("--val", "missing"), 1, "--val: missing"),
         (("--init", "missing.safetensors"), 3, "missing.safetensors: no such weight file"),

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from dcls_cli.training.images import ImageStore
 from dcls_cli.training.loop import Trainer
 from dcls_cli.training.losses import Objective
 from dcls_cli.training.reports import Report
+from dcls_cli.training.settings import RunSettings
 from dcls_cli.training.state import TrainState
 
 # Forked from a process that has imported everything and run nothing.
@@ -94,6 +95,8 @@ def trainer(
     options: TrainConfig | None = None,
     model: ModelConfig | None = None,
     sampler: Callable[..., PatchSampler] = PatchSampler,
+    *,
+    accumulate: int = 1,
 ) -> tuple[Trainer, Recorder]:
     """A trainer in this process, that saves after every window."""
     options, model = options or config(), model or tiny()
@@ -101,7 +104,8 @@ def trainer(
     torch.manual_seed(options.seed)
     network = DCLS(model).to(memory_format=torch.channels_last)
     kernel = ReformulatedKernel(model.scale, model.kernel_size, model.kernel_size)
-    state = TrainState(network, Objective(options, model.kernel_space, kernel), options)
+    objective = Objective(options, model.kernel_space, kernel)
+    state = TrainState(network, objective, options, accumulate)
     recorder = Recorder()
     made = Trainer(
         state=state,
@@ -127,21 +131,20 @@ class Outcome:
 
 def command(hr: Path | Sequence[Path], out: Path, **changes: object) -> Run:
     """What `dcls train` makes of its options, for a tiny network."""
-    folders = (hr,) if isinstance(hr, Path) else tuple(hr)
-    run = Run(
-        model=tiny(),
-        config=config(),
-        hr=folders,
-        val=None,
+    settings = RunSettings(
+        scale=2,
+        hr=(hr,) if isinstance(hr, Path) else tuple(hr),
         out=out,
-        init=None,
-        resume="never",
-        device=CPU,
-        compile=False,
-        cadence=EAGER,
+        device="cpu",
         threads=1,
+        validate_minutes=EAGER.validation_minutes,
+        checkpoint_minutes=EAGER.checkpoint_minutes,
     )
-    return replace(run, **changes)
+    names = {field.name for field in fields(RunSettings)}
+    said = {name: value for name, value in changes.items() if name in names}
+    rest = {name: value for name, value in changes.items() if name not in names}
+    run = Run(settings=replace(settings, **said), model=tiny(), config=config(), device=CPU)
+    return replace(run, **rest)
 
 
 class Child:

@@ -30,6 +30,20 @@ from dcls_cli.training.config import TrainConfig
         {"kernel_target": "none"},
         {"precision": "fp16"},
         {"clip": 0.0},
+        {"ema": 1.0},
+        {"final_rate": 1.1},
+        {"softness": 1.6},
+        {"spike": 1.0},
+        {"batch": 2.0},
+        {"batch": True},
+        {"sigma_centred": 1},
+        {"learning_rate": "1e-3"},
+        {"seed": None},
+        {"kernel_weight": -0.1},
+        {"noise_level": 300.0},
+        {"noise_level": 15.0, "degradation": "photo"},
+        {"disturbance": 0.25},
+        {"disturbance": 1.5, "degradation": "anisotropic"},
     ],
 )
 def test_refuses_what_cannot_be_trained(changes: dict[str, object]) -> None:
@@ -58,13 +72,3 @@ def test_differences_leave_the_length_out() -> None:
     one = TrainConfig(iterations=5, batch=2)
     assert one.differences(TrainConfig(iterations=9, max_minutes=3.0, batch=2)) == []
     assert one.differences(TrainConfig(batch=3, seed=1)) == ["seed", "batch"]
-
-
-def test_presets() -> None:
-    light = TrainConfig.preset("light", 4, batch=None, seed=2)
-    assert (light.batch, light.learning_rate, light.candidates) == (8, 1e-3, 2)
-    assert (light.sigma_min, light.sigma_max, light.sigma_centred) == (0.2, 4.0, True)
-    assert (light.optimizer, light.seed, light.patch) == ("muon", 2, 48)
-    paper = TrainConfig.preset("paper", 2, batch=16, sigma_max=3.0)
-    assert (paper.batch, paper.patch, paper.optimizer) == (16, 64, "adamw")
-    assert (paper.sigma_max, paper.sigma_centred, paper.learning_rate) == (3.0, False, 2e-4)
