@@ -19,7 +19,7 @@ def train(
     config: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[CONFIG.toml]",
+            metavar="CONFIG.toml",
             help="File of options; those of the command line win over it. RUN/config.toml of an "
             "earlier run repeats it.",
             show_default=False,
@@ -127,6 +127,13 @@ def train(
         bool | None,
         typer.Option("--compile/--no-compile", help="Compile the network (torch.compile)."),
     ] = None,
+    tensorboard: Annotated[
+        bool | None,
+        typer.Option(
+            "--tensorboard/--no-tensorboard",
+            help="Write curves and pictures for TensorBoard into RUN/tensorboard.",
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option("-d", "--device", help="auto, cpu or cuda[:N]. [auto]")
     ] = None,
@@ -164,6 +171,7 @@ def train(
             device=device,
             compile=compile,
             accumulate=accumulate,
+            tensorboard=tensorboard,
             threads=threads,
             validate_minutes=validate_minutes,
             checkpoint_minutes=checkpoint_minutes,

@@ -28,6 +28,7 @@ from dcls_cli.training.record import recorded
 from dcls_cli.training.reports import Observer
 from dcls_cli.training.session import BEST, LATEST, Prepared, RunOptions, prepare
 from dcls_cli.training.settings import RunSettings, Said, check_kernel_target
+from dcls_cli.training.tensorboard import TensorBoard
 
 #: How many skipped images and new layers are told; RUN/skipped.txt names all images.
 TOLD = 5
@@ -85,6 +86,8 @@ class Run:
         """
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"{self.out}: --out names a folder, this is a file")
+        if self.settings.tensorboard:
+            TensorBoard.check()
         if self.settings.threads is not None:
             torch.set_num_threads(self.settings.threads)
         interruption = Interruption()
@@ -107,6 +110,10 @@ class Run:
                 self._tell_prepared(prepared)
                 self._record(prepared)
             trainer = prepared.trainer
+            if self.settings.tensorboard and talks:
+                views = (lambda: ()) if validation is None else (lambda: validation.views)
+                board = TensorBoard(self.out, trainer.state.step, views)
+                trainer.observers = [*trainer.observers, board]
             with interruption.stopping(trainer), view if talks else nullcontext():
                 trainer.run()
             if talks:

@@ -147,6 +147,60 @@ def test_every_option_arrives(train: Train, hr: Path, tmp_path: Path) -> None:
     assert record["threads"] == 1 and record["scale"] == 3
 
 
+def test_a_file_of_options_and_the_options_that_win(train: Train, hr: Path, tmp_path: Path) -> None:
+    file = tmp_path / "options.toml"
+    file.write_text(
+        f"""
+        scale = 2
+        hr = ["{hr.name}", "more"]
+        out = "first"
+        device = "cpu"
+        threads = 1
+        accumulate = 2
+        [training]
+        iterations = 9
+        batch = 2
+        patch = 8
+        precision = "fp32"
+        sigma_centred = false
+        [model]
+        blocks = 1
+        groups = 1
+        """
+    )
+    (tmp_path / "more").symlink_to(hr)
+    (tmp_path / hr.name).symlink_to(hr)
+    told = train(file, "--iterations", 2, "--seed", 3)
+    assert told.code == 0, told.err
+    first = tmp_path / "first"
+    record = tomllib.loads((first / "config.toml").read_text())
+    assert record["training"]["iterations"] == 2 and record["training"]["seed"] == 3
+    assert record["accumulate"] == 2 and record["model"]["blocks"] == 1
+    assert record["hr"] == [str(tmp_path / hr.name), str(tmp_path / "more")]
+
+    # What a run has written repeats it, to the bit, and continues it.
+    told = train(first / "config.toml", "--out", tmp_path / "again")
+    assert told.code == 0, told.err
+    one, two = (weights.read(run / "latest.safetensors")[1] for run in (first, tmp_path / "again"))
+    assert one.keys() == two.keys() and all(one[name].equal(two[name]) for name in one)
+    told = train(first / "config.toml")
+    assert told.code == 1 and "holds a run already" in told.err
+    told = train(first / "config.toml", "--resume", "auto", "--iterations", 3)
+    assert told.code == 0 and "resumed at step 2" in told.err
+    told = train(first / "config.toml", "--out", tmp_path / "other", "--precision", "auto")
+    assert told.code == 0, told.err
+
+    file.write_text("scale = 2\nbatches = 3\n")
+    told = train(file, "--hr", hr, "--out", tmp_path / "no")
+    assert told.code == 2
+    assert told.err == (f"dcls: {file}: batches is not an option; did you mean training.batch?\n")
+    told = train(tmp_path / "none.toml", "--hr", hr, "--out", tmp_path / "no")
+    assert told.code == 2 and "none.toml: cannot be read" in told.err
+    told = train("--out", tmp_path / "no")
+    assert told.code == 2 and "--hr is missing" in told.err
+    assert not (tmp_path / "no").exists()
+
+
 #: Arguments, exit code, part of the message.
 Case = tuple[tuple[object, ...], int, str]
 

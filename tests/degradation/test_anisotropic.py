@@ -54,7 +54,7 @@ def test_kernels_are_gaussians_of_both_axes_and_all_angles() -> None:
 
 
 def test_every_tap_is_disturbed_by_up_to_a_quarter() -> None:
-    # The same Gaussians; the sum divides each by one number. Far from the middle fp32 has no digits.
+    # The same Gaussians, but for the sum; far from the middle fp32 has no digits left.
     disturbed, smooth = (drawn(200, share)[:, 13:18, 13:18] for share in (0.25, 0.0))
     ratio = disturbed / smooth
     span = ratio.max((1, 2)) / ratio.min((1, 2))
