@@ -7,12 +7,15 @@ result for.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from dcls_cli.errors import UsageError
+
+#: Turns joined pixels, (h, w, C) float32, into samples, (h, w, C') of any type.
+Finish = Callable[[np.ndarray], np.ndarray]
 
 #: A feather is this part of the overlap; the rest, half on either side, is context.
 FEATHER_OF_OVERLAP = 0.5
@@ -122,32 +125,80 @@ def _spans(length: int, tile: int, overlap: int) -> list[Span]:
     ]
 
 
-def stitch(
-    patches: Iterable[tuple[Tile, np.ndarray]], channels: int, height: int, width: int, scale: int
-) -> np.ndarray:
-    """Join up-scaled tiles; their weights sum to 1 at every pixel.
+class Stitcher:
+    """Joins the results of tiles, row of tiles by row of tiles; their weights sum to 1.
 
-    Args:
-        patches: the tiles of a plan with their results, each (C, scale * h, scale * w) float32;
-            read one at a time.
-        channels: C.
-        height: of the source in pixels.
-        width: of the source in pixels.
-        scale: up-scaling factor.
-
-    Returns:
-        (C, scale * height, scale * width) float32.
+    Only what fades into the next row of tiles is kept as floats.
     """
-    canvas = np.zeros((channels, height * scale, width * scale), np.float32)
-    for tile, patch in patches:
-        expected = (channels, *(side * scale for side in tile.size))
-        if patch.shape != expected:
-            raise ValueError(f"a tile's result is {patch.shape}, expected {expected}")
-        read = tuple(
-            slice((span.target.start - span.start) * scale, (span.target.stop - span.start) * scale)
-            for span in (tile.rows, tile.columns)
+
+    def __init__(self, width: int, scale: int, finish: Finish) -> None:
+        """Begin at the top.
+
+        Args:
+            width: of the source in pixels.
+            scale: up-scaling factor.
+            finish: turns joined pixels into samples.
+        """
+        self._width = width * scale
+        self._scale = scale
+        self._finish = finish
+        self._below = np.empty((0, 0, 0), np.float32)
+        self._beside = np.empty((0, 0, 0), np.float32)
+        self._done = np.empty((0, 0, 0), np.float32)
+
+    def add(self, tile: Tile, patch: np.ndarray) -> np.ndarray | None:
+        """Take the next tile of a plan, in its order.
+
+        Args:
+            tile: where.
+            patch: its result, (scale * h, scale * w, C) float32; it is written to.
+
+        Returns:
+            After the last tile of a row, the rows that no further tile changes, (rows, width, C) of
+            what `finish` makes; else None.
+        """
+        expected = tuple(side * self._scale for side in tile.size)
+        if patch.shape[:2] != expected:
+            raise ValueError(f"a tile's result is {patch.shape[:2]}, expected {expected}")
+        target = self._pixels(tile.columns, tile.columns.target)
+        joined = patch[self._pixels(tile.rows, tile.rows.target), target]
+        rise, fall = self._fades(tile.columns)
+        whole = joined.shape[1] - fall
+        weights = tile.columns.weights(self._scale)[:, None]
+        joined[:, :rise] *= weights[:rise]
+        joined[:, whole:] *= weights[whole:]
+        if rise:
+            joined[:, :rise] += self._beside
+        self._beside = joined[:, whole:].copy()
+        left = tile.columns.target.start * self._scale
+        self._place(tile.rows, joined[:, :whole], slice(left, left + whole))
+        return self._done if left + joined.shape[1] == self._width and not fall else None
+
+    def _place(self, rows: Span, joined: np.ndarray, columns: slice) -> None:
+        """Join with the row of tiles above; finish what no row below changes."""
+        rise, fall = self._fades(rows)
+        whole = joined.shape[0] - fall
+        weights = rows.weights(self._scale)[:, None, None]
+        joined[:rise] *= weights[:rise]
+        joined[whole:] *= weights[whole:]
+        if rise:
+            joined[:rise] += self._below[:, columns]
+        samples = self._finish(joined[:whole])
+        if columns.start == 0:
+            self._done = np.empty((whole, self._width, samples.shape[2]), samples.dtype)
+        self._done[:, columns] = samples
+        if fall:
+            if self._below.shape[:1] != (fall,):
+                self._below = np.empty((fall, self._width, joined.shape[2]), np.float32)
+            self._below[:, columns] = joined[whole:]
+
+    def _fades(self, span: Span) -> tuple[int, int]:
+        """Pixels of the result in which a span rises and falls."""
+        (low, high), (start, stop) = span.rise, span.fall
+        return (high - low) * self._scale, (stop - start) * self._scale
+
+    def _pixels(self, span: Span, part: slice) -> slice:
+        """A part of a span, in pixels of the tile's result."""
+        return slice(
+            (part.start - span.start) * self._scale, (part.stop - span.start) * self._scale
         )
-        written = tuple(slice(part.start * scale, part.stop * scale) for part in tile.target)
-        weights = np.outer(tile.rows.weights(scale), tile.columns.weights(scale))
-        canvas[(slice(None), *written)] += patch[(slice(None), *read)] * weights
-    return canvas

@@ -11,11 +11,11 @@ from PIL import Image
 from dcls_cli.backends import Backend, load_backend
 from dcls_cli.config import KernelSpace
 from dcls_cli.hub import find, is_hub_name
-from dcls_cli.image import from_array, from_pil, to_array, to_pil
+from dcls_cli.image import Photo, from_array, from_pil, to_array, to_pil
 from dcls_cli.kernels import OwnKernel, fit
 from dcls_cli.kernels.files import read as read_kernel
 from dcls_cli.releases import RELEASES
-from dcls_cli.upscaling import Progress, upscale
+from dcls_cli.upscaling import Progress, Upscaled, upscale
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray[Any, Any])
 
@@ -115,13 +115,17 @@ class Upscaler:
             DclsError: see `upscale`.
         """
         known = None if kernel is None else self._known(kernel, kernel_space)
-        if isinstance(image, Image.Image):
-            done = upscale(
-                from_pil(image), self.backend, tile=tile, kernel=known, progress=progress
+
+        def upscaled(photo: Photo) -> Upscaled:
+            return upscale(
+                photo, self.backend, tile=tile, kernel=known, progress=progress, warn=_to_python
             )
-            return Result(to_pil(done.photo), done.kernel, done.kernel_space, done.kernel_width_px)
-        done = upscale(from_array(image), self.backend, tile=tile, kernel=known, progress=progress)
-        restored = to_array(done.photo, image)
+
+        if isinstance(image, Image.Image):
+            done = upscaled(from_pil(image))
+            return Result(to_pil(done), done.kernel, done.kernel_space, done.kernel_width_px)
+        done = upscaled(from_array(image))
+        restored = to_array(done, image)
         return Result(restored, done.kernel, done.kernel_space, done.kernel_width_px)
 
     def _known(self, kernel: np.ndarray | Path, space: KernelSpace | None) -> np.ndarray:
@@ -134,3 +138,8 @@ class Upscaler:
         for note in fitted.notes:
             warnings.warn(f"the kernel: {note}", stacklevel=3)
         return fitted.kernel
+
+
+def _to_python(text: str) -> None:
+    """Tell what went otherwise than planned as Python does."""
+    warnings.warn(text, stacklevel=2)

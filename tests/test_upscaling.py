@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from dcls_cli.backends import Blur
+from dcls_cli.backends import Blur, Memory
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
+from dcls_cli.image.picture import collect
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.upscaling import upscale
+from dcls_cli.upscaling import Upscaled, upscale
 
 CONFIG = ModelConfig.light(
     2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
@@ -28,6 +29,7 @@ class Recorder:
 
     def __init__(self, backend: PyTorchBackend) -> None:
         self.config, self.device, self.precision = backend.config, "cpu", "fp32"
+        self.lanes, self.memory = backend.lanes, backend.memory
         self.backend = backend
         self.estimated: list[tuple[int, ...]] = []
         self.restored: list[tuple[int, ...]] = []
@@ -47,11 +49,12 @@ def photo(height: int, width: int, *, alpha: bool = False) -> Photo:
     rng = np.random.default_rng(0)
     coarse = rng.random((height // 8 + 2, width // 8 + 2, 4), np.float32)
     smooth = coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width]
-    return Photo(
-        pixels=np.ascontiguousarray(smooth[..., :3]),
-        alpha=np.ascontiguousarray(smooth[..., 3]) if alpha else None,
-        icc=b"profile",
-    )
+    return Photo.from_samples(smooth[..., : 4 if alpha else 3], 1, 8, icc=b"profile")
+
+
+def floats(result: Upscaled) -> np.ndarray:
+    """All of the result, (H, W, C) in [0, 1]."""
+    return collect(result, np.dtype(np.float32))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 7), (30, 41)])
@@ -60,11 +63,12 @@ def test_every_shape_becomes_scale_times_itself(
 ) -> None:
     source = photo(*size)
     result = upscale(source, backend)
-    assert result.photo.pixels.shape == (2 * size[0], 2 * size[1], 3)
-    assert result.photo.pixels.min() >= 0
-    assert result.photo.pixels.max() <= 1
-    assert result.photo.icc == b"profile"
-    assert result.photo.alpha is None
+    pixels = floats(result)
+    assert pixels.shape == (2 * size[0], 2 * size[1], 3)
+    assert (result.height, result.width, result.channels) == pixels.shape
+    assert pixels.min() >= 0
+    assert pixels.max() <= 1
+    assert result.carried.icc == b"profile"
     assert result.kernel.shape == (21, 21)
     assert result.kernel_space == "hr"
     assert result.kernel_width_px == kernel_width_px(result.kernel)
@@ -76,7 +80,7 @@ def test_one_piece_is_the_networks_output_clamped(backend: PyTorchBackend) -> No
     torch.manual_seed(0)
     with torch.no_grad():
         expected = DCLS(CONFIG).eval()(lr).sr[0].clamp(0, 1).permute(1, 2, 0)
-    np.testing.assert_allclose(upscale(source, backend).photo.pixels, expected, atol=2e-5)
+    np.testing.assert_allclose(floats(upscale(source, backend)), expected, atol=2e-5)
 
 
 def test_tiles_share_the_kernel_of_the_whole_photo_and_agree_with_one_piece(
@@ -86,13 +90,13 @@ def test_tiles_share_the_kernel_of_the_whole_photo_and_agree_with_one_piece(
     recorder = Recorder(backend)
     steps: list[tuple[int, int]] = []
     tiled = upscale(source, recorder, tile=64, progress=lambda *step: steps.append(step))
+    pixels = floats(tiled)
     assert recorder.estimated == [(3, 80, 100)]
     assert recorder.restored == [(1, 3, 64, 64)] * 6
     assert all(np.array_equal(kernel, tiled.kernel) for kernel in recorder.kernels)
     assert steps == [(done, 6) for done in range(1, 7)]
-    assert tiled.tiles == 6
-    whole = upscale(source, backend, tile=0).photo.pixels
-    error = np.abs(tiled.photo.pixels - whole)
+    assert len(tiled.tiles) == 6
+    error = np.abs(pixels - floats(upscale(source, backend, tile=0)))
     assert -10 * np.log10(np.mean(error**2)) > 50
 
 
@@ -103,10 +107,11 @@ def test_large_photos_are_tiled_and_small_ones_are_not(backend: PyTorchBackend) 
             return lr.repeat(2, axis=2).repeat(2, axis=3)
 
     small, large = Sizes(backend), Sizes(backend)
-    upscale(Photo(pixels=np.zeros((2, 131072, 3), np.float32)), small)
+    large.memory = small.memory = lambda: Memory(2**33, 2000)
+    floats(upscale(Photo.from_samples(np.zeros((2, 131072), np.uint8), 255, 8), small))
     assert small.restored == [(1, 3, 2, 131072)]
-    upscale(Photo(pixels=np.zeros((3, 100000, 3), np.float32)), large)
-    assert set(large.restored) == {(1, 3, 3, 256)}
+    floats(upscale(Photo.from_samples(np.zeros((3, 100000), np.uint8), 255, 8), large))
+    assert set(large.restored) == {(1, 3, 3, 512)}
 
 
 def test_alpha_is_restored_with_the_kernel_of_the_colours(backend: PyTorchBackend) -> None:
@@ -114,12 +119,14 @@ def test_alpha_is_restored_with_the_kernel_of_the_colours(backend: PyTorchBacken
     recorder = Recorder(backend)
     steps: list[tuple[int, int]] = []
     result = upscale(source, recorder, progress=lambda *step: steps.append(step))
-    assert result.photo.alpha is not None
-    assert result.photo.alpha.shape == (48, 40)
+    pixels = floats(result)
+    assert pixels.shape == (48, 40, 4)
     assert len(recorder.estimated) == 1
-    assert len(recorder.restored) == 2
-    assert steps == [(1, 2), (2, 2)]
+    assert recorder.restored == [(2, 3, 24, 20)]
+    assert steps == [(1, 1)]
     grey = np.stack([source.alpha] * 3)
     blur = Blur(result.kernel, backend.estimate(source.pixels.transpose(2, 0, 1)).smoothing)
     expected = backend.restore(grey[None], blur)[0].clip(0, 1).mean(axis=0)
-    np.testing.assert_allclose(result.photo.alpha, expected, atol=1e-5)
+    np.testing.assert_allclose(pixels[..., 3], expected, atol=1e-5)
+    opaque = Photo.from_samples(source.samples[..., :3], 1, 8)
+    np.testing.assert_allclose(pixels[..., :3], floats(upscale(opaque, backend)), atol=1e-5)

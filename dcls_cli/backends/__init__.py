@@ -29,6 +29,19 @@ class Blur:
     gates: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What tiles may take, for choosing their size.
+
+    Attributes:
+        free_bytes: of the device, now.
+        bytes_per_px: what restoring takes per LR pixel of a batch, about.
+    """
+
+    free_bytes: int
+    bytes_per_px: int
+
+
 class Raster(Protocol):
     """A photo that is turned into floats where it is read, such as one kept in 8 bits.
 
@@ -51,6 +64,8 @@ class Backend(Protocol):
         config: of the network.
         device: what it runs on, for people to read, such as `cpu`.
         precision: type in which the convolutions run: fp32, bf16 or fp16.
+        lanes: calls of `restore` that may run at a time, in threads, with gain: more than one where
+            transfers overlap with computation.
     """
 
     @property
@@ -61,6 +76,13 @@ class Backend(Protocol):
 
     @property
     def precision(self) -> str: ...  # noqa: D102
+
+    @property
+    def lanes(self) -> int: ...  # noqa: D102
+
+    def memory(self) -> Memory:
+        """Find out what tiles may take."""
+        ...
 
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None

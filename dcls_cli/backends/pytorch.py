@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from dcls_cli import weights
-from dcls_cli.backends import Blur, Raster
+from dcls_cli.backends import Blur, Memory, Raster
 from dcls_cli.backends.devices import DTYPES, select_device, select_precision
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
+from dcls_cli.machine import free_memory_bytes
 from dcls_cli.network import statistics
 from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
@@ -59,6 +60,21 @@ class PyTorchBackend:
     def precision(self) -> str:
         """Type in which the convolutions run: fp32, bf16 or fp16."""
         return self._precision
+
+    @property
+    def lanes(self) -> int:
+        """On a GPU, one tile is transferred while another is restored."""
+        return 2 if self._device.type == "cuda" else 1
+
+    def memory(self) -> Memory:
+        """What is free on the device, and what a pixel takes; see `Backend.memory`."""
+        if self._device.type == "cuda":
+            unused = torch.cuda.memory_reserved(self._device)
+            unused -= torch.cuda.memory_allocated(self._device)
+            free = torch.cuda.mem_get_info(self._device)[0] + unused
+        else:
+            free = free_memory_bytes()
+        return Memory(free, bytes_per_px(self.config, self._precision))
 
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
@@ -115,6 +131,21 @@ class PyTorchBackend:
     def _number(self, part: np.ndarray) -> Tensor:
         """A part of a blur on the device."""
         return torch.tensor(part, dtype=torch.float32, device=self._device)
+
+
+def bytes_per_px(config: ModelConfig, precision: str) -> int:
+    """What restoring takes per LR pixel, about: measured, with some to spare.
+
+    Args:
+        config: of the network.
+        precision: of the convolutions.
+    """
+    exact = precision == "fp32"
+    channels = config.features + config.path_features
+    needs = [(7.5 if exact else 6.5) * 4 * channels]  # the deconvolution is in fp32 always
+    if config.upsampler == "stepwise":
+        needs.append(2.5 * (4 if exact else 2) * config.features * config.scale**2)
+    return round(max(needs) + 2 * 4 * 3 * config.scale**2)
 
 
 @contextmanager

@@ -78,8 +78,7 @@ def write_report(
     from dcls_cli.image import read
     from dcls_cli.reports.evidence import Evidence, page
 
-    lr = photo.pixels.transpose(2, 0, 1)
-    sr = read(output).pixels.transpose(2, 0, 1)
+    lr, sr = photo.colour, read(output).colour
     text = page(
         Evidence(
             source=console.visible(source.name),

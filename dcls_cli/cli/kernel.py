@@ -133,7 +133,7 @@ def show(
     picture = read(photo)
     named = networks.choose(picture)
     backend = networks.load(named)
-    blur = backend.estimate(picture.pixels.transpose(2, 0, 1))
+    blur = backend.estimate(picture.colour)
     space = backend.config.kernel_space
     for target in targets:
         write_kernel(blur.kernel, space, target, overwrite=overwrite)

@@ -80,7 +80,7 @@ class Networks:
         from dcls_cli.choice import choose
         from dcls_cli.hub import find
 
-        choice = choose(photo.pixels.transpose(2, 0, 1), photo.format, self.config.scale)
+        choice = choose(photo.colour, photo.format, self.config.scale)
         return Named(find(choice.model), choice.model, choice.reason)
 
     def load(self, named: Named) -> "Backend":

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from dcls_cli.cli import console
 from dcls_cli.cli.results import Result
 
 if TYPE_CHECKING:
@@ -12,8 +13,12 @@ if TYPE_CHECKING:
     from dcls_cli.backends import Backend
     from dcls_cli.cli.networks import Named, Networks
     from dcls_cli.cli.outputs import Job
-    from dcls_cli.image import Encoding, Photo
+    from dcls_cli.image import Encoding, Photo, Picture
     from dcls_cli.upscaling import Progress, Upscaled
+
+#: Results with at most so many bytes of samples are held in memory; larger ones are restored while
+#: they are written.
+HELD_BYTES = 2**26
 
 
 class Settings(NamedTuple):
@@ -44,10 +49,19 @@ class Loaded:
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A photo that has been restored and is not written yet."""
+    """A photo whose blur is known and which is not written yet.
+
+    Attributes:
+        loaded: the photo.
+        upscaled: the evidence.
+        picture: the result: in memory if it is small, else restored while it is written.
+        device, precision, scale: of the network.
+        seconds: that it took so far.
+    """
 
     loaded: Loaded
     upscaled: "Upscaled"
+    picture: "Picture"
     device: str
     precision: str
     scale: int
@@ -71,7 +85,7 @@ def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
         photo.width * scale,
         photo.height * scale,
         overwrite=settings.overwrite,
-        alpha=photo.alpha is not None,
+        alpha=photo.has_alpha,
         source=job.source,
         encoding=settings.encoding,
     )
@@ -84,20 +98,30 @@ def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
 def restore(
     loaded: Loaded, backend: "Backend", settings: Settings, progress: "Progress"
 ) -> Restored:
-    """Restore a photo.
+    """Restore a photo, or find out what is needed to restore a large one while it is written.
 
     Raises:
         DclsError: there is no result.
     """
-    from dcls_cli.upscaling import upscale
+    from dcls_cli.upscaling import held, upscale
 
     started = time.perf_counter()
+    photo = loaded.photo
     upscaled = upscale(
-        loaded.photo, backend, tile=settings.tile, kernel=settings.kernel, progress=progress
+        photo,
+        backend,
+        tile=settings.tile,
+        kernel=settings.kernel,
+        progress=progress,
+        warn=lambda text: console.note(f"{loaded.job.source}: {text}"),
     )
+    depth = settings.encoding.bit_depth or photo.bit_depth
+    samples = upscaled.width * upscaled.height * upscaled.channels
+    small = samples * depth // 8 <= HELD_BYTES
     return Restored(
         loaded,
         upscaled,
+        held(upscaled, depth) if small else upscaled,
         backend.device,
         backend.precision,
         backend.config.scale,
@@ -106,10 +130,10 @@ def restore(
 
 
 def save(restored: Restored, settings: Settings) -> Result:
-    """Write the outputs of a photo.
+    """Write the outputs of a photo, restoring what is not restored yet.
 
     Raises:
-        DclsError: one cannot be written.
+        DclsError: one cannot be written, or there is no result.
     """
     from dcls_cli.cli.kernels import write_kernel
     from dcls_cli.image import write
@@ -118,7 +142,7 @@ def save(restored: Restored, settings: Settings) -> Result:
     loaded, upscaled = restored.loaded, restored.upscaled
     job, space = loaded.job, upscaled.kernel_space
     notes = write(
-        upscaled.photo, job.output, overwrite=settings.overwrite, encoding=settings.encoding
+        restored.picture, job.output, overwrite=settings.overwrite, encoding=settings.encoding
     )
     if job.kernel is not None:
         write_kernel(upscaled.kernel, space, job.kernel, overwrite=settings.overwrite)
@@ -127,15 +151,15 @@ def save(restored: Restored, settings: Settings) -> Result:
     return Result(
         input=job.source,
         output=job.output,
-        width=upscaled.photo.width,
-        height=upscaled.photo.height,
+        width=upscaled.width,
+        height=upscaled.height,
         seconds=loaded.seconds + restored.seconds + time.perf_counter() - started,
         model=loaded.network.name,
         reason=loaded.network.reason,
         device=restored.device,
         precision=restored.precision,
         scale=restored.scale,
-        tiles=upscaled.tiles,
+        tiles=len(upscaled.tiles),
         kernel=job.kernel,
         kernel_known=settings.kernel is not None,
         kernel_space=space,

@@ -4,6 +4,7 @@ from dcls_cli.image.arrays import from_array, to_array
 from dcls_cli.image.decoding import from_pil
 from dcls_cli.image.formats import WRITABLE
 from dcls_cli.image.photo import Photo
+from dcls_cli.image.picture import Picture
 from dcls_cli.image.reading import READABLE, read
 from dcls_cli.image.settings import Encoding
 from dcls_cli.image.writing import check_output, to_pil, write
@@ -13,6 +14,7 @@ __all__ = [
     "WRITABLE",
     "Encoding",
     "Photo",
+    "Picture",
     "check_output",
     "from_array",
     "from_pil",

@@ -4,6 +4,7 @@ import numpy as np
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image.photo import Photo
+from dcls_cli.image.picture import Picture, collect
 
 #: A float sample may be this far outside [0, 1], as rounding leaves it, and is clipped.
 FLOAT_TOLERANCE = 1e-3
@@ -36,11 +37,11 @@ def from_array(array: np.ndarray) -> Photo:
     return Photo.from_samples(array.clip(0, 1), 1, 16)
 
 
-def to_array(photo: Photo, like: np.ndarray) -> np.ndarray:
-    """Give a photo back in the type and layout of the array that it came from.
+def to_array(picture: Picture, like: np.ndarray) -> np.ndarray:
+    """Give a picture back in the type and layout of the array that it came from.
 
     Args:
-        photo: made from `like`, at any size.
+        picture: made from `like`, at any size.
         like: what `from_array` was given.
 
     Returns:
@@ -48,10 +49,8 @@ def to_array(photo: Photo, like: np.ndarray) -> np.ndarray:
         nearest, ties to even, floats are clipped to [0, 1].
 
     Raises:
-        ImageError: integers were asked for and a value is not finite.
+        ImageError: a value is not finite.
     """
-    if np.issubdtype(like.dtype, np.floating):
-        samples = photo.channels().clip(0, 1).astype(like.dtype)
-    else:
-        samples = photo.to_samples(8 * like.itemsize)
-    return samples.reshape(*samples.shape[:2], *like.shape[2:])
+    floats = np.issubdtype(like.dtype, np.floating)
+    samples = collect(picture, np.dtype(np.float32) if floats else like.dtype)
+    return samples.astype(like.dtype, copy=False).reshape(*samples.shape[:2], *like.shape[2:])

@@ -63,10 +63,9 @@ def assemble(image: Image.Image, samples: np.ndarray | None, *, pages: int = 1) 
     exif, exif_note = metadata.exif(image)
     orientation = metadata.orientation(image)
     return Photo(
-        pixels=metadata.upright(photo.pixels, orientation),
-        alpha=None if photo.alpha is None else metadata.upright(photo.alpha, orientation),
+        samples=metadata.upright(photo.samples, orientation),
+        white=photo.white,
         bit_depth=photo.bit_depth,
-        grey=photo.grey,
         icc=icc,
         exif=exif,
         dpi=metadata.resolution(image, turned=orientation >= 5),

@@ -1,21 +1,22 @@
 """Photos to files, whole or not at all, and to Pillow images."""
 
 import errno
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
+import numpy as np
 from PIL import Image
 
 from dcls_cli.atomic import atomic_write, check_writable, printable
 from dcls_cli.errors import ImageError, UsageError
-from dcls_cli.image.encoding import ENCODERS, Carried, to_image
+from dcls_cli.image.encoders import ENCODERS, Header
+from dcls_cli.image.encoders.whole import to_image
 from dcls_cli.image.formats import Format
-from dcls_cli.image.photo import Photo
+from dcls_cli.image.picture import Carried, Picture, collect, dtype_of
 from dcls_cli.image.settings import Encoding
 
 _DEFAULT = Encoding()
-
-_LARGEST_TIFF_BYTES = 2**32 - 2**24
 
 #: What fits into one segment of a JPEG, of EXIF, XMP and IPTC data.
 _LARGEST_JPEG_SEGMENT_BYTES = {"exif": 65533, "xmp": 65504, "iptc": 65505}
@@ -51,7 +52,7 @@ def check_output(
     """
     name = printable(path)
     form = encoding.of(path)
-    _check_size(name, form, width, height, alpha=alpha)
+    _check_size(name, form, width, height)
     if alpha and not form.alpha:
         raise _no_transparency(path, form)
     try:
@@ -65,7 +66,7 @@ def check_output(
         raise _exists(path)
 
 
-def _check_size(name: str, form: Format, width: int, height: int, *, alpha: bool) -> None:
+def _check_size(name: str, form: Format, width: int, height: int) -> None:
     longest = form.longest_side_px
     if longest and max(width, height) > longest:
         raise UsageError(
@@ -77,49 +78,59 @@ def _check_size(name: str, form: Format, width: int, height: int, *, alpha: bool
             f"{name}: {form.name} is limited to {form.most_pixels / 1e6:.0f} megapixels and the "
             f"output has {width}x{height}; write PNG or TIFF"
         )
-    if form.name == "TIFF" and width * height * (4 if alpha else 3) * 2 > _LARGEST_TIFF_BYTES:
-        raise UsageError(f"{name}: {width}x{height} do not fit into 4 GiB of TIFF; write PNG")
 
 
 def write(
-    photo: Photo, path: Path, *, overwrite: bool, encoding: Encoding = _DEFAULT
+    picture: Picture, path: Path, *, overwrite: bool, encoding: Encoding = _DEFAULT
 ) -> tuple[str, ...]:
-    """Write a photo, whole or not at all.
+    """Write a picture, whole or not at all, while its rows are made where the format can.
 
-    Samples are rounded to the nearest level, ties to the even one. A grey photo is written as one
+    Samples are rounded to the nearest level, ties to the even one. A grey picture is written as one
     channel, except to WebP, which has none.
 
     Args:
-        photo: what to write.
+        picture: what to write.
         path: the file.
         overwrite: whether an existing file may be replaced.
-        encoding: format, quality, depth; by default as suffix and photo say.
+        encoding: format, quality, depth; by default as suffix and picture say.
 
     Returns:
         What the format could not keep, a sentence each.
 
     Raises:
         UsageError: an unknown suffix or one that contradicts `encoding`, or transparency for JPEG.
-        ImageError: the file exists and `overwrite` is False, the photo has values that are not
+        ImageError: the file exists and `overwrite` is False, the picture has values that are not
             finite, or the file cannot be written; an existing one is unchanged.
+        DclsError: what making the picture raises.
     """
     name = printable(path)
     form = encoding.of(path)
-    if photo.alpha is not None and not form.alpha:
+    if picture.channels in (2, 4) and not form.alpha:
         raise _no_transparency(path, form)
-    depth = encoding.depth(form, photo.bit_depth)
-    carried, notes = _carried(photo, form)
-    if depth < photo.bit_depth and encoding.bit_depth is None:
+    if path.exists() and not overwrite:
+        raise _exists(path)
+    depth = encoding.depth(form, picture.bit_depth)
+    carried, notes = _carried(picture.carried, form)
+    if depth < picture.bit_depth and encoding.bit_depth is None:
         notes.append(f"{form.name} holds 8 bits a sample, the photo had 16")
+    header = Header(
+        width=picture.width,
+        height=picture.height,
+        channels=picture.channels,
+        dtype=dtype_of(depth),
+        carried=carried,
+        encoding=encoding,
+        folder=path.parent,
+    )
     try:
-        samples = photo.to_samples(depth)
-        content = ENCODERS[form.name](samples, carried, encoding)
+        with closing(picture.bands(header.dtype)) as bands:  # ends its threads
+            atomic_write(
+                path,
+                lambda file: ENCODERS[form.name](file, header, bands),
+                overwrite=overwrite,
+            )
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
-    except (OSError, ValueError, RuntimeError, OverflowError) as error:
-        raise ImageError(f"{name}: cannot be encoded as {form.name}: {error}") from error
-    try:
-        atomic_write(path, lambda file: _whole(file, content), overwrite=overwrite)
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:
@@ -127,8 +138,8 @@ def write(
     return tuple(notes)
 
 
-def to_pil(photo: Photo) -> Image.Image:
-    """Give a photo back as Pillow holds it, with its metadata in `info`.
+def to_pil(picture: Picture) -> Image.Image:
+    """Give a picture back as Pillow holds it, with its metadata in `info`.
 
     Returns:
         An image of mode L, LA, RGB or RGBA, or I;16 for 16-bit grey without alpha; other 16-bit
@@ -137,30 +148,25 @@ def to_pil(photo: Photo) -> Image.Image:
     Raises:
         ImageError: the photo has values that are not finite.
     """
-    deep = photo.bit_depth == 16 and photo.grey and photo.alpha is None
-    image = to_image(photo.to_samples(16 if deep else 8))
-    carried = Carried(icc=photo.icc, exif=photo.exif, xmp=photo.xmp, dpi=photo.dpi)
-    image.info.update(carried.options())
+    deep = picture.bit_depth == 16 and picture.channels == 1
+    image = to_image(collect(picture, np.dtype(np.uint16 if deep else np.uint8)))
+    image.info.update(picture.carried.options())
     return image
 
 
-def _carried(photo: Photo, form: Format) -> tuple[Carried, list[str]]:
-    """What the format can hold of the photo's metadata, and a sentence for each of the rest."""
-    kept = {"exif": photo.exif, "xmp": photo.xmp, "iptc": photo.iptc}
+def _carried(carried: Carried, form: Format) -> tuple[Carried, list[str]]:
+    """What the format can hold of the metadata, and a sentence for each of the rest."""
+    left_out: dict[str, None] = {}
     notes = []
-    for kind, data in kept.items():
-        name = _METADATA_NAMES[kind]
+    for kind, name in _METADATA_NAMES.items():
+        data = getattr(carried, kind)
         if data and form.name == "JPEG" and len(data) > _LARGEST_JPEG_SEGMENT_BYTES[kind]:
             notes.append(f"{len(data)} bytes of {name} data do not fit into JPEG and were left out")
-            kept[kind] = None
+            left_out[kind] = None
         elif data and kind == "iptc" and not form.iptc:
             notes.append(f"{form.name} cannot hold IPTC data, which were left out")
-            kept[kind] = None
-    return Carried(icc=photo.icc, dpi=photo.dpi, **kept), notes
-
-
-def _whole(file: BinaryIO, content: bytes) -> None:
-    file.write(content)
+            left_out[kind] = None
+    return replace(carried, **left_out), notes
 
 
 def _no_transparency(path: Path, form: Format) -> UsageError:

@@ -43,14 +43,14 @@ def test_the_photo_has_what_the_array_had() -> None:
 
 def test_a_restored_photo_of_another_size() -> None:
     like = np.zeros((2, 3, 1), np.uint8)
-    photo = Photo(pixels=np.full((8, 12, 3), [0.1, 0.2, 0.7], np.float32), grey=True)
-    assert (to_array(photo, like) == 85).all()  # a third of 255
+    photo = Photo.from_samples(np.full((8, 12), 1 / 3, np.float32), 1, 8)
+    assert (to_array(photo, like) == 85).all()
     assert to_array(photo, like).shape == (8, 12, 1)
     assert to_array(photo, like[..., 0]).shape == (8, 12)
 
 
 def test_floats_outside_the_range_are_clipped_on_the_way_out() -> None:
-    photo = Photo(pixels=np.full((1, 1, 3), [-1, 0.5, 2], np.float32))
+    photo = Photo.from_samples(np.full((1, 1, 3), [-1, 0.5, 2], np.float32), 1, 8)
     assert to_array(photo, np.zeros((1, 1, 3), np.float32)).tolist() == [[[0, 0.5, 1]]]
 
 
@@ -85,13 +85,13 @@ def test_one_bad_value_among_good_ones_is_found() -> None:
 @pytest.mark.parametrize(
     "properties",
     [
-        {"pixels": np.zeros((4, 4), np.float32)},
-        {"pixels": np.zeros((4, 4, 3))},
-        {"pixels": np.zeros((0, 4, 3), np.float32)},
-        {"pixels": np.zeros((4, 4, 3), np.float32), "alpha": np.zeros((4, 5), np.float32)},
-        {"pixels": np.zeros((4, 4, 3), np.float32), "bit_depth": 12},
+        {"samples": np.zeros((4, 4), np.float32)},
+        {"samples": np.zeros((4, 4, 3))},
+        {"samples": np.zeros((4, 4, 5), np.uint8)},
+        {"samples": np.zeros((0, 4, 3), np.float32)},
+        {"samples": np.zeros((4, 4, 3), np.float32), "bit_depth": 12},
     ],
 )
 def test_a_photo_checks_itself(properties: dict[str, object]) -> None:
     with pytest.raises(ImageError, match="expected"):
-        Photo(**properties)  # type: ignore[arg-type]
+        Photo(white=1, **properties)  # type: ignore[arg-type]

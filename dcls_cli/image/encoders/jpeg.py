@@ -1,0 +1,101 @@
+"""JPEG, by rows: bands that libjpeg encodes one by one are the intervals between restart markers.
+
+At a restart marker a decoder forgets what came before, as an encoder that begins anew; so the
+scans of bands that are as wide as the picture, and a whole number of blocks high, join to the scan
+of the picture.
+"""
+
+import io
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+
+from dcls_cli.image.encoders.header import Header, one_line_errors, regrouped, shared_out
+from dcls_cli.image.encoders.whole import to_image
+
+#: Side of a block of samples at 4:4:4.
+_BLOCK_PX = 8
+
+#: Blocks in an interval: a number of 16 bits.
+_LARGEST_INTERVAL = 2**16 - 1
+
+#: Bytes of samples that one thread encodes.
+_BAND_BYTES = 2**20
+
+_FRAME, _SCAN, _RESTART_INTERVAL = 0xFFC0, 0xFFDA, 0xFFDD
+_END = b"\xff\xd9"
+_RESTARTS = 8
+_IPTC_RESOURCE = 0x0404
+
+
+def write_jpeg(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> None:
+    """Write grey or RGB of 8 bits with all colour resolution (4:4:4)."""
+    across = -(-header.width // _BLOCK_PX)
+    most = max(_LARGEST_INTERVAL // across, 1)
+    high = min(max(header.rows_of(_BAND_BYTES) // _BLOCK_PX, 1), most)
+
+    def encoded(item: tuple[int, np.ndarray]) -> tuple[int, bytes, bytes]:
+        index, band = item
+        return index, *_parted(_encoded(band, header, metadata=index == 0))
+
+    grouped = enumerate(regrouped(bands, high * _BLOCK_PX))
+    for index, tables, scan in shared_out(encoded, grouped):
+        if index == 0:
+            file.write(_for_all_rows(tables, header.height, across * high))
+            file.write(scan)
+        else:
+            file.write(bytes((0xFF, 0xD0 + (index - 1) % _RESTARTS)))
+            file.write(scan[_length(scan, 0) :])
+    file.write(_END)
+
+
+def _encoded(band: np.ndarray, header: Header, *, metadata: bool) -> bytes:
+    """A whole JPEG of some rows."""
+    carried = header.carried
+    options = carried.options() if metadata else {}
+    if metadata and carried.iptc:
+        options["extra"] = _photoshop_segment(carried.iptc)
+    content = io.BytesIO()
+    with one_line_errors("JPEG"):
+        image = to_image(band)
+        image.save(content, "JPEG", quality=header.encoding.quality, subsampling=0, **options)
+    return content.getvalue()
+
+
+def _parted(content: bytes) -> tuple[bytes, bytes]:
+    """Part a JPEG into what comes before its only scan, and the scan without the end."""
+    at = 2
+    while struct.unpack_from(">H", content, at)[0] != _SCAN:
+        at += _length(content, at)
+    return content[:at], content[at : -len(_END)]
+
+
+def _length(content: bytes | bytearray, at: int) -> int:
+    """Length of a segment with its marker."""
+    (length,) = struct.unpack_from(">H", content, at + 2)
+    return 2 + int(length)
+
+
+def _for_all_rows(tables: bytes, height: int, interval: int) -> bytes:
+    """Put the whole height, and the distance between restart markers, into the first band's head.
+
+    Args:
+        tables: everything before the scan.
+        height: pixels.
+        interval: blocks.
+    """
+    data = bytearray(tables)
+    at = 2
+    while struct.unpack_from(">H", data, at)[0] != _FRAME:
+        at += _length(data, at)
+    struct.pack_into(">H", data, at + 5, height)
+    return bytes(data) + struct.pack(">HHH", _RESTART_INTERVAL, 4, interval)
+
+
+def _photoshop_segment(iptc: bytes) -> bytes:
+    """Wrap IPTC data as JPEG holds it: an image resource in an APP13 segment."""
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC_RESOURCE, 0, len(iptc)) + iptc
+    content = b"Photoshop 3.0\0" + resource + bytes(len(iptc) % 2)
+    return b"\xff\xed" + struct.pack(">H", len(content) + 2) + content

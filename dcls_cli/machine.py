@@ -1,0 +1,82 @@
+"""How much of this machine the process may use."""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_GROUPS = Path("/sys/fs/cgroup")
+
+#: Taken for free memory where no system call tells.
+_ASSUMED_FREE_BYTES = 2**31
+
+
+def usable_processors() -> int:
+    """Count the processors that this process may run on, at least 1.
+
+    A container may be given less time than it is shown processors; more threads than that wait for
+    each other.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        shown = len(os.sched_getaffinity(0))
+    else:
+        shown = os.cpu_count() or 1
+    quota = _processor_quota()
+    return max(min(shown, round(quota)), 1) if quota is not None else shown
+
+
+def free_memory_bytes() -> int:
+    """Find out how much memory this process may still take without hurting others."""
+    return max(min(_limits()), 0)
+
+
+def _limits() -> Iterator[int]:
+    """All that bounds the memory."""
+    try:
+        meminfo = Path("/proc/meminfo").read_text()
+        found = re.search(r"MemAvailable:\s*(\d+) kB", meminfo)
+        yield int(found.group(1)) * 1024 if found else _ASSUMED_FREE_BYTES
+    except OSError:  # not Linux
+        yield _half_of_all()
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        allowed, taken = _number(_GROUPS / limit), _number(_GROUPS / used)
+        if allowed is not None and taken is not None:
+            yield int(allowed - taken)
+    if sys.platform == "linux":
+        import resource
+
+        addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if addresses != resource.RLIM_INFINITY:
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            yield addresses - pages * resource.getpagesize()
+
+
+def _half_of_all() -> int:
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return _ASSUMED_FREE_BYTES
+
+
+def _processor_quota() -> float | None:
+    """Processors' worth of time that a Linux control group allows, or None without a limit."""
+    try:
+        if (_GROUPS / "cpu.max").exists():
+            time, period = (_GROUPS / "cpu.max").read_text().split()
+        else:
+            time = (_GROUPS / "cpu/cpu.cfs_quota_us").read_text()
+            period = (_GROUPS / "cpu/cpu.cfs_period_us").read_text()
+        allowed = float(time) / float(period)
+    except (OSError, ValueError):  # no control groups, or "max"
+        return None
+    return allowed if allowed > 0 else None
+
+
+def _number(path: Path) -> float | None:
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):  # no control groups, or "max"
+        return None

@@ -1,0 +1,199 @@
+"""A photo becomes a picture that is restored while its rows are read."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dcls_cli.backends import Backend, Blur
+from dcls_cli.config import KernelSpace
+from dcls_cli.errors import OutOfMemoryError
+from dcls_cli.image import Photo
+from dcls_cli.image.picture import Carried, collect, dtype_of, quantise
+from dcls_cli.kernels import kernel_width_px
+from dcls_cli.tiling import Stitcher, Tile, plan
+from dcls_cli.upscaling.restoring import TileRestorer, Warn
+from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX, choose_tile
+
+#: Called after each tile with the tiles done and the tiles in all.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Upscaled:
+    """A photo whose blur is known, and which is restored where its `bands` are read.
+
+    It is a `Picture`: `image.write` writes it, `image.to_pil` and `image.to_array` hold it in
+    memory.
+
+    Attributes:
+        photo: what is restored.
+        backend: the network.
+        kernel: the blur that was found or known, (k, k) float32, sum 1.
+        kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
+        kernel_width_px: width of the kernel as `kernel_width_px` defines it, in those pixels.
+        noise: power of noise over power of the photo, where the network estimates it.
+        tiles: the pieces that the photo is restored in.
+        overlap: pixels that neighbouring pieces share.
+        blur_of: the blur of a tile; of its parts, if the second argument is true.
+        progress: is told about each tile.
+        warn: is told when memory ran out and tiles became smaller.
+    """
+
+    photo: Photo
+    backend: Backend
+    kernel: np.ndarray
+    kernel_space: KernelSpace
+    kernel_width_px: float
+    noise: float | None
+    tiles: tuple[Tile, ...]
+    overlap: int
+    blur_of: Callable[[Tile, bool], Blur]
+    progress: Progress
+    warn: Warn
+
+    @property
+    def width(self) -> int:
+        """Of the result, pixels."""
+        return self.photo.width * self.backend.config.scale
+
+    @property
+    def height(self) -> int:
+        """Of the result, pixels."""
+        return self.photo.height * self.backend.config.scale
+
+    @property
+    def channels(self) -> int:
+        """As the photo has them."""
+        return self.photo.channels
+
+    @property
+    def bit_depth(self) -> int:
+        """As the photo has it."""
+        return self.photo.bit_depth
+
+    @property
+    def carried(self) -> Carried:
+        """The photo's metadata."""
+        return self.photo.carried
+
+    def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
+        """Restore the photo, row of tiles by row of tiles; see `Picture`.
+
+        Raises:
+            OutOfMemoryError: not even the smallest tile fits into memory.
+            DclsError: the network's result is not finite.
+        """
+        photo, transparency = self.photo, self.photo.transparency
+        planes = [photo.colour, *([] if transparency is None else [transparency])]
+        restorer = TileRestorer(self.backend, planes, self.blur_of, self.overlap, self.warn)
+
+        def finish(joined: np.ndarray) -> np.ndarray:
+            return quantise(_channels(joined, grey=photo.grey), dtype)
+
+        stitcher = Stitcher(photo.width, self.backend.config.scale, finish)
+        try:
+            for done, (tile, patch) in enumerate(restorer.patches(self.tiles), start=1):
+                band = stitcher.add(tile, patch)
+                self.progress(done, len(self.tiles))
+                if band is not None:
+                    yield band
+        except MemoryError as error:
+            raise OutOfMemoryError(
+                f"out of memory: rows of {self.width} pixels of the output do not fit; cut the "
+                "photo into parts or use smaller tiles"
+            ) from error
+
+
+def upscale(
+    photo: Photo,
+    backend: Backend,
+    *,
+    tile: int | None = None,
+    overlap: int = DEFAULT_OVERLAP_PX,
+    kernel: np.ndarray | None = None,
+    progress: Progress | None = None,
+    warn: Warn | None = None,
+) -> Upscaled:
+    """Find the blur of a photo; it is restored with it while the result is read.
+
+    The alpha channel goes through the same network with the same blur, as a grey picture.
+
+    Args:
+        photo: of any size from 1x1.
+        backend: the network.
+        tile: width and height of the pieces, LR pixels; 0 for the whole photo in one piece; None
+            for what memory allows, see `choose_tile`.
+        overlap: pixels that neighbouring pieces share.
+        kernel: a blur that is known, made fit by `kernels.fit`, in place of the estimated one.
+            Smoothing filters and noise are estimated all the same.
+        progress: is told about each piece.
+        warn: is told when memory ran out and pieces became smaller.
+
+    Raises:
+        UsageError: a tile that is not larger than the overlap.
+        OutOfMemoryError: the photo does not fit into memory.
+        DclsError: the estimate is not finite.
+    """
+    if tile is None:
+        planes = 2 if photo.has_alpha else 1
+        memory = backend.memory()
+        tile = choose_tile(photo.height, photo.width, planes, backend.lanes, memory)
+    tiles = plan(photo.height, photo.width, tile, overlap)
+    blur = backend.estimate(photo.colour, tiled=len(tiles) > 1, kernel=kernel)
+    of_parts = [blur] if len(tiles) > 1 else []
+
+    def blur_of(_: Tile, parts: bool) -> Blur:
+        """One for all; what a photo in one piece finds out itself, its parts must be told."""
+        if not parts:
+            return blur
+        if not of_parts:
+            of_parts.append(backend.estimate(photo.colour, tiled=True, kernel=kernel))
+        return of_parts[0]
+
+    return Upscaled(
+        photo=photo,
+        backend=backend,
+        kernel=blur.kernel,
+        kernel_space=backend.config.kernel_space,
+        kernel_width_px=kernel_width_px(blur.kernel),
+        noise=None if blur.noise is None else float(blur.noise),
+        tiles=tuple(tiles),
+        overlap=overlap,
+        blur_of=blur_of,
+        progress=progress or (lambda _done, _total: None),
+        warn=warn or (lambda _text: None),
+    )
+
+
+def held(upscaled: Upscaled, bit_depth: int) -> Photo:
+    """Restore a photo into memory.
+
+    Args:
+        upscaled: what to restore.
+        bit_depth: 8 or 16, of the samples.
+
+    Raises:
+        OutOfMemoryError: not even the smallest tile fits into memory.
+        DclsError: the network's result is not finite.
+    """
+    samples = collect(upscaled, dtype_of(bit_depth))
+    return replace(
+        upscaled.photo, samples=samples, white=np.iinfo(samples.dtype).max, bit_depth=bit_depth
+    )
+
+
+def _channels(joined: np.ndarray, *, grey: bool) -> np.ndarray:
+    """(h, w, 3 or 6), colours and alpha channel of a network, -> (h, w, C) of the photo.
+
+    Grey and alpha are the means of three channels, which a network may have driven apart.
+    """
+    colour, alpha = joined[..., :3], joined[..., 3:]
+    parts = [_mean(colour) if grey else colour]
+    if alpha.shape[2]:
+        parts.append(_mean(alpha))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
+
+
+def _mean(channels: np.ndarray) -> np.ndarray:
+    return np.asarray(channels.clip(0, 1).mean(axis=2, keepdims=True))
