@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from dcls_cli.backends import Backend, Blur, Raster
+from dcls_cli.backends import Backend, Blur, Memory, Raster
 from dcls_cli.config import ModelConfig
 
 
@@ -109,6 +109,15 @@ class InTurns:
     def precision(self) -> str:
         """Type in which the convolutions run."""
         return self._backend.precision
+
+    @property
+    def lanes(self) -> int:
+        """One: the turns are what makes photos take part at the same time."""
+        return 1
+
+    def memory(self) -> Memory:
+        """See `Backend.memory`."""
+        return self._backend.memory()
 
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
