@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
@@ -88,6 +89,8 @@ def main() -> NoReturn:
     """Run the program: the entry point of the console script."""
     console.hold_closed_streams()
     console.tolerate_any_name()
+    # What Pillow says about damaged metadata is in the notes about the photo.
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     signals.raise_on_signals()
     code = run(sys.argv[1:])
     if code in signals.WORDS:

@@ -5,6 +5,7 @@ import numpy as np
 from dcls_cli.errors import ImageError
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.picture import Picture, collect
+from dcls_cli.image.transparency import without_hidden_colours
 
 #: A float sample may be this far outside [0, 1], as rounding leaves it, and is clipped.
 FLOAT_TOLERANCE = 1e-3
@@ -25,6 +26,8 @@ def from_array(array: np.ndarray) -> Photo:
     """
     if array.ndim not in (2, 3) or 0 in array.shape or array.shape[2:] not in _CHANNELS:
         raise ImageError(f"expected an array of (H, W) or (H, W, 1 to 4), got {array.shape}")
+    if array.shape[2:] in ((2,), (4,)):
+        array = without_hidden_colours(array)
     if array.dtype in (np.uint8, np.uint16):
         return Photo.from_samples(array, np.iinfo(array.dtype).max, 8 * array.itemsize)
     if not np.issubdtype(array.dtype, np.floating):

@@ -1,16 +1,18 @@
 """Pillow's images, in any of its modes, to photos."""
 
-import io
+from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageCms, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image import metadata
+from dcls_cli.image import colour, descriptive, metadata
+from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
+from dcls_cli.image.samples import Samples
+from dcls_cli.image.transparency import without_hidden_colours
 
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262  # TIFF tags
-_WHITE_IS_ZERO = 0
+_BITS_PER_SAMPLE = 258  # a TIFF's tag
 
 #: Modes that hold one colour channel.
 _GREY_MODES = ("1", "L", "LA", "La")
@@ -29,49 +31,98 @@ def from_pil(image: Image.Image) -> Photo:
     Raises:
         ImageError: an image with floating-point, 32-bit or signed samples, or without pixels.
     """
-    return assemble(image, None)
+    return assemble(image)
 
 
-def assemble(image: Image.Image, samples: np.ndarray | None, *, pages: int = 1) -> Photo:
-    """Join pixels and metadata to an upright photo.
+def assemble(
+    image: Image.Image,
+    samples: Samples | None = None,
+    *,
+    form: str | None = None,
+    pages: int = 1,
+    is_upright: bool = False,
+    kept: Kept = "keep",
+) -> Photo:
+    """Join pixels and metadata to an upright photo without hidden colours.
 
     Args:
-        image: its pixels, unless `samples` has them, and its metadata.
-        samples: 16-bit samples that Pillow cannot hold, (H, W, 2..4) uint16.
-        pages: of the file, of which this is the first.
+        image: the metadata, and the pixels if there are no `samples`.
+        samples: as the file stores them.
+        form: the file's format, by Pillow's name; None for that of `image`.
+        pages: of the file, of which this is one.
+        is_upright: whether the samples are turned as the orientation demands already.
+        kept: what is kept of the metadata.
 
     Raises:
         ImageError: as `from_pil`.
     """
-    notes: list[str | None] = []
-    if pages > 1:
-        notes.append(f"it has {pages} frames or pages, of which the first is used")
     icc = image.info.get("icc_profile")
-    if samples is not None:
-        photo = Photo.from_samples(samples, 65535, 16)
-    elif image.mode.startswith("I;16"):
-        photo = _grey16(image)
+    if samples is None:
+        samples = decode(image, icc)
+    profile_note = None
+    if samples.is_srgb:
+        icc = None
     else:
-        picture = image
-        if image.mode in ("CMYK", "LAB"):
-            picture, note = _to_srgb(image, icc)
-            notes.append(note)
-            if image.info.get("icc_profile"):
-                icc = None
-        photo = Photo.from_samples(np.asarray(_plain(picture)), 255, 8)
-    icc, profile_note = metadata.profile(icc, grey=photo.grey)
+        icc, profile_note = metadata.profile(icc, grey=samples.values.shape[2] < 3)
+    if icc and kept == "strip":
+        try:
+            samples = colour.described_as_srgb(samples, icc)
+        except ImageError as error:
+            profile_note = f"{error} and was left out"
+        icc = None
+    values = samples.values
+    if values.shape[2] in (2, 4):
+        values = without_hidden_colours(values)
+    orientation = 1 if is_upright else metadata.orientation(image)
     exif, exif_note = metadata.exif(image)
-    orientation = metadata.orientation(image)
-    return Photo(
-        samples=metadata.upright(photo.samples, orientation),
-        white=photo.white,
-        bit_depth=photo.bit_depth,
+    xmp, xmp_note = descriptive.xmp(image)
+    iptc, iptc_note = descriptive.iptc(image)
+    dpi = metadata.resolution(image, turned=orientation >= 5)
+    if kept != "keep":
+        exif = xmp = iptc = exif_note = xmp_note = iptc_note = None
+    notes = (
+        f"it has {pages} frames or pages, of which the first is used" if pages > 1 else None,
+        *samples.notes,
+        profile_note,
+        exif_note,
+        xmp_note,
+        iptc_note,
+    )
+    return Photo.from_samples(
+        metadata.upright(values, orientation),
+        samples.white,
+        samples.bit_depth,
         icc=icc,
         exif=exif,
-        dpi=metadata.resolution(image, turned=orientation >= 5),
-        format="JPEG" if image.format == "MPO" else image.format or "PNG",
-        notes=tuple(note for note in (*notes, profile_note, exif_note) if note),
+        xmp=xmp,
+        iptc=iptc,
+        dpi=None if kept == "strip" else dpi,
+        format=form or ("JPEG" if image.format == "MPO" else image.format or "PNG"),
+        notes=tuple(note for note in notes if note),
     )
+
+
+def decode(image: Image.Image, icc: bytes | None) -> Samples:
+    """Take the pixels of a Pillow image.
+
+    Args:
+        image: in any mode.
+        icc: its colour profile, for CMYK.
+
+    Raises:
+        ImageError: samples that are floating-point, 32-bit or signed.
+    """
+    if image.mode.startswith("I;16"):
+        return _grey16(image)
+    if image.mode == "CMYK":
+        samples = colour.from_cmyk(np.asarray(image), icc)
+        if _bits(image) == 16:
+            samples = replace(samples, notes=("CMYK of 16 bits was read with 8", *samples.notes))
+        return samples
+    if image.mode == "LAB":
+        return colour.from_lab(image)
+    values = np.asarray(_plain(image))
+    return Samples(values=values[..., None] if values.ndim == 2 else values, white=255, bit_depth=8)
 
 
 def _plain(image: Image.Image) -> Image.Image:
@@ -85,38 +136,18 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in _GREY_MODES else "RGB")
 
 
-def _grey16(image: Image.Image) -> Photo:
+def _bits(image: Image.Image) -> int:
+    """Bits a sample of a TIFF; 8 for all else."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return 8
+    return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))
+
+
+def _grey16(image: Image.Image) -> Samples:
     """Read 16-bit grey, which Pillow's own conversions clip to white."""
-    samples = np.asarray(image).astype(np.uint16)
-    white = 65535
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        if image.tag_v2.get(_BITS_PER_SAMPLE) == (12,):
-            white = 4095
-        if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-            samples = white - samples
+    values = np.asarray(image).astype(np.uint16)[..., None]
     key = image.info.get("transparency")
     if isinstance(key, int):
-        alpha = np.where(samples == key, 0, white).astype(np.uint16)
-        samples = np.stack([samples, alpha], axis=2)
-    return Photo.from_samples(samples, white, 16)
-
-
-def _to_srgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, str]:
-    """Convert CMYK and Lab, through the profile where there is one that works; say how."""
-    if image.mode == "CMYK" and not icc:
-        return image.convert("RGB"), "CMYK without a colour profile was converted to sRGB"
-    try:
-        source = (
-            ImageCms.createProfile("LAB")
-            if image.mode == "LAB"
-            else ImageCms.ImageCmsProfile(io.BytesIO(icc or b""))
-        )
-        target = ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError) as error:
-        if image.mode == "LAB":
-            raise ImageError(f"Lab colours cannot be converted to sRGB: {error}") from error
-        return image.convert("RGB"), "the colour profile is damaged; CMYK was converted without it"
-    if converted is None:  # only an in-place conversion gives none
-        raise ImageError(f"{image.mode} colours cannot be converted to sRGB")
-    return converted, f"{image.mode} was converted to sRGB"
+        alpha = np.where(values == key, 0, 65535).astype(np.uint16)
+        values = np.concatenate([values, alpha], axis=2)
+    return Samples(values=values, white=65535, bit_depth=16)

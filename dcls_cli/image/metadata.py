@@ -5,9 +5,14 @@ None of it can make reading fail. What is damaged is left behind, with a note.
 
 import math
 import struct
+from typing import Literal
 
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
+
+#: What is kept of a photo's metadata: all of it; what pixels and prints look like, colour profile
+#: and resolution; nothing, with the colours converted to sRGB.
+Kept = Literal["keep", "minimal", "strip"]
 
 EXIF_PREFIX = b"Exif\0\0"
 
@@ -126,7 +131,12 @@ def profile(icc: object, *, grey: bool) -> tuple[bytes | None, str | None]:
     """
     if not icc:
         return None, None
-    if not isinstance(icc, bytes) or len(icc) < 128 or icc[36:40] != b"acsp":
+    if (
+        not isinstance(icc, bytes)
+        or len(icc) < 128
+        or icc[36:40] != b"acsp"
+        or int.from_bytes(icc[:4]) > len(icc)
+    ):
         return None, "the colour profile is damaged and was left out"
     space = icc[16:20].decode("latin-1").strip()
     if space != ("GRAY" if grey else "RGB"):

@@ -1,11 +1,13 @@
 """Photos from files: the content decides what a file is, and every failure is one clear line."""
 
 import contextlib
+import io
 import logging
 import os
-import struct
+import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,35 +15,44 @@ from PIL import Image
 
 from dcls_cli.atomic import printable
 from dcls_cli.errors import ImageError
-from dcls_cli.image import deep
+from dcls_cli.image import deep, guards, tiff
 from dcls_cli.image.decoding import assemble
+from dcls_cli.image.heif import HeifPhoto
+from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
-from dcls_cli.image.recognition import explain, stored_size
+from dcls_cli.image.recognition import explain, promised, stored_size
+from dcls_cli.image.tiff_tags import count_pages, read_tags
 
-#: Formats that are read. Pillow would also open others, among them PostScript, for which it starts
-#: a program.
-READABLE = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
+#: Formats that Pillow reads here. It would also open others, among them PostScript, for which it
+#: starts a program.
+_BY_PILLOW = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF", "GIF", "BMP")
 
-#: Larger images are refused before they are decoded (Pillow's limit).
+#: Formats that are read.
+READABLE = (*_BY_PILLOW, "HEIF")
+
+#: Larger images are refused before they are decoded (Pillow's limit), unless the user allows more.
 MAX_PIXELS = 178_956_970
 
-#: A progressive JPEG of a few megabytes can have thousands of scans and take minutes.
-MAX_JPEG_SCANS = 500
+_HEAD_BYTES = 512
 
 # What Pillow logs about a damaged file is in the error; without a handler it would reach stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 _FOLDER = "a folder, not an image; `dcls batch` restores the photos of a folder"
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+#: Pillow's limit of pixels and Python's filters of warnings belong to the whole process.
+_PROCESS_WIDE = threading.RLock()
 
-_START_OF_SCAN = b"\xff\xda"
 
+def read(path: Path, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Photo:
+    """Read a photo from a file of one of the formats of `READABLE`, whatever its name.
 
-def read(path: Path) -> Photo:
-    """Read a photo from a JPEG, PNG, WebP, TIFF, AVIF, GIF or BMP file, whatever its name.
+    Of several frames or pages the first is read. Samples of more than 8 bits keep all their bits.
 
-    Of several frames or pages the first is read. 16-bit samples keep all their bits.
+    Args:
+        path: the file.
+        max_pixels: larger images are refused before they are decoded.
+        kept: what is kept of the metadata.
 
     Raises:
         ImageError: the file is missing, cannot be read, is no such image, is damaged, or is too
@@ -54,7 +65,7 @@ def read(path: Path) -> Photo:
         if not path.is_file():
             raise ImageError(_FOLDER if path.is_dir() else "not a regular file")
         with path.open("rb") as file:
-            return _decode(file)
+            return decode(file, max_pixels=max_pixels, kept=kept)
     except ImageError as error:
         raise ImageError(f"{printable(path)}: {error}") from error
     except OSError as error:
@@ -62,53 +73,112 @@ def read(path: Path) -> Photo:
         raise ImageError(f"{printable(path)}: cannot be read: {reason}") from error
 
 
-def _decode(file: BinaryIO) -> Photo:
-    with warnings.catch_warnings(), _one_line_errors(file):
+def decode(file: BinaryIO, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Photo:
+    """Read a photo from an open file; see `read`.
+
+    Args:
+        file: seekable.
+        max_pixels: see `read`.
+        kept: see `read`.
+
+    Raises:
+        ImageError: as `read`, without the path.
+    """
+    with _one_line_errors(file, max_pixels):
+        file.seek(0)
+        form = promised(file.read(_HEAD_BYTES))
+        if form == "HEIF":
+            return _heif(file, max_pixels, kept)
+        if form == "TIFF":
+            return _tiff(file, max_pixels, kept)
+        try:
+            return _by_pillow(file, max_pixels, kept)
+        except (SyntaxError, ValueError, OSError):
+            if form != "PNG":
+                raise
+        # A PNG with a damaged or very long comment is a picture all the same.
+        return _by_pillow(io.BytesIO(guards.needed_chunks(file)), max_pixels, kept, damaged=True)
+
+
+def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = False) -> Photo:
+    image = _open(file, max_pixels)
+    if image.format in ("JPEG", "MPO"):
+        guards.refuse_many_scans(file, image.width * image.height)
+    if image.format == "PNG":
+        guards.refuse_unfinished_png(file)
+    samples = deep.decode(file, image)
+    pages = _pages(file, image)
+    if samples is None:
+        image.load()
+    photo = assemble(image, samples, pages=pages, kept=kept)
+    if damaged:
+        photo = replace(photo, notes=(*photo.notes, "its metadata is damaged and was left out"))
+    return photo
+
+
+def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
+    tags = read_tags(file)
+    tiff.refuse_raw(tags)
+    _check_size(tiff.size_of(tags), max_pixels)
+    samples = tiff.decode(file, tags)
+    pages = count_pages(file)
+    if samples is None:  # a kind of colour that Pillow knows
+        image = _open(file, max_pixels)
+        with _quiet_libtiff():
+            image.load()
+        return assemble(image, form="TIFF", pages=pages, kept=kept)
+    try:
+        image = _open(file, max_pixels)
+    except OSError:
+        image = tiff.stand_in(tags)
+    return assemble(image, samples, form="TIFF", pages=pages, kept=kept)
+
+
+def _heif(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
+    photo = HeifPhoto(file)
+    _check_size(photo.size, max_pixels)
+    samples = photo.decode()
+    image = photo.stand_in()
+    return assemble(image, samples, form="HEIF", pages=photo.pages, is_upright=True, kept=kept)
+
+
+def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
+    """Open without decoding; our limit takes the place of Pillow's, which is the process's."""
+    with _PROCESS_WIDE, warnings.catch_warnings():
         # Pillow warns of sizes below the limit and of damaged metadata, which becomes a note.
         warnings.simplefilter("ignore")
-        image = Image.open(file, formats=READABLE)
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError(_too_large(image.size))
-        if image.format in ("JPEG", "MPO"):
-            _refuse_many_scans(file)
-        if image.format == "PNG":
-            _refuse_unfinished(file)
-        # The further pictures of an MPO are previews or a depth map, not pages.
-        pages = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-        with _quiet_libtiff() if image.format == "TIFF" else contextlib.nullcontext():
-            samples = deep.decode(file, image)
-            image.load()
-        return assemble(image, samples, pages=pages)
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = max_pixels
+        try:
+            file.seek(0)
+            image = Image.open(file, formats=_BY_PILLOW)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    _check_size(image.size, max_pixels)
+    return image
 
 
-def _refuse_many_scans(file: BinaryIO) -> None:
-    """Count the scans; inside a scan the marker cannot occur."""
-    file.seek(0)
-    scans = file.read().count(_START_OF_SCAN)
-    if scans > MAX_JPEG_SCANS:
-        raise ImageError(
-            f"a JPEG of {scans} scans, expected at most {MAX_JPEG_SCANS}; "
-            "it is made to keep decoders busy"
-        )
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise ImageError(_too_large(size, max_pixels))
 
 
-def _refuse_unfinished(file: BinaryIO) -> None:
-    """Look for the last chunk of a PNG; decoders stop reading at the last row."""
-    file.seek(len(_PNG_SIGNATURE))
-    while header := file.read(8):
-        length, name = struct.unpack(">I4s", header)
-        file.seek(length, os.SEEK_CUR)
-        if len(file.read(4)) == 4 and name == b"IEND":  # the checksum is the chunk's last part
-            return
-    raise ImageError("truncated PNG: it has no end")
-
-
-def _too_large(size: tuple[int, int]) -> str:
+def _too_large(size: tuple[int, int], max_pixels: int) -> str:
     width, height = size
     return (
         f"{width}x{height} pixels ({width * height / 1e6:.0f} megapixels) are more than the limit "
-        f"of {MAX_PIXELS / 1e6:.0f} megapixels; cut it into parts or make it smaller first"
+        f"of {max_pixels / 1e6:.0f} megapixels; if the file can be trusted, allow more with "
+        "--max-pixels"
     )
+
+
+def _pages(file: BinaryIO, image: Image.Image) -> int:
+    """Count frames; the further pictures of an MPO are previews or a depth map."""
+    if image.format == "GIF":
+        return guards.gif_frames(file)
+    if image.format in ("PNG", "WEBP", "AVIF"):
+        return int(getattr(image, "n_frames", 1))  # stands in the header
+    return 1
 
 
 @contextlib.contextmanager
@@ -129,14 +199,14 @@ def _quiet_libtiff() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_line_errors(file: BinaryIO) -> Iterator[None]:
+def _one_line_errors(file: BinaryIO, max_pixels: int) -> Iterator[None]:
     """Turn whatever a decoder raises into an ImageError, without the path."""
     try:
         yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(_too_large(stored_size(file, READABLE))) from error
+        raise ImageError(_too_large(stored_size(file, _BY_PILLOW), max_pixels)) from error
     except MemoryError as error:
         raise ImageError("does not fit into memory") from error
     except Exception as error:  # OSError, ValueError, SyntaxError, struct.error, RuntimeError, ...

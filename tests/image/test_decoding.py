@@ -17,7 +17,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 RAMP = np.linspace(0, 65535, 12 * 10).astype(np.uint16).reshape(10, 12)
 COLOURS = np.stack([RAMP, RAMP[::-1], RAMP[:, ::-1] // 2], axis=2)
-ALPHA = np.roll(RAMP, 3)
+ALPHA = np.roll(RAMP, 3).clip(257)  # hidden colours are replaced, see test_transparency
 
 
 def tiff(samples: np.ndarray, **options: object) -> bytes:
@@ -131,9 +131,10 @@ def test_a_palette_with_and_without_transparency(tmp_path: Path) -> None:
     image.putdata([0, 1, 2])
     opaque = read(saved(tmp_path / "opaque.png", image, "PNG"))
     clear = read(saved(tmp_path / "clear.png", image, "PNG", transparency=bytes([255, 51, 0])))
-    for photo in (opaque, clear):
-        assert np.array_equal(photo.pixels[0], np.eye(3))
-        assert not photo.grey
+    assert np.array_equal(opaque.pixels[0], np.eye(3))
+    assert np.array_equal(clear.pixels[0, :2], np.eye(3)[:2])
+    assert not opaque.grey
+    assert not clear.grey
     assert opaque.alpha is None
     assert np.array_equal(levels(clear.alpha, 255), [[255, 51, 0]])
 
@@ -164,19 +165,19 @@ def test_cmyk_with_a_profile_that_is_damaged(tmp_path: Path) -> None:
     image = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
     photo = read(saved(tmp_path / "photo.jpg", image, "JPEG", icc_profile=b"no profile"))
     assert np.abs(photo.pixels - [0, 1, 1]).max() < 0.02
-    assert photo.notes == ("the colour profile is damaged; CMYK was converted without it",)
+    assert photo.notes == ("the colour profile is damaged; CMYK was converted to sRGB without it",)
 
 
 def test_lab_is_converted() -> None:
     red = from_pil(Image.new("LAB", (4, 4), (136, 208, 195)))  # L 53, a 80, b 67
     assert np.abs(red.pixels - [1, 0, 0]).max() < 0.05
-    assert red.notes == ("LAB was converted to sRGB",)
+    assert red.notes == ("Lab was converted to sRGB",)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.int32, np.int16])
+@pytest.mark.parametrize("dtype", [np.uint32, np.int32, np.int16, np.int8])
 def test_other_samples_are_refused(tmp_path: Path, dtype: type) -> None:
     (tmp_path / "photo").write_bytes(tiff(np.ones((4, 4), dtype)))
-    with pytest.raises(ImageError, match="samples are not supported"):
+    with pytest.raises(ImageError, match="samples of the type u?int.* are not supported"):
         read(tmp_path / "photo")
 
 

@@ -1,0 +1,174 @@
+"""TIFF files of all depths, without Pillow, which reads only some of them."""
+
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from dcls_cli.errors import ImageError
+from dcls_cli.image.descriptive import from_tags
+from dcls_cli.image.samples import Samples, straight
+from dcls_cli.image.tiff_tags import Tags
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 330, 338, 339
+_SUBFILE, _XMP, _ICC, _DNG_VERSION = 254, 700, 34675, 50706
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_UNSIGNED, _FLOAT = 1, 3
+_SEPARATE_PLANES = 2
+_MULTIPLIED_ALPHA, _ALPHA = 1, 2
+_OLD_JPEG, _JPEG = 6, 7
+_THUMBNAIL = 1
+
+_CM_PER_INCH = 2.54
+
+#: Floats may be this far outside [0, 1], as sharpening and resampling leave them, and are clipped.
+_FLOAT_TOLERANCE = 0.1
+
+
+def size_of(tags: Tags) -> tuple[int, int]:
+    """Width and height, pixels."""
+    return _number(tags, _WIDTH, 0), _number(tags, _HEIGHT, 0)
+
+
+def refuse_raw(tags: Tags) -> None:
+    """Refuse the files of cameras that hold a small preview before the raw picture.
+
+    Raises:
+        ImageError: it is one.
+    """
+    preview = _number(tags, _SUBFILE, 0) & _THUMBNAIL and _SUB_DIRECTORIES in tags
+    if _DNG_VERSION in tags or preview:
+        raise ImageError("a camera's raw file; develop it into a TIFF, PNG or JPEG first")
+
+
+def decode(file: BinaryIO, tags: Tags) -> Samples | None:
+    """Read grey and RGB of 1 to 16 bits and floats, with or without alpha.
+
+    Args:
+        file: the whole file, seekable.
+        tags: of its first directory.
+
+    Returns:
+        The samples, as they are stored; None for kinds of colour that Pillow reads: palettes,
+        CMYK, YCbCr, Lab.
+
+    Raises:
+        ImageError: samples of a kind that is not supported.
+        RuntimeError: the file is damaged.
+        ValueError: the file is damaged.
+    """
+    photometric = _number(tags, _PHOTOMETRIC, _BLACK_IS_ZERO)
+    if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+        return None
+    if _number(tags, _COMPRESSION, 1) in (_OLD_JPEG, _JPEG):
+        return None
+    import imagecodecs
+
+    bits = _numbers(tags, _BITS) or (1,)
+    kind = (_numbers(tags, _SAMPLE_FORMAT) or (_UNSIGNED,))[0]
+    file.seek(0)
+    values = np.asarray(imagecodecs.tiff_decode(file.read()))
+    if values.ndim == 2:
+        values = values[..., None]
+    elif _number(tags, _PLANAR, 1) == _SEPARATE_PLANES:
+        values = np.moveaxis(values, 0, 2)
+    colours = 3 if photometric == _RGB else 1
+    if values.ndim != 3 or values.shape[2] < colours:
+        raise ImageError(f"a TIFF of {values.shape} samples, expected {colours} colours a pixel")
+    values = values[..., : colours + _alphas(tags)]
+    if kind == _FLOAT:
+        return _floats(values, inverted=photometric == _WHITE_IS_ZERO)
+    return _integers(values, bits, tags, inverted=photometric == _WHITE_IS_ZERO)
+
+
+def _alphas(tags: Tags) -> int:
+    """1 if the first sample after the colours is alpha, 0 if there is none or it is another."""
+    extra = _numbers(tags, _EXTRA_SAMPLES)
+    return int(bool(extra) and extra[0] in (_ALPHA, _MULTIPLIED_ALPHA))
+
+
+def _integers(values: np.ndarray, bits: tuple[int, ...], tags: Tags, *, inverted: bool) -> Samples:
+    if values.dtype not in (np.bool_, np.uint8, np.uint16):
+        raise ImageError(
+            f"TIFF samples of the type {values.dtype} are not supported; save 8 or 16 bits, or "
+            "floating point"
+        )
+    stored = 16 if values.dtype == np.uint16 else 8
+    depth = min(bits[0], stored)
+    white = 2**depth - 1
+    values = values.astype(np.uint16 if stored == 16 else np.uint8, copy=False)
+    if depth in (1, 2, 4):
+        values, white = values * np.uint8(255 // white), 255
+    has_alpha = values.shape[2] in (2, 4)
+    if inverted:
+        colours = values.shape[2] - has_alpha
+        values = values.copy()
+        values[..., :colours] = white - values[..., :colours]
+    if has_alpha and _numbers(tags, _EXTRA_SAMPLES)[0] == _MULTIPLIED_ALPHA:
+        values = straight(values[..., :-1], values[..., -1:], white)
+    return Samples(values=values, white=white, bit_depth=16 if depth > 8 else 8)
+
+
+def _floats(values: np.ndarray, *, inverted: bool) -> Samples:
+    """Take 0 for black and 1 for white.
+
+    Raises:
+        ImageError: NaN, infinity, or values of another range.
+    """
+    broken = int(values.size - np.isfinite(values).sum())
+    if broken:
+        raise ImageError(f"{broken} of its samples are NaN or infinite")
+    low, high = float(values.min()), float(values.max())
+    if low < -_FLOAT_TOLERANCE or high > 1 + _FLOAT_TOLERANCE:
+        raise ImageError(
+            f"floating-point samples from {low:g} to {high:g}; expected 0 (black) to 1 (white)"
+        )
+    notes = ["its floating-point samples are written with 16 bits"]
+    outside = int(((values < 0) | (values > 1)).sum())
+    if outside:
+        notes.append(f"{outside} samples outside of 0 to 1 were clipped")
+    values = values.clip(0, 1).astype(np.float32)
+    return Samples(
+        values=1 - values if inverted else values, white=1, bit_depth=16, notes=tuple(notes)
+    )
+
+
+def stand_in(tags: Tags) -> Image.Image:
+    """Make a Pillow image that has the metadata of a TIFF which Pillow does not open.
+
+    Returns:
+        An image of one pixel, whose `info` is as Pillow would fill it.
+    """
+    image = Image.new("L", (1, 1))
+    exif = Image.Exif()
+    exif[_ORIENTATION] = _number(tags, _ORIENTATION, 1)
+    given: dict[str, object] = {
+        "icc_profile": tags.get(_ICC),
+        "xmp": tags.get(_XMP),
+        "photoshop": {0x0404: from_tags(tags)},
+        "exif": exif.tobytes(),
+        "dpi": _dpi(tags),
+    }
+    image.info.update({name: value for name, value in given.items() if value})
+    return image
+
+
+def _dpi(tags: Tags) -> tuple[float, float] | None:
+    across, down = tags.get(_X_RESOLUTION), tags.get(_Y_RESOLUTION)
+    unit = {2: 1.0, 3: _CM_PER_INCH}.get(_number(tags, _RESOLUTION_UNIT, 2))
+    if not unit or not across or not down:
+        return None
+    return across[0] * unit, down[0] * unit
+
+
+def _numbers(tags: Tags, tag: int) -> tuple[int, ...]:
+    value = tags.get(tag, ())
+    return tuple(int(number) for number in value)
+
+
+def _number(tags: Tags, tag: int, default: int) -> int:
+    return (_numbers(tags, tag) or (default,))[0]
