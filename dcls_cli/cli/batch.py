@@ -28,7 +28,9 @@ def batch(
     quality: options.Quality = 95,
     lossless: options.Lossless = False,
     bit_depth: options.BitDepth = "auto",
+    metadata: options.Metadata = "keep",
     name: options.Name = options.DEFAULT_NAME,
+    max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     kernel: options.Kernel = None,
     kernel_space: options.KernelSpace = None,
     tile: options.Tile = None,
@@ -104,7 +106,7 @@ def batch(
         format=encoding.format,
     )
     known = known_kernel(kernel, kernel_space, networks[0].config)
-    settings = Settings(tile, known, overwrite, encoding)
+    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata)
     tally = BatchTally(json=json, fail_fast=fail_fast, report=report)
     make_folder(output)
     items = plan(wanted, naming, tally)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "{stem}_x{scale}"
 
+DEFAULT_MAX_PIXELS = 178_956_970
+
 Scale = Annotated[
     int | None, typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4; default 4.")
 ]
@@ -45,6 +47,21 @@ Lossless = Annotated[bool, typer.Option("--lossless", help="WebP without loss.")
 BitDepth = Annotated[
     Literal["auto", "8", "16"],
     typer.Option("--bit-depth", help="Bits a sample; auto: as the photo, where the format can."),
+]
+
+Metadata = Annotated[
+    Literal["keep", "minimal", "strip"],
+    typer.Option(
+        "--metadata",
+        help="keep all; minimal: colour profile and resolution; strip: none, colours as sRGB.",
+    ),
+]
+
+MaxPixels = Annotated[
+    float,
+    typer.Option(
+        "--max-pixels", min=1, metavar="N", help="Larger photos are refused before decoding."
+    ),
 ]
 
 Name = Annotated[

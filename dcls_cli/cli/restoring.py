@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dcls_cli.cli.networks import Named, Networks
     from dcls_cli.cli.outputs import Job
     from dcls_cli.image import Encoding, Photo, Picture
+    from dcls_cli.image.metadata import Kept
     from dcls_cli.upscaling import Progress, Upscaled
 
 #: Results with at most so many bytes of samples are held in memory; larger ones are restored while
@@ -29,12 +30,16 @@ class Settings(NamedTuple):
         kernel: the user's blur, made fit for the network.
         overwrite: whether existing outputs may be replaced.
         encoding: format, quality and depth of the outputs.
+        max_pixels: of an input.
+        metadata: what is kept of the photos' metadata.
     """
 
     tile: int | None
     kernel: "np.ndarray | None"
     overwrite: bool
     encoding: "Encoding"
+    max_pixels: int
+    metadata: "Kept"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +84,7 @@ def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
 
     started = time.perf_counter()
     scale = networks.config.scale
-    photo = read(job.source)
+    photo = read(job.source, max_pixels=settings.max_pixels, kept=settings.metadata)
     check_output(
         job.output,
         photo.width * scale,

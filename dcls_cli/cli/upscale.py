@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 def upscale(
     photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF or BMP files.")
+        list[Path],
+        typer.Argument(
+            metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP, HEIC files."
+        ),
     ],
     *,
     scale: options.Scale = None,
@@ -37,7 +40,9 @@ def upscale(
     quality: options.Quality = 95,
     lossless: options.Lossless = False,
     bit_depth: options.BitDepth = "auto",
+    metadata: options.Metadata = "keep",
     name: options.Name = options.DEFAULT_NAME,
+    max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     save_kernel: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write the blur that was found: .npy or .png."),
@@ -71,7 +76,7 @@ def upscale(
     )
     jobs = plan_jobs(photos, output, save_kernel, report, naming)
     known = known_kernel(kernel, kernel_space, networks.config)
-    settings = Settings(tile, known, overwrite, encoding)
+    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata)
     prepare_folder(output, several=len(photos) > 1)
     tally = Tally(json=json)
     ready: list[tuple[Job, Named]] = []

@@ -110,6 +110,18 @@ def test_format_depth_and_name_are_as_asked(x2: str) -> None:
     assert Image.open("a_x2.avif").format == "AVIF"
 
 
+def test_pixels_are_limited_and_metadata_left_out_as_asked(x2: str, capsys: Capture) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    Image.new("RGB", (12, 9)).save("a.jpg", exif=exif, dpi=(300, 300))
+    fails(capsys, 1, "12x9 pixels (0 megapixels) are more than", "a.jpg", "--max-pixels", "107")
+    for choice, maker, dpi in (("keep", "maker", 300), ("minimal", None, 300), ("strip", None, 0)):
+        run(["upscale", "a.jpg", "-w", x2, "--metadata", choice, "--overwrite"])
+        with Image.open("a_x2.jpg") as output:
+            assert output.getexif().get(0x010F) == maker
+            assert round(output.info.get("dpi", (0,))[0]) == dpi
+
+
 def test_kernel_is_saved_as_taps_and_as_a_picture(x2: str) -> None:
     photo = str(picture("a.png"))
     assert run(["upscale", photo, "-w", x2, "--save-kernel", "k.npy", "--precision", "fp32"]) == 0

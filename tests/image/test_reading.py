@@ -134,7 +134,7 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert refusal(tmp_path / "missing.png") == "no such file"
     assert refusal(tmp_path / "dangling") == "no such file"
-    assert refusal(tmp_path) == "a folder, not an image"
+    assert refusal(tmp_path).startswith("a folder, not an image")
     assert refusal(tmp_path / "fifo") == "not a regular file"
     refusal(tmp_path / "loop")
 
