@@ -1,11 +1,14 @@
 """Threads that work through a batch and tell one reader about it."""
 
+import functools
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dcls_cli.batching import threads
 from dcls_cli.batching.engines import Engine, Stopped
 
 Item = TypeVar("Item")
@@ -69,18 +72,18 @@ class Pool(Generic[Item, Message]):
         engines: one for each device.
     """
 
-    def __init__(self, devices: Sequence[str], threads: int, pixels: int) -> None:
+    def __init__(self, devices: Sequence[str], threads_each: int, pixels: int) -> None:
         """Make engines, but no threads yet.
 
         Args:
             devices: an engine for each.
-            threads: for each engine.
+            threads_each: for each engine.
             pixels: of the items that may be in memory together.
         """
         self.stop = threading.Event()
         self.engines = [Engine(device, self.stop) for device in devices]
         self.room = Room(pixels, self.stop)
-        self._threads_per_engine = threads
+        self._threads_per_engine = threads_each
         self._messages: queue.SimpleQueue[Message | Crashed[Item]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
@@ -122,12 +125,10 @@ class Pool(Generic[Item, Message]):
                     self._messages.put(Crashed(item, error))
 
         self._threads = [
-            threading.Thread(target=serve, args=(engine,), name=f"dcls {engine}", daemon=True)
+            threads.start(functools.partial(serve, engine))
             for _ in range(self._threads_per_engine)
             for engine in range(len(self.engines))
         ]
-        for thread in self._threads:
-            thread.start()
         while any(thread.is_alive() for thread in self._threads):
             if ended():
                 return
@@ -150,9 +151,15 @@ class Pool(Generic[Item, Message]):
         self.room.wake()
         for engine in self.engines:
             engine.wake()
+        until = time.monotonic() + patience_s
         for thread in self._threads:
-            thread.join(patience_s / len(self._threads))
+            thread.join(max(0.0, until - time.monotonic()))
         yield from self._rest()
+
+    def wind_up(self, patience_s: float) -> None:
+        """End as `give_up` does, when nobody reads any more."""
+        for _ in self.give_up(patience_s):
+            pass
 
     def _rest(self) -> Iterator[Message | Crashed[Item]]:
         while not self._messages.empty():

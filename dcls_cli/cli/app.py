@@ -2,7 +2,6 @@
 
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -10,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from dcls_cli import __version__, temporaries
+from dcls_cli.batching import threads
 from dcls_cli.cli import console, signals
 from dcls_cli.cli.batch import batch
 from dcls_cli.cli.bench import bench
@@ -88,6 +88,7 @@ def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def main() -> NoReturn:
     """Run the program: the entry point of the console script."""
     console.hold_closed_streams()
+    console.keep_stderr()
     console.tolerate_any_name()
     # What Pillow says about damaged metadata is in the notes about the photo.
     warnings.filterwarnings("ignore", module=r"PIL\b")
@@ -95,7 +96,9 @@ def main() -> NoReturn:
     code = run(sys.argv[1:])
     if code in signals.WORDS:
         temporaries.abandon()
-        if threading.active_count() > 1:  # given up in the middle of their work
-            console.flush()
-            os._exit(code)
+    if threads.are_left():
+        # Python's own end would stop them in the middle of work that has been given up.
+        temporaries.abandon()
+        console.flush()
+        os._exit(code)
     sys.exit(code)

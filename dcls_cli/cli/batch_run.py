@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: How long a batch that was interrupted waits for outputs that are being written.
 PATIENCE_S = 1.5
 
+#: How long any other batch waits for its threads.
+UNLIMITED_S = 24 * 3600.0
+
 #: What a photo and its output need in memory: bytes for each pixel of the output.
 _BYTES_PER_OUTPUT_PIXEL = 20
 
@@ -87,21 +90,24 @@ def run(
     scale = networks[0].config.scale
     room = int(free_memory() * _SHARE / (_BYTES_PER_OUTPUT_PIXEL * scale * scale))
     pool: Pool[Item, Message] = Pool(
-        [each.device for each in networks], threads=threads, pixels=room
+        [each.device for each in networks], threads_each=threads, pixels=room
     )
     worker = _Worker(pool, networks, settings)
     reader = _Reader(items, tally)
     with signals.watched() as watch, BatchView(len(items), json=tally.json) as view:
-        ended = False
 
         def must_end() -> bool:
-            return ended or watch.exit_code is not None
+            return tally.must_end or reader.fatal is not None or watch.exit_code is not None
 
-        for message in pool.run(items, worker.work, must_end):
-            reader.take(message, view)
-            ended = tally.must_end or reader.fatal is not None
-        for message in pool.give_up(PATIENCE_S if watch.exit_code else 3600.0):
-            reader.take(message, view)
+        try:
+            for message in pool.run(items, worker.work, must_end):
+                reader.take(message, view)
+            patience_s = PATIENCE_S if watch.exit_code else UNLIMITED_S
+            for message in pool.give_up(patience_s):
+                reader.take(message, view)
+        except BaseException:
+            pool.wind_up(PATIENCE_S)
+            raise
     reader.leave_rest()
     code = tally.conclude(
         watch.exit_code,

@@ -24,10 +24,20 @@ EXIT_FAILED = 1
 
 
 class LastingConsole(Console):
-    """A console whose reader may go away: a closed pipe must not cost the user a photo."""
+    """A console whose reader may go away: a closed pipe or a full disk must not cost a photo."""
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as Rich has it
+        """Print, as long as the stream takes it."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self._give_up()
 
     def on_broken_pipe(self) -> None:
         """Go on without this stream."""
+        self._give_up()
+
+    def _give_up(self) -> None:
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -128,6 +138,19 @@ def hold_closed_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+def keep_stderr() -> None:
+    """Give messages a descriptor of their own.
+
+    Number 2 is turned off for a moment where a C library would print errors beside our own line,
+    and meanwhile other threads have something to say.
+    """
+    if sys.stderr is None:  # it is closed
+        return
+    sys.stderr = os.fdopen(
+        os.dup(sys.stderr.fileno()), "w", buffering=1, encoding=sys.stderr.encoding
+    )
 
 
 def flush() -> None:

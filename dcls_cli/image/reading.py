@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import os
 import threading
 import warnings
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from dcls_cli.image.decoding import assemble
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
+from dcls_cli.image.quiet import quiet
 from dcls_cli.image.recognition import explain, promised, stored_size
 from dcls_cli.image.tiff_tags import count_pages, read_tags
 
@@ -124,7 +124,7 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
     pages = count_pages(file)
     if samples is None:  # a kind of colour that Pillow knows
         image = _open(file, max_pixels)
-        with _quiet_libtiff():
+        with quiet():
             image.load()
         return assemble(image, form="TIFF", pages=pages, kept=kept)
     try:
@@ -179,23 +179,6 @@ def _pages(file: BinaryIO, image: Image.Image) -> int:
     if image.format in ("PNG", "WEBP", "AVIF"):
         return int(getattr(image, "n_frames", 1))  # stands in the header
     return 1
-
-
-@contextlib.contextmanager
-def _quiet_libtiff() -> Iterator[None]:
-    """Keep libtiff, which prints its errors itself, from writing beside our one line."""
-    try:
-        terminal = os.dup(2)
-    except OSError:  # stderr is closed
-        yield
-        return
-    try:
-        with Path(os.devnull).open("wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
 
 
 @contextlib.contextmanager
