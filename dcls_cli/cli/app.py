@@ -94,10 +94,8 @@ def main() -> NoReturn:
     warnings.filterwarnings("ignore", module=r"PIL\b")
     signals.raise_on_signals()
     code = run(sys.argv[1:])
-    if code in signals.WORDS:
-        temporaries.abandon()
-    if threads.are_left():
-        # Python's own end would stop them in the middle of work that has been given up.
+    if code in signals.WORDS or threads.are_left():
+        # Work was given up; Python's own end would wait for it, or stop it at a bad moment.
         temporaries.abandon()
         console.flush()
         os._exit(code)

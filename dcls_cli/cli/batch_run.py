@@ -83,8 +83,8 @@ def run(
     """Restore all photos and return the exit code.
 
     Raises:
-        WeightsError, BackendError: no photo can be restored.
         DclsError: the report cannot be written.
+        Ended: a signal has ended the batch.
     """
     started = time.perf_counter()
     scale = networks[0].config.scale
@@ -114,9 +114,9 @@ def run(
         seconds=round(time.perf_counter() - started, 3),
         engines=[engine.record() for engine in pool.engines],
     )
-    if reader.fatal is not None and watch.exit_code is None:
-        return reader.fatal.exit_code
-    return code
+    if watch.exit_code is not None:
+        raise signals.Ended(watch.exit_code, told=True)
+    return code if reader.fatal is None else reader.fatal.exit_code
 
 
 def free_memory() -> int:

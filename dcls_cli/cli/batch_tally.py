@@ -77,7 +77,8 @@ class BatchTally:
             measured: further fields of the event.
 
         Returns:
-            The exit code: 0 if all photos that were asked for have outputs.
+            The exit code: 0 if no photo has failed; 1; or the one of all failures, if nothing was
+            done.
 
         Raises:
             DclsError: the report cannot be written.
@@ -95,8 +96,6 @@ class BatchTally:
             from dcls_cli.batching.report import write_report
 
             write_report(self._rows, self._report)
-        if ended_by is not None:
-            return ended_by
         if not self.codes:
             return 0
         alone = self.done + self.skipped == 0 and len(set(self.codes)) == 1

@@ -101,7 +101,8 @@ def exit_code_of(action: Callable[[], int], *, debug: bool) -> int:
         note("interrupted")
         return EXIT_INTERRUPTED
     except Ended as end:
-        note(end.word)
+        if not end.told:
+            note(end.word)
         return end.exit_code
     except Exception as error:  # the last place where an error can be told
         if debug:

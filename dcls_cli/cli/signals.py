@@ -14,17 +14,19 @@ EXIT_HUNG_UP = 129
 
 
 class Ended(BaseException):
-    """SIGTERM or SIGHUP arrived; unwinds the stack so that temporary files are removed.
+    """A signal has arrived; unwinds the stack so that temporary files are removed.
 
     Attributes:
         exit_code: of the signal.
         word: what to call it.
+        told: whether the command has told about it.
     """
 
-    def __init__(self, exit_code: int) -> None:
+    def __init__(self, exit_code: int, *, told: bool = False) -> None:
         """Take the signal's exit code."""
         self.exit_code = exit_code
         self.word = WORDS[exit_code]
+        self.told = told
         super().__init__(self.word)
 
 
