@@ -11,7 +11,9 @@ from typing import BinaryIO
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
+from dcls_cli.errors import ImageError
 from dcls_cli.image import READABLE
+from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.recognition import promised, recognise
 
 Size = tuple[int, int]
@@ -26,6 +28,7 @@ _NO_IMAGE = (
     TypeError,
     IndexError,
     KeyError,
+    ImageError,
     OverflowError,
     struct.error,
 )
@@ -62,6 +65,8 @@ def measure(path: Path) -> Size | None:
     """
     try:
         with path.open("rb") as file:
+            if promised(file.read(_HEAD_BYTES)) == "HEIF":
+                return HeifPhoto(file).size
             return _opened(file).size
     except _NO_IMAGE:
         return None
@@ -85,7 +90,6 @@ def look(output: Path, expected: set[Size]) -> Seen:
     try:
         with output.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
-            file.seek(0)
             image = _opened(file)
             whole = image.format in _ENDS and _ENDS[image.format](image, file, length)
     except _NO_IMAGE:
@@ -97,6 +101,7 @@ def look(output: Path, expected: set[Size]) -> Seen:
 
 def _opened(file: BinaryIO) -> ImageFile.ImageFile:
     """Open an image of any size; `Image.open` has a limit, which large outputs are above."""
+    file.seek(0)
     name = promised(file.read(_HEAD_BYTES))
     if name not in READABLE:
         raise ValueError("no image that is read")

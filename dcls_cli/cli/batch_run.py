@@ -1,10 +1,8 @@
 """Work through the photos of a batch with threads, and tell about them from one."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcls_cli.batching.engines import InTurns
@@ -15,6 +13,7 @@ from dcls_cli.cli.outputs import Job
 from dcls_cli.cli.restoring import Settings, load, restore, save
 from dcls_cli.cli.results import Result
 from dcls_cli.errors import BackendError, DclsError, WeightsError
+from dcls_cli.machine import free_memory_bytes
 
 if TYPE_CHECKING:
     from dcls_cli.cli.batch_plan import Item
@@ -27,13 +26,11 @@ PATIENCE_S = 1.5
 #: How long any other batch waits for its threads.
 UNLIMITED_S = 24 * 3600.0
 
-#: What a photo and its output need in memory: bytes for each pixel of the output.
-_BYTES_PER_OUTPUT_PIXEL = 20
+#: What a photo at work needs in memory, samples and finished rows: bytes for each of its pixels.
+_BYTES_PER_PIXEL = 60
 
-#: The part of the free memory that photos may take.
+#: The part of the free memory that photos at work may take; tiles need the rest.
 _SHARE = 0.25
-
-_FREE_IF_UNKNOWN = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,7 @@ def run(
         Ended: a signal has ended the batch.
     """
     started = time.perf_counter()
-    scale = networks[0].config.scale
-    room = int(free_memory() * _SHARE / (_BYTES_PER_OUTPUT_PIXEL * scale * scale))
+    room = int(free_memory_bytes() * _SHARE / _BYTES_PER_PIXEL)
     pool: Pool[Item, Message] = Pool(
         [each.device for each in networks], threads_each=threads, pixels=room
     )
@@ -117,17 +113,6 @@ def run(
     if watch.exit_code is not None:
         raise signals.Ended(watch.exit_code, told=True)
     return code if reader.fatal is None else reader.fatal.exit_code
-
-
-def free_memory() -> int:
-    """Bytes that programs may still take; a cautious number where the system does not tell."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-        return pages * os.sysconf("SC_PAGE_SIZE") // 4 if pages > 0 else _FREE_IF_UNKNOWN
-    (line,) = (line for line in text.splitlines() if line.startswith("MemAvailable:"))
-    return int(line.split()[1]) * 1024
 
 
 class _Worker:
