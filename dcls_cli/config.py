@@ -12,7 +12,7 @@ Scale = Literal[2, 3, 4]
 KernelNorm = Literal["sum", "softmax"]
 KernelSpace = Literal["lr", "hr"]
 Pooling = Literal["mean", "energy"]
-Skip = Literal["none", "linear"]
+Skip = Literal["none", "linear", "interpolation"]
 Upsampler = Literal["stepwise", "direct"]
 Smoothing = Literal["features", "code"]
 GroupSkip = Literal["input", "output"]
@@ -58,7 +58,8 @@ class ModelConfig:
             the HR kernel and the LR kernel follows by the closed form.
         pooling: `mean` features (paper) or log `energy`, in which blur shows directly.
         estimator_features, estimator_blocks: width and depth of the estimator.
-        skip: `linear` adds the optimal linear super-resolver to the output and feeds it to DPAN.
+        skip: `linear` adds the optimal linear super-resolver to the output and feeds it to DPAN;
+            `interpolation` the one for a picture that was not blurred, which inverts nothing.
         noise: the linear super-resolver assumes the `fixed` noise of 8-bit rounding, or what is
             `estimated` beside the kernel; photographs need the latter.
         upsampler: `stepwise` (paper: convolution and pixel shuffle for each factor) or `direct`

@@ -76,7 +76,7 @@ class DCLS(nn.Module):
             if config.kernel_space == "hr"
             else None
         )
-        self.linear = LinearSuperResolver(config.scale) if config.skip == "linear" else None
+        self.linear = LinearSuperResolver(config.scale) if config.skip != "none" else None
 
     def forward(self, lr: Tensor) -> Restoration:
         """Estimate the blur of each image and restore it."""
@@ -125,10 +125,18 @@ class DCLS(nn.Module):
         with torch.no_grad(), torch.autocast(lr.device.type, enabled=False):
             if self.linear is not None:
                 noise = NOISE_TO_SIGNAL if blur.noise is None else blur.noise
-                linear = self.linear(lr.float(), self.linear.filters(kernel, noise))
+                inverted = kernel if self.config.skip == "linear" else _impulse(kernel)
+                linear = self.linear(lr.float(), self.linear.filters(inverted, noise))
             if self.reformulated is not None:
                 kernel = self.reformulated(kernel)
         return kernel, linear
+
+
+def _impulse(kernel: Tensor) -> Tensor:
+    """The unit impulse of a kernel's shape, (B, 1, k, k): no blur."""
+    impulse = torch.zeros_like(kernel)
+    impulse[..., kernel.shape[-2] // 2, kernel.shape[-1] // 2] = 1
+    return impulse
 
 
 def _ratio(logits: Tensor) -> Tensor:

@@ -138,9 +138,7 @@ class DualPathNetwork(nn.Module):
         super().__init__()
         features, side = config.features, config.side_features
         self.conv_first = conv3x3(3, features)
-        self.conv_linear = (
-            conv3x3(3 * config.scale**2, features) if config.skip == "linear" else None
-        )
+        self.conv_linear = conv3x3(3 * config.scale**2, features) if config.skip != "none" else None
         self.features = nn.Sequential(*(ResidualBlock(features) for _ in range(config.head_blocks)))
         self.side_head = conv3x3(features, side) if config.dual_path else None
         self.deconvolution = _deconvolution(config)

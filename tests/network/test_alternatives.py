@@ -20,7 +20,7 @@ from dcls_cli.network.alternatives import (
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 from dcls_cli.network.fourier import constrained_least_squares, unit_sum
-from tests import scenes
+from tests import oracle, scenes
 
 TINY = {"features": 16, "groups": 1, "blocks": 1, "latent": 8, "estimator_features": 16}
 ABLATIONS: dict[str, dict[str, object]] = {
@@ -36,6 +36,7 @@ ABLATIONS: dict[str, dict[str, object]] = {
         "dual_path": False,
     },
     "one path with attention": {"dual_path": False, "attention": True},
+    "skip without deblurring": {"skip": "interpolation"},
     "RGB with P of the image": {"deconvolution_space": "rgb", "smoothing": "features"},
 }
 
@@ -159,6 +160,33 @@ def test_rgb_deconvolves_the_image_itself() -> None:
     with torch.no_grad():
         network(lr)
     assert torch.equal(seen[0], lr)
+
+
+# ---------- the skip that inverts nothing ----------
+
+
+def test_the_interpolating_skip_does_not_look_at_the_kernel() -> None:
+    network = ablated("skip without deblurring")
+    lr = scenes.to_tensor(scenes.natural(20, 24))
+    with torch.no_grad():
+        blur = network.estimate(lr)
+        _, narrow = network.closed_forms(lr, blur._replace(kernel=scenes.gaussian(0.3)))
+        _, wide = network.closed_forms(lr, blur._replace(kernel=scenes.gaussian(3.0)))
+    assert narrow is not None
+    assert wide is not None
+    assert torch.equal(narrow, wide)
+
+
+def test_the_interpolating_skip_restores_what_was_not_blurred() -> None:
+    network = ablated("skip without deblurring")
+    hr = scenes.natural(64, 72)
+    lr = oracle.q8(oracle.imresize(hr, 0.5))
+    with torch.no_grad():
+        small = scenes.to_tensor(lr)
+        _, phases = network.closed_forms(small, network.estimate(small))
+    assert phases is not None
+    sr = scenes.to_array(torch.pixel_shuffle(phases, 2))
+    assert scenes.psnr_y(sr, hr, 2) > scenes.psnr_y(oracle.imresize(lr, 2), hr, 2)
 
 
 # ---------- the single-layer kernel ----------

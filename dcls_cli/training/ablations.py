@@ -1,0 +1,56 @@
+"""The ablations of the paper's Tables 5-7: what is left out or replaced, one thing at a time.
+
+The base is the `light` network, but with a skip connection that interpolates: the linear
+super-resolver of the released networks inverts the blur by itself, and would do so in every arm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dcls_cli.config import ModelConfig, Scale
+
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One network of the study.
+
+    Attributes:
+        name: of its folder, and in the table.
+        question: what the paper asks with it.
+        answer: what this arm has in the place in question.
+        changes: of the base's configuration.
+    """
+
+    name: str
+    question: str
+    answer: str
+    changes: Mapping[str, Any]
+
+    def config(self, scale: Scale) -> ModelConfig:
+        """Its network."""
+        return replace(base(scale), **self.changes)
+
+
+#: The first is what all others are compared with.
+ARMS: tuple[Arm, ...] = (
+    Arm(FULL, "base", "DDLK, DCLS in feature space, two paths", {}),
+    Arm("single-layer-kernel", "kernel", "one linear layer instead of DDLK", {"kernel_filters": (21,)}),
+    Arm("stretch", "use of the kernel", "stretched (PCA), not deconvolved", {"deconvolution": "stretch"}),
+    Arm("wiener", "deconvolution", "Wiener, one learnt ratio", {"deconvolution": "wiener"}),
+    Arm("cls", "deconvolution", "CLS, Laplacian of learnt strength", {"deconvolution": "cls"}),
+    Arm("rgb", "space", "DCLS on the RGB image", {"deconvolution_space": "rgb"}),
+    Arm("one-path", "paths", "the deconvolved path only", {"dual_path": False}),
+)  # fmt: skip
+
+
+def base(scale: Scale) -> ModelConfig:
+    """The network that every arm changes in one thing."""
+    return ModelConfig.light(scale, skip="interpolation")
+
+
+def arm(name: str) -> Arm | None:
+    """The arm of a name."""
+    return next((item for item in ARMS if item.name == name), None)
