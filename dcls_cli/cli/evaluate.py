@@ -1,34 +1,50 @@
-"""`dcls eval`: figures of a network under the Gaussian8 protocol, beside those of bicubic."""
+"""`dcls eval`: figures of a network under the benchmarks' protocols, beside those of others."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import asdict
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dcls_cli.cli.console import err, event, out, visible
+from dcls_cli.cli import console
 from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from dcls_cli.evaluation.running import Plan, Progress
 
-    from dcls_cli.backends import Backend
-    from dcls_cli.evaluation import Restore, Row
-
-
-class Baseline(StrEnum):
-    """What a network can be compared with."""
-
-    BICUBIC = "bicubic"
+BenchmarkName = Literal[
+    "gaussian8",
+    "gaussian8-noise15",
+    "gaussian8-noise30",
+    "div2krk",
+    "div2krk-like",
+    "photo",
+    "pairs",
+]
 
 
 def evaluate(
     *,
-    hr: Annotated[Path, typer.Option("--hr", help="Folder of sharp images (PNG).")],
+    hr: Annotated[
+        Path | None, typer.Option("--hr", metavar="DIR", help="Folder of sharp images (PNG).")
+    ] = None,
+    benchmark: Annotated[
+        BenchmarkName,
+        typer.Option(
+            help="What is done to the images: eight isotropic blurs, with noise, random kernels as "
+            "of DIV2KRK, damage of photographs; or nothing: LR images as given in pairs, and the "
+            "original DIV2KRK."
+        ),
+    ] = "gaussian8",
     scale: Annotated[int, typer.Option("--scale", "-s", help="Up-scaling factor: 2, 3 or 4.")] = 4,
+    lr: Annotated[
+        Path | None, typer.Option("--lr", metavar="DIR", help="LR images, for pairs.")
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="The unpacked data set, for div2krk."),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option("--model", "-m", help="Model or hf:OWNER/REPO; default: of the scale."),
@@ -37,123 +53,96 @@ def evaluate(
         Path | None, typer.Option("--weights", "-w", help="Weight file, instead of a model.")
     ] = None,
     against: Annotated[
-        Baseline | None, typer.Option("--against", help="Show a baseline beside the network.")
+        str | None,
+        typer.Option(
+            "--against",
+            metavar="A,B,...",
+            help="What to show beside it: bicubic, a model, a weight file of dcls, "
+            "spandrel:FILE for networks of others.",
+        ),
+    ] = None,
+    kernels: Annotated[
+        bool, typer.Option("--kernels", help="Measure the estimated kernels too.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Keep results here, so that an evaluation that was ended goes on, and write "
+            "report.html, montage.png, curves.png, figures.csv and figures.md.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [by images and cores]")
     ] = None,
     device: Annotated[str, typer.Option("--device", "-d", help="auto, cpu or cuda[:N].")] = "auto",
     precision: Annotated[
         str, typer.Option("--precision", help="fp32 (as for published figures), bf16, fp16, auto.")
     ] = "fp32",
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown.")] = False,
 ) -> None:
-    """Measure PSNR and SSIM of a network on sharp images, for eight blurs each (Gaussian8)."""
-    from dcls_cli.backends import load_backend
-    from dcls_cli.cli.downloads import find_model
-    from dcls_cli.evaluation import bicubic_restore, find_hr
+    """Measure PSNR and SSIM of a network on sharp images that are damaged by a protocol.
 
-    if model is not None and weights is not None:
-        raise UsageError("--model and --weights exclude each other; give one of them")
-    paths = find_hr(hr)
-    path = weights if weights is not None else find_model(model if model is not None else scale)
-    backend = load_backend(path, device, precision)
-    if backend.config.scale != scale:
-        raise UsageError(
-            f"{path} is made for scale {backend.config.scale}, not {scale}; "
-            f"add -s {backend.config.scale}"
-        )
-    name = path.stem if weights is not None else _model_name(model, scale)
-    methods = {name: _network(backend)}
-    if against is not None:
-        methods[against.value] = bicubic_restore(scale)
-    results = {
-        method: _measured(restore, paths, scale, method) for method, restore in methods.items()
-    }
-    if json:
-        _print_json(results, scale)
-    else:
-        out.print(_table(results, f"{hr}, x{scale}, Gaussian8"))
+    Published figures of the same protocol and set are printed beside ours, and marked.
+    """
+    from dcls_cli.cli.evaluation_methods import chosen_methods
+    from dcls_cli.cli.evaluation_output import Output
+    from dcls_cli.cli.evaluation_tables import print_tables
+    from dcls_cli.config import checked_scale
+    from dcls_cli.evaluation.benchmarks import find_items
+    from dcls_cli.evaluation.running import Plan, processes_for
+    from dcls_cli.evaluation.running import evaluate as run
+    from dcls_cli.evaluation.storage import ResultStore
 
-
-def _model_name(model: str | None, scale: int) -> str:
-    """What heads a model's columns."""
-    from dcls_cli.hub import is_hub_name
-    from dcls_cli.releases import release
-
-    if model is not None and is_hub_name(model):
-        return model
-    return release(model if model is not None else scale).name
-
-
-def _network(backend: "Backend") -> "Restore":
-    """Run a network on whole images, with the kernel that it estimates."""
-    return lambda lr: backend.restore(lr[None], backend.estimate(lr, tiled=False))[0]
-
-
-def _measured(restore: "Restore", paths: Sequence[Path], scale: int, method: str) -> "list[Row]":
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
+    if json + csv + markdown > 1:
+        raise UsageError("--json, --csv and --markdown exclude each other; give one of them")
+    items = find_items(benchmark, checked_scale(scale), hr, lr, root)
+    methods = chosen_methods(
+        model=model,
+        weights=weights,
+        against=against,
+        scale=scale,
+        device=device,
+        precision=precision,
     )
+    plan = Plan(benchmark, scale, items, methods, kernels)
+    store = ResultStore(out)
+    count = processes_for(len(items), device) if jobs is None else jobs
+    with _shown_progress(plan) as progress:
+        results = run(plan, store, jobs=count, progress=progress)
+    output = Output(plan, results, hr if root is None else root)
+    if json:
+        output.print_json()
+    elif csv:
+        output.print_csv()
+    elif markdown:
+        output.print_markdown()
+    else:
+        print_tables(output)
+    output.tell_self_check()
+    if out is not None:
+        from dcls_cli.cli.evaluation_report import write_report
 
-    from dcls_cli.evaluation import gaussian8
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal, transient=True
-    ) as progress:
-        task = progress.add_task(visible(method), total=None)
-        return gaussian8(
-            paths,
-            scale,
-            restore,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-
-
-def _table(results: "dict[str, list[Row]]", title: str) -> "Table":
-    """One line for each sigma and one for the mean; each method has its columns."""
-    from rich import box
-    from rich.table import Table
-
-    from dcls_cli.evaluation import mean_row, rows_by_sigma
-
-    table = Table(title=visible(title), box=box.SIMPLE if out.is_terminal else None)
-    table.add_column("sigma", justify="right")
-    for method in results:
-        for figure in ("PSNR Y", "SSIM Y", "PSNR RGB"):
-            table.add_column(f"{visible(method)}\n{figure}", justify="right")
-    by_sigma = zip(*map(rows_by_sigma, results.values()), strict=True)
-    for line in by_sigma:
-        table.add_row(f"{line[0].sigma:.2f}", *_cells(line))
-    table.add_section()
-    table.add_row("mean", *_cells([mean_row(rows) for rows in results.values()]))
-    return table
+        write_report(output, out)
 
 
-def _cells(line: "Sequence[Row]") -> list[str]:
-    return [
-        cell
-        for row in line
-        for cell in (f"{row.psnr_y:.3f}", f"{row.ssim_y:.4f}", f"{row.psnr_rgb:.3f}")
-    ]
+@contextmanager
+def _shown_progress(plan: "Plan") -> "Iterator[Progress]":
+    """A bar on stderr, where that is a terminal; yields what is called with counts of images."""
+    from rich import progress as rich_progress
 
-
-def _print_json(results: "dict[str, list[Row]]", scale: int) -> None:
-    """Every image and sigma, then the mean of each sigma and of all."""
-    from dcls_cli.evaluation import mean_row, rows_by_sigma
-
-    for method, rows in results.items():
-        events = [("row", row) for row in rows]
-        events += [("sigma", row) for row in rows_by_sigma(rows)]
-        for name, row in [*events, ("mean", mean_row(rows))]:
-            fields = {key: _finite(value) for key, value in asdict(row).items()}
-            event(name, method=method, scale=scale, protocol="gaussian8", **fields)
-
-
-def _finite(value: str | float | None) -> str | float | None:
-    """JSON has no infinity, which is the PSNR of a perfect restoration."""
-    if not isinstance(value, float):
-        return value
-    return round(value, 6) if math.isfinite(value) else None
+    columns = (
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TimeRemainingColumn(),
+    )
+    disable = not console.err.is_terminal
+    with rich_progress.Progress(
+        *columns, console=console.err, disable=disable, transient=True
+    ) as bar:
+        task = bar.add_task(f"{plan.benchmark} x{plan.scale}", total=len(plan.items))
+        yield lambda done, total: bar.update(task, completed=done, total=total)

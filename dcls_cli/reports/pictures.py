@@ -33,14 +33,29 @@ def encode(levels: np.ndarray, *, lossy: bool = False) -> Picture:
         levels: (H, W) or (H, W, 3) uint8.
         lossy: JPEG, for previews; otherwise PNG.
     """
+    if not lossy:
+        return picture_of_png(encode_png(levels))
     content = BytesIO()
-    if lossy:
-        Image.fromarray(levels).save(content, "JPEG", quality=PREVIEW_QUALITY, subsampling=0)
-    else:
-        Image.fromarray(levels).save(content, "PNG", optimize=True)
-    kind = "jpeg" if lossy else "png"
-    text = b64encode(content.getvalue()).decode("ascii")
-    return Picture(f"data:image/{kind};base64,{text}", levels.shape[1], levels.shape[0])
+    Image.fromarray(levels).save(content, "JPEG", quality=PREVIEW_QUALITY, subsampling=0)
+    uri = _uri("jpeg", content.getvalue())
+    return Picture(uri, levels.shape[1], levels.shape[0])
+
+
+def encode_png(levels: np.ndarray) -> bytes:
+    """A PNG file of (H, W) or (H, W, 3) uint8."""
+    content = BytesIO()
+    Image.fromarray(levels).save(content, "PNG", optimize=True)
+    return content.getvalue()
+
+
+def picture_of_png(content: bytes) -> Picture:
+    """Put a PNG file into a data URI."""
+    with Image.open(BytesIO(content), formats=("PNG",)) as image:
+        return Picture(_uri("png", content), image.width, image.height)
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{b64encode(content).decode('ascii')}"
 
 
 def to_levels(image: np.ndarray) -> np.ndarray:

@@ -37,13 +37,13 @@ class Arm:
 #: The first is what all others are compared with.
 ARMS: tuple[Arm, ...] = (
     Arm(FULL, "base", "DDLK, DCLS in feature space, two paths", {}),
-    Arm("single-layer-kernel", "kernel", "one linear layer instead of DDLK", {"kernel_filters": (21,)}),
-    Arm("stretch", "use of the kernel", "stretched (PCA), not deconvolved", {"deconvolution": "stretch"}),
+    Arm("single-layer-kernel", "kernel", "one linear layer, not DDLK", {"kernel_filters": (21,)}),
+    Arm("stretch", "use of the kernel", "stretched by PCA", {"deconvolution": "stretch"}),
     Arm("wiener", "deconvolution", "Wiener, one learnt ratio", {"deconvolution": "wiener"}),
     Arm("cls", "deconvolution", "CLS, Laplacian of learnt strength", {"deconvolution": "cls"}),
     Arm("rgb", "space", "DCLS on the RGB image", {"deconvolution_space": "rgb"}),
     Arm("one-path", "paths", "the deconvolved path only", {"dual_path": False}),
-)  # fmt: skip
+)
 
 
 def base(scale: Scale) -> ModelConfig:

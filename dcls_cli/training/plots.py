@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dcls_cli.training.figures import new_figure, write_png
+from dcls_cli.reports.figures import new_figure, write_png
 from dcls_cli.training.reports import Report, ValidationReport, read_log
 from dcls_cli.training.samples import SampleView, draw_samples
 

@@ -11,7 +11,7 @@ import torch
 
 from dcls_cli.degradation import bicubic
 from dcls_cli.metrics import crop_border, luma, psnr, round_to_8_bit
-from dcls_cli.training.figures import new_figure, write_png
+from dcls_cli.reports.figures import new_figure, write_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,12 +1,16 @@
 """`dcls eval`: its table, its NDJSON, its refusals; the network is real and tiny."""
 
+import csv
+import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
 from PIL import Image
+from scipy.ndimage import correlate
 from typer.testing import CliRunner, Result
 
 from dcls_cli import weights
@@ -15,6 +19,7 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation import bicubic_restore, find_hr, gaussian8, mean_row
 from dcls_cli.network.dcls import DCLS
+from tests import scenes
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +53,26 @@ def test_prints_a_line_for_each_sigma_and_the_mean(hr: Path, tiny: Path) -> None
     figures = [line for line in lines if line and line[0] in {"0.80", "1.60", "mean"}]
     assert [line[0] for line in figures] == ["0.80", "1.60", "mean"]
     mean = mean_row(gaussian8(find_hr(hr), 2, bicubic_restore(2)))
-    expected = [f"{mean.psnr_y:.3f}", f"{mean.ssim_y:.4f}", f"{mean.psnr_rgb:.3f}"]
-    assert figures[-1][4:] == expected
+    expected = [f"{mean.psnr_y:.3f}", "/", f"{mean.ssim_y:.4f}"]
+    assert figures[-1][4:7] == expected
     assert figures[-1][1:4] != expected
+    means = next(line for line in lines if line[:1] == ["bicubic"] and len(line) == 5)
+    assert means[1:] == [
+        f"{mean.psnr_y:.3f}",
+        f"{mean.ssim_y:.4f}",
+        f"{mean.psnr_rgb:.3f}",
+        f"{mean.ssim_rgb:.4f}",
+    ]
 
 
 def test_prints_json(hr: Path, tiny: Path) -> None:
     result = run("--hr", hr, "-s", 2, "-w", tiny, "--json", "-d", "cpu")
     assert result.exit_code == 0, result.output
     events = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [event["event"] for event in events] == ["row"] * 8 + ["sigma"] * 8 + ["mean"]
+    assert [event["event"] for event in events] == ["row"] * 8 + ["sigma"] * 8 + [
+        "image",
+        "mean",
+    ]
     assert {event["method"] for event in events} == {"tiny"}
     assert events[0]["image"] == "noise.png"
     rows = [event["psnr_y"] for event in events[:8]]
@@ -77,3 +92,144 @@ def test_refuses_model_and_weights_together(hr: Path, tiny: Path) -> None:
 
 def test_refuses_a_folder_without_images(tmp_path: Path, tiny: Path) -> None:
     assert isinstance(run("--hr", tmp_path, "-w", tiny).exception, ImageError)
+
+
+# ---------- other forms of output ----------
+
+
+@pytest.fixture(scope="module")
+def set5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that is called as a known set and holds other pictures."""
+    folder = tmp_path_factory.mktemp("data") / "Set5" / "HR"
+    folder.mkdir(parents=True)
+    for index in range(2):
+        pixels = np.uint8(np.round(255 * scenes.natural(40, 44, index)))
+        Image.fromarray(pixels).save(folder / f"photo_{index}.png")
+    return folder
+
+
+def test_published_figures_stand_beside_ours_and_are_marked(set5: Path, tiny: Path) -> None:
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "-d", "cpu")
+    assert result.exit_code == 0, result.output
+    line = next(line for line in result.stdout.splitlines() if "DCLS (paper)" in line)
+    assert line.split() == ["DCLS", "(paper)", "*", "13.63", "M", "37.63", "-"]
+    assert "* published by others, not measured here" in result.stdout
+
+
+def test_other_pictures_fail_the_protocol_check(set5: Path, tiny: Path) -> None:
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "--against", "bicubic", "-d", "cpu")
+    assert "protocol check failed: bicubic" in result.stderr
+    assert "on Set5 it must be 30.356" in result.stderr
+
+
+def test_prints_csv(set5: Path, tiny: Path) -> None:
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "--against", "bicubic", "--csv", "-d", "cpu")
+    lines = list(csv.DictReader(result.stdout.splitlines()))
+    measured = [line for line in lines if line["source"] == "measured"]
+    assert [line["method"] for line in measured] == ["tiny"] * 16 + ["bicubic"] * 16
+    expected = gaussian8(find_hr(set5), 2, bicubic_restore(2))
+    for line, row in zip(measured[16:], expected, strict=True):
+        assert (line["image"], line["case"]) == (row.image, row.case)
+        assert float(line["psnr_y"]) == pytest.approx(row.psnr_y, abs=1e-5)
+        assert float(line["ssim_rgb"]) == pytest.approx(row.ssim_rgb, abs=1e-5)
+    published = [line for line in lines if line["source"] == "published"]
+    assert [(line["method"], line["psnr_y"]) for line in published] == [("DCLS (paper)", "37.63")]
+
+
+def test_prints_markdown(set5: Path, tiny: Path) -> None:
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "--benchmark", "photo", "--kernels",
+                 "--markdown", "-d", "cpu")  # fmt: skip
+    table = [line for line in result.stdout.splitlines() if line.startswith("|")]
+    names = [line.split("|")[1].strip() for line in table]
+    assert names[:3] == ["damage", "---", "sharp"]
+    assert "photo_1.png" in names
+    assert names.count("mean") == 2  # of the pictures, and of the kernels
+    assert len({line.count("|") for line in table[: names.index("mean") + 1]}) == 1
+
+
+def test_prints_json_of_other_benchmarks(set5: Path, tiny: Path) -> None:
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "--benchmark", "div2krk-like", "--json",
+                 "--kernels", "-d", "cpu")  # fmt: skip
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["row", "row", "image", "image", "mean"]
+    assert {event["protocol"] for event in events} == {"div2krk-like"}
+    assert all(event["lr_psnr"] > 10 for event in events)
+
+
+def test_writes_a_folder(set5: Path, tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ("--hr", set5, "-s", 2, "-w", tiny, "--against", "bicubic", "--kernels", "--out",
+                 out, "-d", "cpu")  # fmt: skip
+    first = run(*arguments)
+    assert first.exit_code == 0, first.output
+    names = {"results", "figures.csv", "figures.md", "montage.png", "curves.png", "report.html"}
+    assert {path.name for path in out.iterdir()} == names
+    assert Image.open(out / "montage.png").width > 4 * 40
+    text = (out / "report.html").read_text(encoding="utf-8")
+    assert "DCLS (paper) (published by others, not measured here)" in text
+    assert text.count('class="slider"') == 2
+    again = run(*arguments)
+    assert again.stdout == first.stdout
+
+
+def test_the_substitute_s_kernels_and_images_are_saved(
+    set5: Path, tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "--benchmark", "div2krk-like", "--out", out,
+                 "-d", "cpu")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    kernel = np.load(out / "kernels" / "photo_0x2.npy")
+    hr = np.asarray(Image.open(set5 / "photo_0.png")) / 255.0
+    small = correlate(hr, kernel[..., None], mode="reflect")[::2, ::2]
+    saved = np.asarray(Image.open(out / "lr" / "photo_0x2.png"))
+    assert np.abs(saved - 255 * small).max() <= 0.501
+    pairs = run("--hr", set5, "--lr", out / "lr", "-s", 2, "-w", tiny, "--benchmark", "pairs",
+                "--csv", "-d", "cpu")  # fmt: skip
+    figures = [line["psnr_y"] for line in csv.DictReader(pairs.stdout.splitlines())]
+    kept = [line["psnr_y"] for line in csv.DictReader((out / "figures.csv").open())]
+    assert figures == kept
+
+
+# ---------- rivals ----------
+
+
+def test_weights_of_ours_are_rivals_too(set5: Path, tiny: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.safetensors"
+    shutil.copy(tiny, other)
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "--against", f"bicubic, {other}", "--json",
+                 "-d", "cpu")  # fmt: skip
+    means = {
+        event["method"]: event["psnr_y"]
+        for event in map(json.loads, result.stdout.splitlines())
+        if event["event"] == "mean"
+    }
+    assert list(means) == ["tiny", "bicubic", "other"]
+    assert means["tiny"] == means["other"] != means["bicubic"]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--against", "lanczos"), "--against lanczos: expected bicubic, a model"),
+        (("--against", "bicubic,bicubic"), "bicubic: would be compared with itself"),
+        (("--json", "--csv"), "exclude each other"),
+        (("--lr", "."), "--benchmark gaussian8 needs --hr, and no other folder"),
+        (("--benchmark", "div2krk"), "--benchmark div2krk needs --root"),
+    ],
+)
+def test_requests_that_make_no_sense(
+    set5: Path, tiny: Path, options: tuple[str, ...], text: str
+) -> None:
+    error = run("--hr", set5, "-s", 2, "-w", tiny, *options).exception
+    assert isinstance(error, UsageError)
+    assert text in str(error)
+
+
+def test_without_spandrel_one_line_says_how_to_get_it(set5: Path, tiny: Path) -> None:
+    if importlib.util.find_spec("spandrel") is not None:
+        pytest.skip("spandrel is installed")
+    path = set5 / "photo_0.png"
+    error = run("--hr", set5, "-s", 2, "-w", tiny, "--against", f"spandrel:{path}").exception
+    assert isinstance(error, UsageError)
+    assert "pip install 'dcls[spandrel]'" in str(error)

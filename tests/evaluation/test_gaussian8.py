@@ -12,17 +12,17 @@ from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation import (
     Gaussian8Set,
     Row,
-    Sample,
     bicubic_restore,
     find_hr,
     gaussian8,
+    gaussian8_sample,
     mean_row,
     read_hr,
     rows_by_sigma,
 )
 from tests import oracle
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 
 def photo(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -93,7 +93,7 @@ class TestProtocol:
             seen.append(lr)
             return np.zeros((3, 40, 36))
 
-        list(Sample.prepare("x", photo(43, 37).transpose(2, 0, 1), 4).rows(restore))
+        list(gaussian8_sample("x", photo(43, 37).transpose(2, 0, 1), 4).rows(restore))
         assert len(seen) == 8
         for lr in seen:
             assert (lr.shape, lr.dtype) == ((3, 10, 9), np.float32)
@@ -101,7 +101,7 @@ class TestProtocol:
 
     def test_perfect_restoration(self) -> None:
         hr = photo(40, 40).transpose(2, 0, 1)
-        rows = list(Sample.prepare("x", hr, 2).rows(lambda _: hr / 255 + 1e-4))
+        rows = list(gaussian8_sample("x", hr, 2).rows(lambda _: hr / 255 + 1e-4))
         assert all(row.psnr_y == math.inf and row.psnr_rgb == math.inf for row in rows)
         assert all(row.ssim_y == pytest.approx(1) for row in rows)
 
@@ -110,19 +110,19 @@ class TestProtocol:
         framed = np.zeros((3, 40, 40))
         framed[:, 4:-4, 4:-4] = hr[:, 4:-4, 4:-4] / 255
         assert all(
-            row.psnr_y == math.inf for row in Sample.prepare("x", hr, 4).rows(lambda _: framed)
+            row.psnr_y == math.inf for row in gaussian8_sample("x", hr, 4).rows(lambda _: framed)
         )
 
     def test_psnr_rgb_by_hand(self) -> None:
         hr = np.full((3, 30, 30), 100, np.uint8)
-        sample = Sample.prepare("x", hr, 2)
+        sample = gaussian8_sample("x", hr, 2)
         off = np.full((3, 30, 30), 110 / 255)
         row = next(sample.rows(lambda _: off, with_ssim=False))
         assert row.psnr_rgb == pytest.approx(20 * math.log10(255 / 10))
         assert row.ssim_y is None
 
     def test_non_finite_restoration_shows(self) -> None:
-        sample = Sample.prepare("x", photo(40, 40).transpose(2, 0, 1), 2)
+        sample = gaussian8_sample("x", photo(40, 40).transpose(2, 0, 1), 2)
         row = next(sample.rows(lambda _: np.full((3, 40, 40), np.nan)))
         assert math.isnan(row.psnr_y)
 
@@ -180,20 +180,20 @@ class TestBadInput:
 
     def test_too_small(self) -> None:
         with pytest.raises(ImageError, match="tiny: 30x18 px is too small .* 20 px a side"):
-            Sample.prepare("tiny", np.zeros((3, 18, 30), np.uint8), 4)
-        assert Sample.prepare("just", np.zeros((3, 20, 30), np.uint8), 4).lr.shape == (8, 3, 5, 7)
+            gaussian8_sample("tiny", np.zeros((3, 18, 30), np.uint8), 4)
+        assert gaussian8_sample("just", np.zeros((3, 20, 30), np.uint8), 4).lr.shape == (8, 3, 5, 7)
 
     def test_not_8_bit_rgb(self) -> None:
         for wrong in (np.zeros((3, 40, 40)), np.zeros((40, 40, 3), np.uint8)):
             with pytest.raises(ImageError, match=r"expected \(3, H, W\) uint8, got"):
-                Sample.prepare("x", wrong, 4)
+                gaussian8_sample("x", wrong, 4)
 
     def test_unknown_scale(self) -> None:
         with pytest.raises(UsageError, match="got 5"):
-            Sample.prepare("x", np.zeros((3, 40, 40), np.uint8), 5)
+            gaussian8_sample("x", np.zeros((3, 40, 40), np.uint8), 5)
 
     def test_restoration_of_another_size(self) -> None:
-        sample = Sample.prepare("x", np.zeros((3, 40, 40), np.uint8), 4)
+        sample = gaussian8_sample("x", np.zeros((3, 40, 40), np.uint8), 4)
         with pytest.raises(ImageError, match=r"shape \(3, 40, 40\), got \(3, 20, 20\)"):
             list(sample.rows(bicubic_restore(2)))
 

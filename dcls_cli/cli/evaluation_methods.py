@@ -1,0 +1,80 @@
+"""Which methods `dcls eval` compares: its options turned into specifications."""
+
+from pathlib import Path
+
+from dcls_cli.backends.devices import select_device, select_precision
+from dcls_cli.cli.console import visible
+from dcls_cli.cli.downloads import find_model
+from dcls_cli.errors import UsageError
+from dcls_cli.evaluation.methods import MethodSpec
+from dcls_cli.hub import is_hub_name
+from dcls_cli.releases import RELEASES, release
+from dcls_cli.weights import read_metadata
+
+BICUBIC = "bicubic"
+SPANDREL = "spandrel:"
+
+
+def chosen_methods(
+    *,
+    model: str | None,
+    weights: Path | None,
+    against: str | None,
+    scale: int,
+    device: str,
+    precision: str,
+) -> list[MethodSpec]:
+    """The network, then what it is compared with, in the order of the command line.
+
+    Raises:
+        UsageError: options that contradict each other, an unknown method, or two of one name.
+        WeightsError: weights are missing or damaged.
+        BackendError: the device or the precision is not usable here.
+    """
+    if model is not None and weights is not None:
+        raise UsageError("--model and --weights exclude each other; give one of them")
+    chosen = select_device(device)
+    arithmetic = (str(chosen), select_precision(precision, chosen))
+    if weights is not None:
+        first = _network(weights.stem, weights, scale, arithmetic)
+    else:
+        first = _model(model if model is not None else scale, scale, arithmetic)
+    methods = [first]
+    for name in filter(None, (part.strip() for part in (against or "").split(","))):
+        methods.append(_rival(name, scale, arithmetic))
+    names = [method.name for method in methods]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{visible(name)}: would be compared with itself; name it once")
+    return methods
+
+
+def _rival(name: str, scale: int, arithmetic: tuple[str, str]) -> MethodSpec:
+    if name == BICUBIC:
+        return MethodSpec(BICUBIC, "bicubic")
+    if name.startswith(SPANDREL):
+        path = Path(name.removeprefix(SPANDREL))
+        return MethodSpec(path.stem, "spandrel", path, arithmetic[0], "fp32")
+    if is_hub_name(name) or any(name == item.name for item in RELEASES):
+        return _model(name, scale, arithmetic)
+    if Path(name).suffix == ".safetensors":
+        return _network(Path(name).stem, Path(name), scale, arithmetic)
+    raise UsageError(
+        f"--against {visible(name)}: expected bicubic, a model (see dcls models list), a "
+        ".safetensors file of dcls, or spandrel:FILE"
+    )
+
+
+def _model(model: str | int, scale: int, arithmetic: tuple[str, str]) -> MethodSpec:
+    named = isinstance(model, str) and is_hub_name(model)
+    name = str(model) if named else release(model).name
+    return _network(name, find_model(model), scale, arithmetic)
+
+
+def _network(name: str, path: Path, scale: int, arithmetic: tuple[str, str]) -> MethodSpec:
+    config, _ = read_metadata(path)
+    if config.scale != scale:
+        raise UsageError(
+            f"{visible(path)} is made for scale {config.scale}, not {scale}; add -s {config.scale}"
+        )
+    return MethodSpec(name, "dcls", path, *arithmetic)

@@ -1,0 +1,216 @@
+"""The results of `dcls eval`, and what programs and pages get: Markdown, CSV, JSON."""
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dcls_cli.cli import console
+from dcls_cli.evaluation.benchmarks import BENCHMARKS
+from dcls_cli.evaluation.published import (
+    SELF_CHECK,
+    SELF_CHECK_TOLERANCE_DB,
+    Published,
+    data_set_of,
+    published,
+)
+from dcls_cli.evaluation.rows import Row, finite, mean_row, rows_by_case, rows_by_image
+from dcls_cli.evaluation.running import Plan
+
+FIGURES = ("PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB")
+KERNEL_FIGURES = ("LR-PSNR", "error HR", "error LR")
+#: Figures of a row as they are printed.
+Cells = Callable[[Row], list[str]]
+
+MARK = "published by others, not measured here"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines of a table: their names, and for each method a row."""
+
+    names: tuple[str, ...]
+    rows: tuple[tuple[Row, ...], ...]
+
+
+class Output:
+    """The results of an evaluation, and what others have published."""
+
+    def __init__(self, plan: Plan, results: dict[str, list[Row]], folder: Path | None) -> None:
+        """`folder` holds the set, whose name it may be."""
+        self.plan, self.results = plan, results
+        self.benchmark = BENCHMARKS[plan.benchmark]
+        self.data_set = None if folder is None else data_set_of(folder)
+        self.folder = folder
+        self.published = published(plan.benchmark, plan.scale, self.data_set)
+
+    @property
+    def title(self) -> str:
+        """Set, scale, benchmark."""
+        name = self.data_set or ("" if self.folder is None else self.folder.resolve().name)
+        return f"{console.visible(name)}, x{self.plan.scale}, {self.benchmark.version}"
+
+    @property
+    def blocks(self) -> list[Block]:
+        """By case where there are several, by image where there are several, and the mean."""
+        found = []
+        if self.benchmark.cases:
+            found.append(self._block(rows_by_case, "case"))
+        if len(self.plan.items) > 1:
+            found.append(self._block(rows_by_image, "image"))
+        means = tuple(mean_row(rows) for rows in self.results.values())
+        return [*found, Block(("mean",), (means,))]
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether an estimated kernel was measured."""
+        return any(row.lr_psnr is not None for rows in self.results.values() for row in rows)
+
+    @property
+    def estimating(self) -> list[str]:
+        """The methods whose kernels were measured."""
+        return [name for name, rows in self.results.items() if rows[0].lr_psnr is not None]
+
+    def _block(self, group: Callable[[Sequence[Row]], list[Row]], name: str) -> Block:
+        columns = [group(rows) for rows in self.results.values()]
+        names = tuple(getattr(row, name) for row in columns[0])
+        return Block(names, tuple(zip(*columns, strict=True)))
+
+    def print_markdown(self) -> None:
+        """For pages."""
+        for line in self.markdown():
+            console.say(line)
+
+    def print_csv(self) -> None:
+        """For programs: one line for each image and case, then what is published."""
+        for line in self.csv().splitlines():
+            console.say(line)
+
+    def print_json(self) -> None:
+        """For programs: rows, then means of each case, each image and all, then what is published.
+
+        Events are `row`, `sigma` or `case`, `image`, `mean` and `published`.
+        """
+        common = {
+            "scale": self.plan.scale,
+            "protocol": self.plan.benchmark,
+            "version": self.benchmark.version,
+        }
+        kind = "sigma" if self.benchmark.cases == "sigma" else "case"
+        for method, rows in self.results.items():
+            events = [("row", row) for row in rows]
+            if self.benchmark.cases:
+                events += [(kind, row) for row in rows_by_case(rows)]
+            events += [("image", row) for row in rows_by_image(rows)]
+            for name, row in [*events, ("mean", mean_row(rows))]:
+                fields = {
+                    key: finite(value) if isinstance(value, float) else value
+                    for key, value in asdict(row).items()
+                }
+                console.event(name, method=method, **common, **fields)
+        for item in self.published:
+            console.event("published", **common, set=self.data_set, **asdict(item))
+
+    def markdown(self) -> list[str]:
+        """Lines of the tables."""
+        lines = [f"{self.title}; PSNR in dB.", "", *self._markdown_table(FIGURES, cells)]
+        if self.has_kernels:
+            lines += ["", "Kernels:", "", *self._markdown_table(KERNEL_FIGURES, kernel_cells)]
+        if self.published:
+            lines += ["", f"{MARK.capitalize()}:", "", "| method | parameters | PSNR Y | SSIM Y |"]
+            lines += ["| --- | --- | --- | --- |"]
+            lines += [f"| {' | '.join(published_cells(item))} |" for item in self.published]
+        return lines
+
+    def csv(self) -> str:
+        """The file."""
+        text = io.StringIO()
+        fields = [name for name in asdict(Row("", None, 0, None, 0))]
+        head = ["source", "benchmark", "scale", "method", *fields]
+        writer = csv.DictWriter(text, head, lineterminator="\n", restval="")
+        writer.writeheader()
+        common = {"benchmark": self.benchmark.version, "scale": self.plan.scale}
+        for method, rows in self.results.items():
+            for row in rows:
+                line = {key: _plain(value) for key, value in asdict(row).items()}
+                writer.writerow({"source": "measured", "method": method, **common, **line})
+        for item in self.published:
+            line = {"image": "mean", "psnr_y": item.psnr_y, "ssim_y": _plain(item.ssim_y)}
+            writer.writerow({"source": "published", "method": item.method, **common, **line})
+        return text.getvalue()
+
+    def tell_self_check(self) -> None:
+        """Say on stderr whether bicubic has the figure that it must have under the protocol."""
+        known = SELF_CHECK.get((self.data_set or "", self.plan.scale))
+        if known is None or self.plan.benchmark != "gaussian8" or "bicubic" not in self.results:
+            return
+        found = mean_row(self.results["bicubic"]).psnr_y
+        if abs(found - known[0]) <= SELF_CHECK_TOLERANCE_DB:
+            console.note(
+                f"protocol check: bicubic {found:.3f} dB on {self.data_set}, as it must be"
+            )
+        else:
+            console.note(
+                f"protocol check failed: bicubic {found:.3f} dB, on {self.data_set} it must be "
+                f"{known[0]:.3f}; these are other images, or they were changed"
+            )
+
+    def _markdown_table(self, figures: tuple[str, ...], of: Cells) -> list[str]:
+        heads = [f"{method}, {figure}" for method in self.results for figure in figures]
+        lines = [f"| {self.benchmark.cases or 'image'} | {' | '.join(heads)} |"]
+        lines.append("| --- " * (1 + len(heads)) + "|")
+        for block in self.blocks:
+            for name, line in zip(block.names, block.rows, strict=True):
+                line_cells = [cell for row in line for cell in of(row)]
+                lines.append(f"| {name} | {' | '.join(line_cells)} |")
+        return lines
+
+
+def pair_cell(row: Row) -> str:
+    """PSNR and SSIM on Y as they are printed."""
+    return f"{row.psnr_y:.3f} / {_printed(row.ssim_y, 4)}"
+
+
+def kernel_cell(row: Row) -> str:
+    """Figures of the kernel as they are printed."""
+    return " / ".join(kernel_cells(row))
+
+
+def cells(row: Row) -> list[str]:
+    """Figures of a row as they are printed."""
+    return [
+        f"{row.psnr_y:.3f}",
+        _printed(row.ssim_y, 4),
+        f"{row.psnr_rgb:.3f}",
+        _printed(row.ssim_rgb, 4),
+    ]
+
+
+def kernel_cells(row: Row) -> list[str]:
+    """Figures of the kernel as they are printed."""
+    return [
+        _printed(row.lr_psnr, 2),
+        _small(row.kernel_error_hr),
+        _small(row.kernel_error_lr),
+    ]
+
+
+def published_cells(item: Published) -> list[str]:
+    """Method, parameters and figures as they are printed."""
+    size = "-" if item.parameters_m is None else f"{item.parameters_m:.2f} M"
+    return [item.method, size, f"{item.psnr_y:.2f}", _printed(item.ssim_y, 4)]
+
+
+def _printed(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _small(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2e}"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float):
+        return round(value, 6)
+    return "" if value is None else value

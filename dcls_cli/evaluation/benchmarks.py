@@ -1,0 +1,161 @@
+"""The benchmarks by name: which files each one takes, and what it makes of them."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcls_cli.errors import ImageError, UsageError
+from dcls_cli.evaluation import div2krk, photo
+from dcls_cli.evaluation.gaussian8 import gaussian8_sample
+from dcls_cli.evaluation.images import find_hr, find_images, read_hr
+from dcls_cli.evaluation.samples import Sample, fitting
+
+
+@dataclass(frozen=True)
+class Item:
+    """The files of one image.
+
+    Attributes:
+        hr: the original.
+        lr: what is restored, where the benchmark does not make it.
+        kernel: of the blur, where it is a file.
+    """
+
+    hr: Path
+    lr: Path | None = None
+    kernel: Path | None = None
+
+    def digest(self) -> str:
+        """SHA-256 of the files' contents.
+
+        Raises:
+            ImageError: one cannot be read.
+        """
+        digest = hashlib.sha256()
+        for path in (self.hr, self.lr, self.kernel):
+            try:
+                content = b"" if path is None else path.read_bytes()
+            except OSError as error:
+                raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
+            digest.update(f"{len(content)} ".encode() + content)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One way to damage images.
+
+    Attributes:
+        version: what results are kept under; it changes with anything that changes figures.
+        describes: for people, in a few words.
+        prepare: files and scale -> original and damaged images.
+        cases: what the cases are called: `sigma`, `damage`, or nothing where there is only one.
+    """
+
+    version: str
+    describes: str
+    prepare: Callable[[Item, int], Sample]
+    cases: str = ""
+
+
+def _of_hr(make: Callable[[str, NDArray[np.uint8], int], Sample], item: Item, scale: int) -> Sample:
+    return make(item.hr.name, read_hr(item.hr), scale)
+
+
+def _pair(item: Item, scale: int) -> Sample:
+    """An original and a given LR image."""
+    assert item.lr is not None
+    name, lr = item.hr.name, read_hr(item.lr)
+    hr = fitting(name, read_hr(item.hr), scale)
+    if hr.shape[1:] != (scale * lr.shape[1], scale * lr.shape[2]):
+        raise ImageError(
+            f"{item.lr}: {lr.shape[2]}x{lr.shape[1]} px x {scale} are not the "
+            f"{hr.shape[2]}x{hr.shape[1]} px of {name}, cropped to a multiple of {scale}"
+        )
+    return Sample(name, scale, hr, lr[None], (math.nan,), ("pair",), (None,))
+
+
+def _original(item: Item, scale: int) -> Sample:
+    assert item.lr is not None
+    return div2krk.original_sample(div2krk.Original(item.hr, item.lr, item.kernel), scale)
+
+
+BENCHMARKS = {
+    "gaussian8": Benchmark(
+        "gaussian8/1", "eight isotropic Gaussian blurs", partial(_of_hr, gaussian8_sample), "sigma"
+    ),
+    "gaussian8-noise15": Benchmark(
+        "gaussian8-noise15/1",
+        "eight isotropic Gaussian blurs, noise 15",
+        partial(_of_hr, partial(gaussian8_sample, noise=15.0)),
+        "sigma",
+    ),
+    "gaussian8-noise30": Benchmark(
+        "gaussian8-noise30/1",
+        "eight isotropic Gaussian blurs, noise 30",
+        partial(_of_hr, partial(gaussian8_sample, noise=30.0)),
+        "sigma",
+    ),
+    "div2krk": Benchmark("div2krk/1", "the original DIV2KRK images", _original),
+    "div2krk-like": Benchmark(
+        div2krk.VERSION, "random kernels as of DIV2KRK", partial(_of_hr, div2krk.substitute)
+    ),
+    "photo": Benchmark(
+        photo.VERSION,
+        "eight kinds of damage of photographs",
+        partial(_of_hr, photo.photo_sample),
+        "damage",
+    ),
+    "pairs": Benchmark("pairs/1", "LR images as they are given", _pair),
+}
+
+
+def find_items(
+    benchmark: str, scale: int, hr: Path | None, lr: Path | None = None, root: Path | None = None
+) -> list[Item]:
+    """The images of a benchmark, by name.
+
+    Args:
+        benchmark: one of `BENCHMARKS`.
+        scale: up-scaling factor.
+        hr: folder of originals; every benchmark but `div2krk` needs it.
+        lr: folder of LR images; `pairs` needs it, no other takes it.
+        root: folder of the original data set; `div2krk` needs it, no other takes it.
+
+    Raises:
+        UsageError: folders that are missing, or that the benchmark does not take.
+        ImageError: no images, or LR images that are missing.
+    """
+    wanted = {"div2krk": ("root",), "pairs": ("hr", "lr")}.get(benchmark, ("hr",))
+    for name, folder in (("hr", hr), ("lr", lr), ("root", root)):
+        if (folder is not None) != (name in wanted):
+            needed = " and ".join(f"--{option}" for option in wanted)
+            raise UsageError(f"--benchmark {benchmark} needs {needed}, and no other folder")
+    if root is not None:
+        found = div2krk.originals(root, scale)
+        return [Item(original.hr, original.lr, original.kernel) for original in found]
+    assert hr is not None
+    if lr is None:
+        return [Item(path) for path in find_hr(hr)]
+    return _paired(find_hr(hr), find_images(lr, "LR"), lr, scale)
+
+
+def _paired(hr: list[Path], lr: list[Path], folder: Path, scale: int) -> list[Item]:
+    """LR images by the names of the originals: `name`, or `namex4` as many sets have them."""
+    by_stem = {path.stem: path for path in lr}
+    items = []
+    for path in hr:
+        stems = (path.stem, f"{path.stem}x{scale}", f"{path.stem.removesuffix('_HR')}_LR")
+        fitting_lr = next((by_stem[stem] for stem in stems if stem in by_stem), None)
+        if fitting_lr is None:
+            raise ImageError(
+                f"{folder}: no LR image for {path.name}; looked for {', '.join(stems)}"
+            )
+        items.append(Item(path, fitting_lr))
+    return items

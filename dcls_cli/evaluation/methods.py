@@ -1,0 +1,109 @@
+"""What restores images: our networks, bicubic, and the networks of others."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from dcls_cli import __version__
+from dcls_cli.backends import Backend, load_backend
+from dcls_cli.errors import UsageError, WeightsError
+from dcls_cli.evaluation.gaussian8 import bicubic_restore
+from dcls_cli.evaluation.kernel_metrics import Estimate
+
+Kind = Literal["bicubic", "dcls", "spandrel"]
+
+
+class Restored(NamedTuple):
+    """sr: (3, s h, s w), not clamped; estimate: the kernel that was found, where one was."""
+
+    sr: np.ndarray
+    estimate: Estimate | None
+
+
+class Method(Protocol):
+    """Restores one image at a time."""
+
+    def restore(self, lr: np.ndarray) -> Restored:
+        """LR (3, h, w) float32 in [0, 1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class MethodSpec:
+    """A method that is not loaded yet, so that worker processes can load it themselves.
+
+    Attributes:
+        name: heads its columns.
+        kind: what loads it.
+        path: of its weights; None for bicubic.
+        device: what it runs on, as of `load_backend`.
+        precision: as of `load_backend`.
+    """
+
+    name: str
+    kind: Kind
+    path: Path | None = None
+    device: str = "cpu"
+    precision: str = "fp32"
+
+    def fingerprint(self) -> str:
+        """What its figures depend on: SHA-256 of the weights, arithmetic, version.
+
+        Raises:
+            WeightsError: the weights cannot be read.
+        """
+        if self.path is None:
+            return f"{self.kind} {__version__}"
+        try:
+            with self.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise WeightsError(f"{self.path}: cannot be read: {error.strerror}") from error
+        return f"{self.kind} {digest} {self.device} {self.precision} {__version__}"
+
+    def load(self, scale: int) -> Method:
+        """Make it ready.
+
+        Raises:
+            WeightsError: the weights are missing, damaged or of another network.
+            BackendError: the device or the precision is not usable here.
+            UsageError: it is made for another scale, or a package is missing.
+        """
+        if self.kind == "bicubic" or self.path is None:
+            return _Bicubic(scale)
+        if self.kind == "spandrel":
+            from dcls_cli.evaluation.spandrel_network import SpandrelNetwork
+
+            return SpandrelNetwork.load(self.path, scale, self.device)
+        backend = load_backend(self.path, self.device, self.precision)
+        if backend.config.scale != scale:
+            raise UsageError(
+                f"{self.path} is made for scale {backend.config.scale}, not {scale}; "
+                f"add -s {backend.config.scale}"
+            )
+        return _Network(backend)
+
+
+class _Bicubic:
+    """MATLAB's bicubic up-sampling, in float64."""
+
+    def __init__(self, scale: int) -> None:
+        self._restore = bicubic_restore(scale)
+
+    def restore(self, lr: np.ndarray) -> Restored:
+        return Restored(self._restore(lr), None)
+
+
+class _Network:
+    """A network of ours on whole images, with the kernel that it estimates."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def restore(self, lr: np.ndarray) -> Restored:
+        blur = self._backend.estimate(lr, tiled=False)
+        sr = self._backend.restore(lr[None], blur)[0]
+        return Restored(sr, Estimate(blur.kernel, self._backend.config.kernel_space))

@@ -1,0 +1,97 @@
+"""Figures of restored images, and their means."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from dcls_cli.errors import UsageError
+
+MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures of one restored image, or their mean.
+
+    Attributes:
+        image: name of the image, or "mean".
+        sigma: width of the blur in HR pixels; None if unknown, or for a mean over several.
+        psnr_y: PSNR on Y, dB.
+        ssim_y: SSIM on Y; None where it was left out.
+        psnr_rgb: PSNR over all channels, dB.
+        ssim_rgb: mean SSIM of the channels; None where it was left out.
+        case: what was done to the image, in the benchmark's words; empty for a mean over several.
+        lr_psnr: PSNR on Y of the original, degraded with the estimated kernel, against the LR
+            image, dB. This and the next two are None where no kernel was estimated or none is
+            known; see `kernel_metrics`.
+        kernel_error_hr: of the kernel in HR space.
+        kernel_error_lr: of the kernel in LR space.
+    """
+
+    image: str
+    sigma: float | None
+    psnr_y: float
+    ssim_y: float | None
+    psnr_rgb: float
+    ssim_rgb: float | None = None
+    case: str = ""
+    lr_psnr: float | None = None
+    kernel_error_hr: float | None = None
+    kernel_error_lr: float | None = None
+
+
+def mean_row(rows: Sequence[Row]) -> Row:
+    """Mean of all rows; a figure is None unless every row has it.
+
+    Raises:
+        UsageError: there are no rows.
+    """
+    if not rows:
+        raise UsageError("nothing was evaluated: there are no figures to average")
+    sigmas, cases = {row.sigma for row in rows}, {row.case for row in rows}
+    return Row(
+        image=MEAN,
+        sigma=sigmas.pop() if len(sigmas) == 1 else None,
+        psnr_y=fmean(row.psnr_y for row in rows),
+        ssim_y=_mean([row.ssim_y for row in rows]),
+        psnr_rgb=fmean(row.psnr_rgb for row in rows),
+        ssim_rgb=_mean([row.ssim_rgb for row in rows]),
+        case=cases.pop() if len(cases) == 1 else "",
+        lr_psnr=_mean([row.lr_psnr for row in rows]),
+        kernel_error_hr=_mean([row.kernel_error_hr for row in rows]),
+        kernel_error_lr=_mean([row.kernel_error_lr for row in rows]),
+    )
+
+
+def rows_by_sigma(rows: Sequence[Row]) -> list[Row]:
+    """Mean over the images for each sigma, ascending."""
+    sigmas = sorted({row.sigma for row in rows if row.sigma is not None})
+    return [mean_row([row for row in rows if row.sigma == sigma]) for sigma in sigmas]
+
+
+def rows_by_case(rows: Sequence[Row]) -> list[Row]:
+    """Mean over the images for each case, in the order of the benchmark."""
+    cases = dict.fromkeys(row.case for row in rows)
+    return [mean_row([row for row in rows if row.case == case]) for case in cases]
+
+
+def rows_by_image(rows: Sequence[Row]) -> list[Row]:
+    """Mean over the cases for each image, under its name, in the order of the rows."""
+    means = []
+    for image in dict.fromkeys(row.image for row in rows):
+        mean = mean_row([row for row in rows if row.image == image])
+        means.append(Row(**(vars(mean) | {"image": image})))
+    return means
+
+
+def finite(value: float | None) -> float | None:
+    """A figure as JSON can hold it: no infinity, which is the PSNR of a perfect restoration."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(value, 6)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None

@@ -1,0 +1,125 @@
+"""One original, its damaged versions, and how a restoration of them is measured."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcls_cli.errors import ImageError
+from dcls_cli.evaluation.rows import Row
+from dcls_cli.metrics import SSIM_WIDTH, crop_border, luma, psnr, round_to_8_bit, ssim
+
+#: LR (3, h, w) float32 in [0, 1] -> SR (3, scale h, scale w), which is clamped and rounded here.
+Restore = Callable[[np.ndarray], np.ndarray]
+
+#: Called with (LR images done, LR images in all).
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class TrueKernel:
+    """What a benchmark did to an image.
+
+    Attributes:
+        taps: (k, k), k odd, sum 1: what the HR pixels around one give to it (correlation).
+        reduction: `bicubic`: the antialiased bicubic came after it; `sampled`: every scale-th
+            pixel was taken, from the first on, so that the taps are the whole reduction.
+    """
+
+    taps: NDArray[np.float64]
+    reduction: Literal["bicubic", "sampled"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One HR image and its N degraded versions, in the 8 bits that the protocols round to.
+
+    Attributes:
+        image: name of the image.
+        scale: up-scaling factor.
+        hr: (3, H, W) uint8, sides multiples of `scale`.
+        lr: (N, 3, H / scale, W / scale) uint8.
+        sigmas: widths of the blurs, HR pixels; NaN where unknown.
+        cases: names of what was done.
+        kernels: of the blurs, where known.
+    """
+
+    image: str
+    scale: int
+    hr: NDArray[np.uint8]
+    lr: NDArray[np.uint8]
+    sigmas: tuple[float, ...]
+    cases: tuple[str, ...]
+    kernels: tuple[TrueKernel | None, ...]
+
+    def rows(self, restore: Restore, *, with_ssim: bool = True) -> Iterator[Row]:
+        """Restore and measure the LR images one by one.
+
+        Raises:
+            ImageError: `restore` returned another shape.
+        """
+        for index, lr in enumerate(self.lr):
+            yield self.row(index, restore(as_input(lr)), with_ssim=with_ssim)
+
+    def row(self, index: int, restored: np.ndarray, *, with_ssim: bool = True) -> Row:
+        """Measure a restoration of one LR image.
+
+        Args:
+            index: of the LR image.
+            restored: (3, H, W), clamped and rounded here.
+            with_ssim: SSIM costs more than PSNR.
+
+        Raises:
+            ImageError: another shape.
+        """
+        if restored.shape != self.hr.shape:
+            raise ImageError(
+                f"{self.image}: expected a restored image of shape {self.hr.shape}, "
+                f"got {restored.shape}; is the network made for scale {self.scale}?"
+            )
+        sharp = crop_border(self.hr.astype(np.float64) / 255, self.scale)
+        rounded = crop_border(round_to_8_bit(restored), self.scale)
+        y, sharp_y = luma(rounded), luma(sharp)
+        sigma = self.sigmas[index]
+        return Row(
+            image=self.image,
+            sigma=None if math.isnan(sigma) else sigma,
+            psnr_y=psnr(y, sharp_y),
+            ssim_y=ssim(y, sharp_y) if with_ssim else None,
+            psnr_rgb=psnr(rounded, sharp, peak=1.0),
+            ssim_rgb=_ssim_rgb(rounded, sharp) if with_ssim else None,
+            case=self.cases[index],
+        )
+
+
+def as_input(lr: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """8-bit levels as networks take them: float32 in [0, 1]."""
+    return lr.astype(np.float32) / np.float32(255)
+
+
+def fitting(image: str, hr: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """Crop an image, (3, H, W), to multiples of the scale.
+
+    Raises:
+        ImageError: too small to be compared, or not 8-bit RGB.
+    """
+    if hr.dtype != np.uint8 or hr.ndim != 3 or hr.shape[0] != 3:
+        raise ImageError(
+            f"{image}: expected (3, H, W) uint8, got {hr.shape} {hr.dtype}; convert it to RGB"
+        )
+    height, width = (side - side % scale for side in hr.shape[1:])
+    least = SSIM_WIDTH + 2 * scale
+    if min(height, width) < least:
+        raise ImageError(
+            f"{image}: {hr.shape[2]}x{hr.shape[1]} px is too small to be evaluated at scale "
+            f"{scale}: {scale * math.ceil(least / scale)} px a side are needed"
+        )
+    return np.ascontiguousarray(hr[:, :height, :width])
+
+
+def _ssim_rgb(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Mean SSIM of the three channels, in 8-bit levels."""
+    return float(np.mean([ssim(255 * x, 255 * y) for x, y in zip(a, b, strict=True)]))

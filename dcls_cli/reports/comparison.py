@@ -1,0 +1,122 @@
+"""The page of an evaluation: figures, curves, and originals under sliders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from string import Template
+
+from dcls_cli import __version__
+from dcls_cli.reports.pictures import Picture
+from dcls_cli.reports.slider import slider, slider_css, slider_js
+
+
+@dataclass(frozen=True)
+class FigureTable:
+    """Figures for the page.
+
+    Attributes:
+        caption: what they are.
+        head: of the columns.
+        lines: cells as they are printed; the first of a line names it.
+        marked: places of lines that others have published.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    lines: tuple[tuple[str, ...], ...]
+    marked: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two pictures of one image under a slider.
+
+    Attributes:
+        before: the left one.
+        after: the right one, of the same size.
+        labels: names of both.
+        caption: what is seen, with figures.
+        kernels: pictures of kernels with what they are.
+    """
+
+    before: Picture
+    after: Picture
+    labels: tuple[str, str]
+    caption: str
+    kernels: tuple[tuple[Picture, str], ...] = ()
+
+
+def comparison_page(
+    title: str,
+    introduction: Sequence[str],
+    tables: Sequence[FigureTable],
+    comparisons: Sequence[Comparison],
+    curves: Picture | None,
+) -> str:
+    """Build the page: one HTML document with everything in it.
+
+    Args:
+        title: of the page, plain text.
+        introduction: paragraphs, plain text.
+        tables: of figures.
+        comparisons: at least one.
+        curves: a figure, where there is one.
+    """
+    drawn = "" if curves is None else _section("curves", "Against the width", _curves(curves))
+    return Template(_file("comparison.html")).substitute(
+        title=escape(title),
+        css=_file("page.css") + slider_css(),
+        js=slider_js(),
+        introduction="\n".join(f"<p>{escape(text)}</p>" for text in introduction),
+        tables="\n".join(map(_table, tables)),
+        curves=drawn,
+        comparisons="\n".join(map(_view, comparisons)),
+        version=escape(__version__),
+    )
+
+
+def _table(table: FigureTable) -> str:
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.head)
+    lines = []
+    for place, line in enumerate(table.lines):
+        kind = ' class="published"' if place in table.marked else ""
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
+        lines.append(f'<tr{kind}><th scope="row">{escape(line[0])}</th>{cells}</tr>')
+    body = "\n".join(lines)
+    return (
+        f'<div class="wide"><table class="figures"><caption>{escape(table.caption)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+    )
+
+
+def _curves(picture: Picture) -> str:
+    return (
+        f'<img src="{picture.uri}" width="{picture.width}" height="{picture.height}" '
+        'alt="PSNR on Y over the width of the blur, a curve for each method">'
+    )
+
+
+def _view(item: Comparison) -> str:
+    kernels = "".join(
+        f'<figure><img class="taps" src="{kernel.uri}" width="{kernel.width}" '
+        f'height="{kernel.height}" alt="{escape(text)}"><figcaption>{escape(text)}</figcaption>'
+        "</figure>"
+        for kernel, text in item.kernels
+    )
+    beside = f'<div class="kernels">{kernels}</div>' if kernels else ""
+    return (
+        f'<div class="view">{slider(item.before, item.after, item.labels)}\n'
+        f"<p>{escape(item.caption)}</p>{beside}</div>"
+    )
+
+
+def _section(name: str, heading: str, content: str) -> str:
+    return (
+        f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(heading)}</h2>\n'
+        f"{content}\n</section>"
+    )
+
+
+def _file(name: str) -> str:
+    return resources.files("dcls_cli.reports").joinpath(name).read_text(encoding="utf-8")
