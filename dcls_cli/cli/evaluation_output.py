@@ -114,9 +114,14 @@ class Output:
 
     def markdown(self) -> list[str]:
         """Lines of the tables."""
-        lines = [f"{self.title}; PSNR in dB.", "", *self._markdown_table(FIGURES, cells)]
+        lines = [
+            f"{self.title}; PSNR in dB.",
+            "",
+            *self._markdown_table(FIGURES, cells, list(self.results)),
+        ]
         if self.has_kernels:
-            lines += ["", "Kernels:", "", *self._markdown_table(KERNEL_FIGURES, kernel_cells)]
+            table = self._markdown_table(KERNEL_FIGURES, kernel_cells, self.estimating)
+            lines += ["", "Kernels:", "", *table]
         if self.published:
             lines += ["", f"{MARK.capitalize()}:", "", "| method | parameters | PSNR Y | SSIM Y |"]
             lines += ["| --- | --- | --- | --- |"]
@@ -156,15 +161,20 @@ class Output:
                 f"{known[0]:.3f}; these are other images, or they were changed"
             )
 
-    def _markdown_table(self, figures: tuple[str, ...], of: Cells) -> list[str]:
-        heads = [f"{method}, {figure}" for method in self.results for figure in figures]
+    def lines(self, of: Cells, methods: list[str]) -> list[tuple[str, ...]]:
+        """Each case, each image and the mean: its name, then the cells of some methods."""
+        places = [list(self.results).index(method) for method in methods]
+        return [
+            (name, *(cell for place in places for cell in of(line[place])))
+            for block in self.blocks
+            for name, line in zip(block.names, block.rows, strict=True)
+        ]
+
+    def _markdown_table(self, figures: tuple[str, ...], of: Cells, methods: list[str]) -> list[str]:
+        heads = [f"{method}, {figure}" for method in methods for figure in figures]
         lines = [f"| {self.benchmark.cases or 'image'} | {' | '.join(heads)} |"]
         lines.append("| --- " * (1 + len(heads)) + "|")
-        for block in self.blocks:
-            for name, line in zip(block.names, block.rows, strict=True):
-                line_cells = [cell for row in line for cell in of(row)]
-                lines.append(f"| {name} | {' | '.join(line_cells)} |")
-        return lines
+        return lines + [f"| {' | '.join(line)} |" for line in self.lines(of, methods)]
 
 
 def pair_cell(row: Row) -> str:

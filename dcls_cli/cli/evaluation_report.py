@@ -85,10 +85,11 @@ def _introduction(output: Output) -> list[str]:
 
 def _tables(output: Output) -> list[FigureTable]:
     tables = [_summary(output)]
-    tables.append(_detailed(output, FIGURES, cells, "Each case, each image and the mean."))
+    caption = "Each case, each image and the mean."
+    tables.append(_detailed(output, FIGURES, cells, list(output.results), caption))
     if output.has_kernels:
         caption = "Estimated kernels: LR-PSNR in dB, errors of taps in HR and in LR space."
-        tables.append(_detailed(output, KERNEL_FIGURES, kernel_cells, caption))
+        tables.append(_detailed(output, KERNEL_FIGURES, kernel_cells, output.estimating, caption))
     return tables
 
 
@@ -104,14 +105,12 @@ def _summary(output: Output) -> FigureTable:
     return FigureTable("Means over all images and cases.", head, tuple(lines), frozenset(marked))
 
 
-def _detailed(output: Output, figures: tuple[str, ...], of: Cells, caption: str) -> FigureTable:
-    head = [f"{method}, {figure}" for method in output.results for figure in figures]
-    lines = [
-        (name, *(cell for row in line for cell in of(row)))
-        for block in output.blocks
-        for name, line in zip(block.names, block.rows, strict=True)
-    ]
-    return FigureTable(caption, (output.benchmark.cases or "image", *head), tuple(lines))
+def _detailed(
+    output: Output, figures: tuple[str, ...], of: Cells, methods: list[str], caption: str
+) -> FigureTable:
+    head = [f"{method}, {figure}" for method in methods for figure in figures]
+    lines = tuple(output.lines(of, methods))
+    return FigureTable(caption, (output.benchmark.cases or "image", *head), lines)
 
 
 def _write_substitute(output: Output, out: Path) -> None:
