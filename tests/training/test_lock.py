@@ -24,7 +24,7 @@ def test_a_second_run_is_refused_until_the_first_is_dead(hr: Path, tmp_path: Pat
         assert second.exit_code == 1 and second.stdout == ""
         pid = first.process.pid
         line = second.stderr.splitlines()[-1]
-        assert f"another process is training into this folder (process {pid})" in line
+        assert f"process {pid} is training into this folder" in line
         assert "choose another --out" in line
     first.process.kill()
     assert first.wait().exit_code == -signal.SIGKILL
@@ -44,7 +44,7 @@ def test_both_processes_of_a_refused_pair_end(hr: Path, tmp_path: Path) -> None:
     with locked(out):
         outcomes = [child.wait(30) for child in start_pair(runs.command(hr, out), tmp_path / "l")]
     assert [outcome.exit_code for outcome in outcomes] == [1, 1]
-    assert f"(process {os.getpid()})" in outcomes[0].stderr
+    assert f"process {os.getpid()} is training" in outcomes[0].stderr
     assert "internal error" not in outcomes[1].stderr
     assert not CheckpointFolder(out / "checkpoints").files()
     assert time.monotonic() - started < 30
@@ -62,7 +62,7 @@ def test_nothing_is_left_of_a_folder_that_was_not_used(tmp_path: Path) -> None:
 def test_a_lock_can_be_taken_again_and_again(tmp_path: Path) -> None:
     out = tmp_path / "run"
     for _ in range(3):
-        with locked(out), pytest.raises(TrainingError, match="another process"), locked(out):
+        with locked(out), pytest.raises(TrainingError, match="is training into"), locked(out):
             raise AssertionError("held twice")
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="cannot be written"), locked(tmp_path / "file" / "run"):

@@ -1,0 +1,1 @@
+"""Other programs that can use the networks of dcls."""
