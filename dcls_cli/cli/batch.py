@@ -28,6 +28,9 @@ def batch(
     quality: options.Quality = 95,
     lossless: options.Lossless = False,
     bit_depth: options.BitDepth = "auto",
+    width: options.Width = None,
+    height: options.Height = None,
+    max_side: options.LongestSide = None,
     metadata: options.Metadata = "keep",
     name: options.Name = options.DEFAULT_NAME,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
@@ -106,7 +109,8 @@ def batch(
         format=encoding.format,
     )
     known = known_kernel(kernel, kernel_space, networks[0].config)
-    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata)
+    size = options.size_of(width, height, max_side)
+    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata, size)
     tally = BatchTally(json=json, fail_fast=fail_fast, report=report)
     make_folder(output)
     items = plan(wanted, naming, tally)

@@ -5,8 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dcls_cli.errors import UsageError
+
 if TYPE_CHECKING:
     from dcls_cli.image import Encoding
+    from dcls_cli.image.resizing import TargetSize
 
 DEFAULT_NAME = "{stem}_x{scale}"
 
@@ -64,6 +67,18 @@ MaxPixels = Annotated[
     ),
 ]
 
+Width = Annotated[
+    int | None,
+    typer.Option("--width", min=1, help="Of the outputs, pixels; they are resized at the end."),
+]
+
+Height = Annotated[int | None, typer.Option("--height", min=1, help="Of the outputs, pixels.")]
+
+LongestSide = Annotated[
+    int | None,
+    typer.Option("--max-side", min=1, help="Of the outputs: the longer side, pixels."),
+]
+
 Name = Annotated[
     str,
     typer.Option(
@@ -104,3 +119,18 @@ def encoding_of(form: str, quality: int, lossless: bool, bit_depth: str) -> "Enc
         lossless=lossless,
         bit_depth=None if bit_depth == "auto" else int(bit_depth),
     )
+
+
+def size_of(width: int | None, height: int | None, longest: int | None) -> "TargetSize | None":
+    """Gather the options of the outputs' size; None if there are none.
+
+    Raises:
+        UsageError: options that exclude each other.
+    """
+    from dcls_cli.image.resizing import TargetSize
+
+    if longest is not None and (width is not None or height is not None):
+        raise UsageError("--max-side excludes --width and --height")
+    if width is None and height is None and longest is None:
+        return None
+    return TargetSize(width=width, height=height, longest_side=longest)

@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from dcls_cli.cli.outputs import Job
     from dcls_cli.image import Encoding, Photo, Picture
     from dcls_cli.image.metadata import Kept
+    from dcls_cli.image.resizing import TargetSize
     from dcls_cli.upscaling import Progress, Upscaled
 
 #: Results with at most so many bytes of samples are held in memory; larger ones are restored while
 #: they are written.
 HELD_BYTES = 2**26
+
+#: Rounding to whole pixels changes the proportions by less, but for tiny outputs.
+_EQUAL_PROPORTIONS = 0.02
 
 
 class Settings(NamedTuple):
@@ -32,6 +36,7 @@ class Settings(NamedTuple):
         encoding: format, quality and depth of the outputs.
         max_pixels: of an input.
         metadata: what is kept of the photos' metadata.
+        size: of the outputs; None for what the scale makes of the photo.
     """
 
     tile: int | None
@@ -40,6 +45,12 @@ class Settings(NamedTuple):
     encoding: "Encoding"
     max_pixels: int
     metadata: "Kept"
+    size: "TargetSize | None"
+
+    def output_size(self, photo: "Photo", scale: int) -> tuple[int, int]:
+        """Width and height of what a photo becomes."""
+        size = photo.width * scale, photo.height * scale
+        return size if self.size is None else self.size.of(*size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +98,7 @@ def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
     photo = read(job.source, max_pixels=settings.max_pixels, kept=settings.metadata)
     check_output(
         job.output,
-        photo.width * scale,
-        photo.height * scale,
+        *settings.output_size(photo, scale),
         overwrite=settings.overwrite,
         alpha=photo.has_alpha,
         source=job.source,
@@ -108,6 +118,7 @@ def restore(
     Raises:
         DclsError: there is no result.
     """
+    from dcls_cli.image.resizing import Resized
     from dcls_cli.upscaling import held, upscale
 
     started = time.perf_counter()
@@ -121,12 +132,16 @@ def restore(
         warn=lambda text: console.note(f"{loaded.job.source}: {text}"),
     )
     depth = settings.encoding.bit_depth or photo.bit_depth
-    samples = upscaled.width * upscaled.height * upscaled.channels
+    width, height = settings.output_size(photo, backend.config.scale)
+    picture: Picture = upscaled
+    if (width, height) != (upscaled.width, upscaled.height):
+        picture = Resized(upscaled, width, height)
+    samples = width * height * photo.channels
     small = samples * depth // 8 <= HELD_BYTES
     return Restored(
         loaded,
         upscaled,
-        held(upscaled, depth) if small else upscaled,
+        held(picture, photo, depth) if small else picture,
         backend.device,
         backend.precision,
         backend.config.scale,
@@ -156,8 +171,8 @@ def save(restored: Restored, settings: Settings) -> Result:
     return Result(
         input=job.source,
         output=job.output,
-        width=upscaled.width,
-        height=upscaled.height,
+        width=restored.picture.width,
+        height=restored.picture.height,
         seconds=loaded.seconds + restored.seconds + time.perf_counter() - started,
         model=loaded.network.name,
         reason=loaded.network.reason,
@@ -170,8 +185,22 @@ def save(restored: Restored, settings: Settings) -> Result:
         kernel_space=space,
         kernel_width_px=upscaled.kernel_width_px,
         report=job.report,
-        notes=(*loaded.photo.notes, *notes),
+        notes=(*loaded.photo.notes, *_size_notes(restored), *notes),
     )
+
+
+def _size_notes(restored: Restored) -> list[str]:
+    """What resizing has done to a picture beyond making it smaller."""
+    made, wanted = restored.upscaled, restored.picture
+    notes = []
+    if wanted.width > made.width or wanted.height > made.height:
+        notes.append(
+            f"{wanted.width}x{wanted.height} is more than the {made.width}x{made.height} that were "
+            "restored; the rest is plain enlargement"
+        )
+    if abs(wanted.width * made.height / (wanted.height * made.width) - 1) > _EQUAL_PROPORTIONS:
+        notes.append("the proportions were changed")
+    return notes
 
 
 def _write_report(restored: Restored, settings: Settings) -> None:

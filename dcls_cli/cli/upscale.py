@@ -40,6 +40,9 @@ def upscale(
     quality: options.Quality = 95,
     lossless: options.Lossless = False,
     bit_depth: options.BitDepth = "auto",
+    width: options.Width = None,
+    height: options.Height = None,
+    max_side: options.LongestSide = None,
     metadata: options.Metadata = "keep",
     name: options.Name = options.DEFAULT_NAME,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
@@ -76,7 +79,8 @@ def upscale(
     )
     jobs = plan_jobs(photos, output, save_kernel, report, naming)
     known = known_kernel(kernel, kernel_space, networks.config)
-    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata)
+    size = options.size_of(width, height, max_side)
+    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata, size)
     prepare_folder(output, several=len(photos) > 1)
     tally = Tally(json=json)
     ready: list[tuple[Job, Named]] = []

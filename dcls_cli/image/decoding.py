@@ -12,7 +12,8 @@ from dcls_cli.image.photo import Photo
 from dcls_cli.image.samples import Samples
 from dcls_cli.image.transparency import without_hidden_colours
 
-_BITS_PER_SAMPLE = 258  # a TIFF's tag
+_BITS_PER_SAMPLE, _PLANAR = 258, 284  # tags of a TIFF
+_SEPARATE_PLANES = 2
 
 #: Modes that hold one colour channel.
 _GREY_MODES = ("1", "L", "LA", "La")
@@ -115,8 +116,11 @@ def decode(image: Image.Image, icc: bytes | None) -> Samples:
     if image.mode.startswith("I;16"):
         return _grey16(image)
     if image.mode == "CMYK":
+        deep = _bits(image) == 16
+        if deep and image.tag_v2.get(_PLANAR) == _SEPARATE_PLANES:  # type: ignore[attr-defined]
+            raise ImageError("CMYK of 16 bits in separate planes is not supported; save 8 bits")
         samples = colour.from_cmyk(np.asarray(image), icc)
-        if _bits(image) == 16:
+        if deep:
             samples = replace(samples, notes=("CMYK of 16 bits was read with 8", *samples.notes))
         return samples
     if image.mode == "LAB":

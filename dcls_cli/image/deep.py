@@ -8,6 +8,7 @@ from PIL import Image
 from dcls_cli.image.samples import Samples
 
 _PNG_DEPTH_AT, _PNG_COLOUR_AT = 24, 25
+_PNG_INTERLACED_AT = 28
 _PNG_GREY = 0
 
 #: The box that describes the coded picture of an AVIF; the bits of its third byte.
@@ -34,6 +35,20 @@ def decode(file: BinaryIO, image: Image.Image) -> Samples | None:
     if image.format == "AVIF":
         return _avif(file.read())
     return None
+
+
+def mend_transparent_grey(file: BinaryIO, image: Image.Image) -> None:
+    """Scale the transparent level of a PNG with 2 or 4 bits as Pillow scales its samples.
+
+    Args:
+        file: the whole file, seekable.
+        image: as Pillow opened it, not yet loaded; its `info` is changed.
+    """
+    file.seek(0)
+    header = file.read(_PNG_COLOUR_AT + 1)
+    level, depth = image.info.get("transparency"), header[_PNG_DEPTH_AT]
+    if isinstance(level, int) and header[_PNG_COLOUR_AT] == _PNG_GREY and depth in (2, 4):
+        image.info["transparency"] = level * 255 // (2**depth - 1)
 
 
 def _png(file: BinaryIO) -> Samples | None:

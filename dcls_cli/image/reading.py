@@ -106,6 +106,7 @@ def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = F
         guards.refuse_many_scans(file, image.width * image.height)
     if image.format == "PNG":
         guards.refuse_unfinished_png(file)
+        deep.mend_transparent_grey(file, image)
     samples = deep.decode(file, image)
     pages = _pages(file, image)
     if samples is None:
@@ -163,12 +164,14 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise ImageError(_too_large(size, max_pixels))
 
 
-def _too_large(size: tuple[int, int], max_pixels: int) -> str:
-    width, height = size
+def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
+    what = "more pixels"
+    if size is not None:
+        width, height = size
+        what = f"{width}x{height} pixels ({width * height / 1e6:.0f} megapixels) are more"
     return (
-        f"{width}x{height} pixels ({width * height / 1e6:.0f} megapixels) are more than the limit "
-        f"of {max_pixels / 1e6:.0f} megapixels; if the file can be trusted, allow more with "
-        "--max-pixels"
+        f"{what} than the limit of {max_pixels / 1e6:.0f} megapixels; if the file can be trusted, "
+        "allow more with --max-pixels"
     )
 
 

@@ -137,11 +137,11 @@ def _one_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def stored_size(file: BinaryIO, formats: tuple[str, ...]) -> tuple[int, int]:
+def stored_size(file: BinaryIO, formats: tuple[str, ...]) -> tuple[int, int] | None:
     """Read width and height of an image that Pillow refuses to open for its size.
 
-    Raises:
-        ValueError: the file is none of the formats.
+    Returns:
+        None if not the image but a frame of it is too large, or the file is none of the formats.
     """
     file.seek(0)
     head = file.read(16)
@@ -151,6 +151,8 @@ def stored_size(file: BinaryIO, formats: tuple[str, ...]) -> tuple[int, int]:
             file.seek(0)
             try:
                 return factory(file, "").size
+            except Image.DecompressionBombError:
+                return None
             except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open does
                 continue
-    raise ValueError("no image")
+    return None

@@ -9,7 +9,7 @@ from dcls_cli.backends import Backend, Blur
 from dcls_cli.config import KernelSpace
 from dcls_cli.errors import OutOfMemoryError
 from dcls_cli.image import Photo
-from dcls_cli.image.picture import Carried, collect, dtype_of, quantise
+from dcls_cli.image.picture import Carried, Picture, collect, dtype_of, quantise
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Stitcher, Tile, plan
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
@@ -166,21 +166,20 @@ def upscale(
     )
 
 
-def held(upscaled: Upscaled, bit_depth: int) -> Photo:
+def held(picture: Picture, photo: Photo, bit_depth: int) -> Photo:
     """Restore a photo into memory.
 
     Args:
-        upscaled: what to restore.
+        picture: what to restore.
+        photo: that it comes from.
         bit_depth: 8 or 16, of the samples.
 
     Raises:
         OutOfMemoryError: not even the smallest tile fits into memory.
         DclsError: the network's result is not finite.
     """
-    samples = collect(upscaled, dtype_of(bit_depth))
-    return replace(
-        upscaled.photo, samples=samples, white=np.iinfo(samples.dtype).max, bit_depth=bit_depth
-    )
+    samples = collect(picture, dtype_of(bit_depth))
+    return replace(photo, samples=samples, white=np.iinfo(samples.dtype).max, bit_depth=bit_depth)
 
 
 def _channels(joined: np.ndarray, *, grey: bool) -> np.ndarray:

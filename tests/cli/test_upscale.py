@@ -122,6 +122,36 @@ def test_pixels_are_limited_and_metadata_left_out_as_asked(x2: str, capsys: Capt
             assert round(output.info.get("dpi", (0,))[0]) == dpi
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected", "said"),
+    [
+        (["--width", "16"], (16, 12), ""),
+        (["--height", "9"], (12, 9), ""),
+        (["--max-side", "20"], (20, 15), ""),
+        (["--width", "10", "--height", "10"], (10, 10), "the proportions were changed"),
+        (["--width", "48"], (48, 36), "48x36 is more than the 24x18 that were restored"),
+    ],
+)
+def test_outputs_have_the_size_that_was_asked_for(
+    x2: str, wanted: list[str], expected: tuple[int, int], said: str, capsys: Capture
+) -> None:
+    arguments = [str(picture("a.png")), "-w", x2, *wanted]
+    assert run(["upscale", *arguments]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"a_x2.png  {expected[0]}x{expected[1]}  ")
+    assert said in captured.err
+    assert bool(said) == bool(captured.err)
+    with Image.open("a_x2.png") as output:
+        assert output.size == expected
+        whole = Upscaler.from_pretrained(x2).up(np.asarray(Image.open("a.png"), np.float32) / 255)
+        planes = [Image.fromarray(plane) for plane in np.moveaxis(whole.image, 2, 0)]
+        expected_levels = [
+            np.asarray(plane.resize(expected, Image.Resampling.LANCZOS)) for plane in planes
+        ]
+        error = np.asarray(output) - np.stack(expected_levels, axis=2).clip(0, 1) * 255
+        assert np.abs(error).max() < 0.6  # rounded once
+
+
 def test_kernel_is_saved_as_taps_and_as_a_picture(x2: str) -> None:
     photo = str(picture("a.png"))
     assert run(["upscale", photo, "-w", x2, "--save-kernel", "k.npy", "--precision", "fp32"]) == 0
@@ -200,6 +230,9 @@ def test_one_bad_photo_does_not_stop_the_others(x2: str, capsys: Capture) -> Non
         (2, "the suffix '.jpg' says JPEG and -f says PNG", ["a.png", "-o", "c.jpg", "-f", "png"]),
         (2, "JPEG is not written without loss", ["a.png", "-f", "jpg", "--lossless"]),
         (2, "JPEG holds 8 bits a sample", ["a.png", "-f", "jpg", "--bit-depth", "16"]),
+        (2, "--max-side excludes --width", ["a.png", "--max-side", "9", "--width", "9"]),
+        (2, "--width", ["a.png", "--width", "0"]),
+        (2, "WEBP is limited to 16383", ["a.png", "-f", "webp", "--width", "16384"]),
         (2, "unknown field {name}", ["a.png", "--name", "{name}"]),
         (2, "would be written for both a.png and b.png", ["a.png", "b.png", "--name", "same"]),
         (2, "--quality", ["a.png", "--quality", "101"]),

@@ -1,7 +1,9 @@
 """Each kind of file gives the pixels that another reader gives."""
 
 import io
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 import imagecodecs
@@ -138,6 +140,33 @@ def test_cmyk_of_16_bits(tmp_path: Path) -> None:
     photo = read(tmp_path / "a")
     assert np.abs(photo.pixels - share[..., :3] * share[..., 3:]).max() < 3 / 255
     assert photo.notes[0] == "CMYK of 16 bits was read with 8"
+
+
+def test_cmyk_of_16_bits_in_planes_which_pillow_reads_wrong(tmp_path: Path) -> None:
+    planes = np.moveaxis(DEEP, 2, 0)
+    tifffile.imwrite(tmp_path / "a", planes, photometric="separated", planarconfig="separate")
+    with pytest.raises(ImageError, match="in separate planes is not supported"):
+        read(tmp_path / "a")
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_a_transparent_grey_of_a_png_of_few_bits(tmp_path: Path, bits: int) -> None:
+    levels_of = np.arange(16) % 2**bits
+    packed = np.packbits((levels_of[:, None] >> np.arange(bits)[::-1]) & 1)
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", 16, 1, bits, 0, 0, 0, 0)),
+        (b"tRNS", struct.pack(">H", 1)),
+        (b"IDAT", zlib.compress(b"\0" + packed.tobytes())),
+        (b"IEND", b""),
+    )
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    )
+    (tmp_path / "a.png").write_bytes(content)
+    photo = read(tmp_path / "a.png")
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha[0] == 0, levels_of == 1)
 
 
 @pytest.mark.parametrize("raw", ["dng", "preview"])
