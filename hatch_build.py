@@ -1,6 +1,6 @@
-"""Put the released weights into the wheel as `dcls_cli/_weights/`.
+"""Put the released weights into the wheel as `dcls_cli/_weights/`, the example as `_examples/`.
 
-A checkout reads the folder `weights/` itself, so an editable install gets no copy that could grow
+A checkout reads the folders themselves, so an editable install gets no copy that could grow
 stale.
 """
 
@@ -19,3 +19,6 @@ class ReleasedWeights(BuildHookInterface[Any]):
             return
         for file in sorted(Path(self.root, "weights").glob("*.safetensors")):
             build_data["force_include"][str(file)] = f"dcls_cli/_weights/{file.name}"
+        example = Path(self.root, "examples", "dog.png")
+        if example.is_file():
+            build_data["force_include"][str(example)] = f"dcls_cli/_examples/{example.name}"

@@ -14,6 +14,7 @@ from dcls_cli.cli import console, signals
 from dcls_cli.cli.batch import batch
 from dcls_cli.cli.bench import bench
 from dcls_cli.cli.evaluate import evaluate
+from dcls_cli.cli.export_onnx import export_onnx
 from dcls_cli.cli.kernel import kernel
 from dcls_cli.cli.models import models
 from dcls_cli.cli.train import train
@@ -34,6 +35,7 @@ app.command()(kernel)
 app.command(name="eval")(evaluate)
 app.command()(train)
 app.command()(bench)
+app.command(name="export-onnx")(export_onnx)
 app.add_typer(models, name="models")
 app.add_typer(weights, name="weights")
 

@@ -1,11 +1,16 @@
 """Deep constrained least squares (DCLS): a blur is inverted in feature space (Eq. 14-16)."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.network.fourier import constrained_least_squares
 from dcls_cli.network.layers import activation, conv3x3
+
+#: Blurred (B, C, H, W), kernel, P and the floor of the denominator -> clear (B, C, H, W).
+Inversion = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 SMOOTHING_TAPS = 3
 
@@ -34,12 +39,11 @@ class FeatureSmoothing(nn.Module):
         self.conv3 = nn.Conv2d(channels, channels, 3)
         self.project = nn.Conv2d(channels, channels, 1)
         self.activation = activation()
+        self.pool: Callable[[Tensor], Tensor] = nn.AdaptiveAvgPool2d(SMOOTHING_TAPS)
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> logits (B, C, 3, 3)."""
-        logits: Tensor = self.project(
-            F.adaptive_avg_pool2d(self.to_be_pooled(features), SMOOTHING_TAPS)
-        )
+        logits: Tensor = self.project(self.pool(self.to_be_pooled(features)))
         return logits
 
     def to_be_pooled(self, features: Tensor) -> Tensor:
@@ -58,13 +62,15 @@ class ConstrainedLeastSquares(nn.Module):
     """Reduce the features, deconvolve every channel with one kernel, expand again.
 
     In RGB space the image itself is deconvolved, and a 3x3 convolution makes features of it.
-    The FFT runs in fp32 whatever the autocast type: half-precision spectra overflow.
+    The FFT runs in fp32 whatever the autocast type: half-precision spectra overflow. `invert` is
+    the quotient itself; an exported graph has one without complex numbers.
     """
 
     def __init__(self, features: int, channels: int, epsilon: float, *, rgb: bool = False) -> None:
         """`channels` of `features` are deconvolved; `epsilon` floors the CLS denominator."""
         super().__init__()
         self.epsilon = epsilon
+        self.invert: Inversion = constrained_least_squares
         self.reduce = None if rgb else nn.Conv2d(features, channels, 1)
         self.expand = conv3x3(channels, features) if rgb else nn.Conv2d(channels, features, 1)
 
@@ -88,8 +94,6 @@ class ConstrainedLeastSquares(nn.Module):
         pad = kernel.shape[-1]
         with torch.autocast(reduced.device.type, enabled=False):
             padded = F.pad(reduced.float(), (pad,) * 4, mode="replicate")
-            clear = constrained_least_squares(
-                padded, kernel.float(), smoothing.float(), self.epsilon
-            )
+            clear = self.invert(padded, kernel.float(), smoothing.float(), self.epsilon)
         clear = clear[..., pad:-pad, pad:-pad].to(reduced.dtype)
         return clear.contiguous(memory_format=torch.channels_last)

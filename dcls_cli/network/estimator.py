@@ -35,12 +35,17 @@ class MeanPooling(nn.Module):
 
     def means(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Features before and after the body, (B, C, H, W) each -> means (B, C)."""
+        (level,) = self.levels(shallow, deep)
+        return level.mean((-2, -1))
+
+    def levels(self, shallow: Tensor, deep: Tensor) -> tuple[Tensor]:
+        """What is local, and whose mean is the code's input: (B, C, H - 4, W - 4), at least 1x1."""
         height, width = deep.shape[-2:]
         reach = self.margin + 1
         grow = (0, max(0, reach - width), 0, max(0, reach - height))
         x = nn.functional.pad(deep, grow, mode="replicate") if any(grow) else deep
-        means: Tensor = self.conv2(self.activation(self.conv1(x))).mean((-2, -1))
-        return means
+        level: Tensor = self.conv2(self.activation(self.conv1(x)))
+        return (level,)
 
     def code(self, means: Tensor) -> Tensor:
         """Means (B, C) of the image -> code (B, latent)."""
@@ -73,8 +78,11 @@ class EnergyPooling(nn.Module):
 
     def means(self, shallow: Tensor, deep: Tensor) -> Tensor:
         """Features before and after the body, (B, C, H, W) each -> energies (B, 2 C)."""
-        energies = [level.float().square().mean((-2, -1)) for level in (shallow, deep)]
-        return torch.cat(energies, dim=1)
+        return torch.cat([level.mean((-2, -1)) for level in self.levels(shallow, deep)], dim=1)
+
+    def levels(self, shallow: Tensor, deep: Tensor) -> tuple[Tensor, Tensor]:
+        """What is local, and whose means are the energies: squares, (B, C, H, W) each."""
+        return shallow.float().square(), deep.float().square()
 
     def code(self, means: Tensor) -> Tensor:
         """Energies (B, 2 C) of the image -> code (B, latent)."""
@@ -137,6 +145,11 @@ class DeepLinearKernel(nn.Module):
 
     def forward(self, code: Tensor) -> Tensor:
         """Code (B, latent) -> kernel (B, 1, k, k), sum 1."""
+        spectrum = torch.complex(*self.spectrum(code))
+        return self.normalised(torch.fft.irfft2(spectrum, s=(self.size, self.size)))
+
+    def spectrum(self, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Code (B, latent) -> the kernel's half-spectrum, two parts, (B, k, k // 2 + 1) each."""
         batch, k = code.shape[0], self.size
         # Inputs are unit impulses in every plane, so the first mixing matrix is a sum.
         real, imaginary = torch.ones(1), torch.zeros(1)
@@ -154,8 +167,12 @@ class DeepLinearKernel(nn.Module):
                 (filter_re * re - filter_im * im).sum(2),
                 (filter_re * im + filter_im * re).sum(2),
             )
-        spectrum = torch.complex(real.mean(1), imaginary.mean(1)).view(batch, k, k // 2 + 1)
-        kernel = torch.fft.irfft2(spectrum, s=(k, k)).unsqueeze(1)
+        half = (batch, k, k // 2 + 1)
+        return real.mean(1).view(half), imaginary.mean(1).view(half)
+
+    def normalised(self, kernel: Tensor) -> Tensor:
+        """Collapsed filters (B, k, k) -> kernel (B, 1, k, k), sum 1."""
+        kernel = kernel.unsqueeze(1)
         if self.norm == "softmax":
             kernel = kernel.flatten(1).softmax(1).view_as(kernel)
         return unit_sum(kernel)

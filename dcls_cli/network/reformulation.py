@@ -23,6 +23,9 @@ SUPER_RESOLVER_GRID = 48
 SUPER_RESOLVER_TAPS = 31
 NOISE_TO_SIGNAL = 1e-5
 
+#: Width of the LR kernel that follows from an HR kernel of any size.
+LR_KERNEL_TAPS = 21
+
 
 def reformulate(blurred: Tensor, clear: Tensor, kernel_size: int, epsilon: float = 1e-10) -> Tensor:
     """The LR kernel that takes a clear LR image into the blurred one (Eq. 7).
@@ -78,7 +81,7 @@ class ReformulatedKernel(nn.Module):
     carries no noise, so it is the better target and the better deconvolution kernel.
     """
 
-    def __init__(self, scale: int, hr_size: int = 21, lr_size: int = 21) -> None:
+    def __init__(self, scale: int, hr_size: int = 21, lr_size: int = LR_KERNEL_TAPS) -> None:
         """Compute the map; it has no parameters and is not stored in weight files."""
         super().__init__()
         self.lr_size = lr_size

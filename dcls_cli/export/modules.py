@@ -1,0 +1,188 @@
+"""The graphs that are exported: the network's own layers, its transforms in real numbers."""
+
+from copy import deepcopy
+from functools import partial
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from dcls_cli.export.linear import RealLinearSuperResolver
+from dcls_cli.export.transforms import (
+    MatrixTransform,
+    OperatorTransform,
+    Transform,
+    constrained_least_squares,
+)
+from dcls_cli.graphs import Fft, statistics_of
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.network.deconvolution import (
+    SMOOTHING_TAPS,
+    ConstrainedLeastSquares,
+    FeatureSmoothing,
+)
+from dcls_cli.network.reformulation import NOISE_TO_SIGNAL
+
+TRANSFORMS: dict[Fft, type[Transform]] = {"dft": OperatorTransform, "matmul": MatrixTransform}
+
+
+class KernelDecoder(nn.Module):
+    """From the pools of an image to its blur."""
+
+    def __init__(self, network: DCLS) -> None:
+        """Use the estimator's layers; a kernel is so small that products are its best DFT."""
+        super().__init__()
+        self.network = network
+        self.transform = MatrixTransform()
+
+    def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Pools (B, D) -> kernel (B, 1, k, k), P (B, C, 3, 3) or None, noise (B,) or None."""
+        estimator, k = self.network.estimator, self.network.config.kernel_size
+        code = estimator.pooling.code(pooled)
+        taps = self.transform.inverse(estimator.deep_linear_kernel.spectrum(code), k)
+        kernel = estimator.deep_linear_kernel.normalised(taps)
+        blur = self.network.blur(kernel, code)
+        return kernel, blur.smoothing, blur.noise
+
+
+class EstimatorGraph(nn.Module):
+    """One window of an image, and what the windows before it gave -> the blur.
+
+    The pools are sums of local features with weights, so the last window's output is the estimate
+    of the whole image.
+    """
+
+    def __init__(self, network: DCLS) -> None:
+        """Use the estimator of a network."""
+        super().__init__()
+        self.network = network
+        self.decoder = KernelDecoder(network)
+
+    def forward(
+        self, lr: Tensor, rows: Tensor, columns: Tensor, pooled: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Add a window to the pools.
+
+        Args:
+            lr: (B, 3, h, w) in [0, 1].
+            rows: weight of each row of the features, (h - margin,).
+            columns: weight of each column of the features, (w - margin,).
+            pooled: sums of the windows before this one, (B, D).
+
+        Returns:
+            The new sums (B, D), kernel (B, 1, k, k), then P and noise where there are such.
+        """
+        estimator = self.network.estimator
+        levels = estimator.pooling.levels(*estimator.features(lr))
+        sums = [(level @ columns[:, None]).squeeze(-1) @ rows for level in levels]
+        pooled = pooled + torch.cat(sums, dim=1)
+        outputs = (pooled, *self.decoder(pooled))
+        return tuple(part for part in outputs if part is not None)
+
+
+class RestorerGraph(nn.Module):
+    """An image or tile whose blur is known -> the picture."""
+
+    def __init__(self, network: DCLS, fft: Fft, *, half: bool) -> None:
+        """Use the restorer of a network.
+
+        Args:
+            network: is not changed.
+            fft: form of the transforms.
+            half: run the convolutions in fp16; spectra and closed forms stay in fp32.
+        """
+        super().__init__()
+        config = network.config
+        self.config = config
+        self.dtype = torch.float16 if half else torch.float32
+        self.restorer = deepcopy(network.restorer).to(self.dtype)
+        self.reformulated = network.reformulated
+        self.linear = (
+            None
+            if network.linear is None
+            else RealLinearSuperResolver(network.linear, config.kernel_size)
+        )
+        self.transform = TRANSFORMS[fft]()
+        deconvolution = self.restorer.deconvolution
+        if isinstance(deconvolution, ConstrainedLeastSquares):
+            deconvolution.invert = partial(constrained_least_squares, transform=self.transform)
+        if isinstance(self.restorer.smoothing, FeatureSmoothing):
+            self.restorer.smoothing.pool = adaptive_pool
+
+    def forward(self, lr: Tensor, kernel: Tensor, *statistics: Tensor) -> Tensor:
+        """Restore tiles that share one blur.
+
+        Args:
+            lr: (B, 3, H, W) in [0, 1].
+            kernel: (1, 1, k, k), sum 1.
+            statistics: those that `statistics_of` names, in its order.
+
+        Returns:
+            (B, 3, s H, s W), not clamped.
+        """
+        given = dict(zip(statistics_of(self.config), statistics, strict=True))
+        linear = None
+        if self.linear is not None:
+            filters = self.linear.filters(kernel, given.get("noise", NOISE_TO_SIGNAL))
+            linear = self.linear.shared(lr, filters)
+        return self.restore(lr, kernel, linear, given.get("smoothing"), given.get("gates"))
+
+    def restore(
+        self,
+        lr: Tensor,
+        kernel: Tensor,
+        linear: Tensor | None,
+        smoothing: Tensor | None,
+        gates: Tensor | None,
+    ) -> Tensor:
+        """As `forward`, with the linear super-resolver's image (B, 3 s^2, H, W), in fp32."""
+        if self.reformulated is not None:
+            kernel = self.reformulated(kernel)
+        given = None if linear is None else linear.to(self.dtype)
+        restored: Tensor = self.restorer(lr.to(self.dtype), kernel, smoothing, given, gates).float()
+        if linear is None:
+            return restored
+        return restored + F.pixel_shuffle(linear, self.config.scale)
+
+
+class FusedGraph(nn.Module):
+    """An image -> the picture and the kernel; every image of a batch has its own blur."""
+
+    def __init__(self, network: DCLS, fft: Fft, *, half: bool) -> None:
+        """Use a whole network; see `RestorerGraph`."""
+        super().__init__()
+        self.network = network
+        self.decoder = KernelDecoder(network)
+        self.restorer = RestorerGraph(network, fft, half=half)
+
+    def forward(self, lr: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) in [0, 1] -> (B, 3, s H, s W), not clamped, and (B, 1, k, k)."""
+        estimator = self.network.estimator
+        pooled = estimator.pooling.means(*estimator.features(lr))
+        kernel, smoothing, noise = self.decoder(pooled)
+        linear, resolver = None, self.restorer.linear
+        if resolver is not None:
+            filters = resolver.filters(kernel, NOISE_TO_SIGNAL if noise is None else noise)
+            pad = max(self.network.config.kernel_size, resolver.taps // 2)
+            linear = resolver.each(lr, filters, pad)
+        return self.restorer.restore(lr, kernel, linear, smoothing, None), kernel
+
+
+def adaptive_pool(features: Tensor) -> Tensor:
+    """`AdaptiveAvgPool2d(3)` for sides that are not known: (B, C, H, W) -> (B, C, 3, 3).
+
+    Bin i reaches from floor(i n / 3) to ceil((i + 1) n / 3): a product with its weights.
+    """
+    rows, columns = (_bins(side) for side in features.shape[-2:])
+    pooled = rows @ features.float() @ columns.T
+    return pooled.to(features.dtype)
+
+
+def _bins(side: int) -> Tensor:
+    """Weight of each pixel in each bin, (3, side)."""
+    index = torch.arange(SMOOTHING_TAPS)[:, None]
+    start = index * side // SMOOTHING_TAPS
+    stop = -(-(index + 1) * side // SMOOTHING_TAPS)
+    pixel = torch.arange(side)[None]
+    inside = ((pixel >= start) & (pixel < stop)).float()
+    return inside / (stop - start).float()

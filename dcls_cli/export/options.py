@@ -1,0 +1,109 @@
+"""What can be chosen when a network is exported."""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import UsageError
+from dcls_cli.graphs import NEWEST_OPSET, Fft, Kind
+from dcls_cli.network.reformulation import LR_KERNEL_TAPS
+
+DEFAULT_OPSET = 20
+
+#: The oldest operator sets that have what is needed: DFT with its axis as an input, since 20.
+OLDEST_OPSET = {"dft": 20, "matmul": 18}
+
+#: Side of the spectra of fixed shapes, a power of two.
+SPECTRUM_PX = 256
+
+#: Images have at least so many pixels a side; smaller ones have no use for a network.
+SMALLEST_PX = 8
+
+LARGEST_PX = 8192
+
+Side = int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """How a network becomes graphs.
+
+    Attributes:
+        fft: `dft`: DFT operators of the standard; `matmul`: the same transforms as products with
+            constant matrices, for providers without DFT.
+        shape: height and width of the image; None is free. Without a pair, fused graphs have the
+            sides that make spectra of SPECTRUM_PX, and the halves of a split one are free.
+        split: an estimator and a restorer, which share one blur between tiles, in place of one
+            fused graph.
+        half: run the convolutions in fp16.
+        opset: version of the ONNX operators.
+    """
+
+    fft: Fft = "dft"
+    shape: tuple[Side, Side] | None = None
+    split: bool = False
+    half: bool = False
+    opset: int = DEFAULT_OPSET
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be exported.
+
+        Raises:
+            UsageError: an operator set or a shape that is not supported.
+        """
+        oldest = OLDEST_OPSET[self.fft]
+        if not oldest <= self.opset <= NEWEST_OPSET:
+            raise UsageError(
+                f"operator set {self.opset} is not supported: --fft {self.fft} needs "
+                f"{oldest} to {NEWEST_OPSET}"
+            )
+        for side in self.shape or ():
+            if side is not None and not SMALLEST_PX <= side <= LARGEST_PX:
+                raise UsageError(
+                    f"a side of {side} pixels is not supported: give {SMALLEST_PX} to {LARGEST_PX}"
+                )
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The graphs that are made."""
+        return ("estimator", "restorer") if self.split else ("fused",)
+
+    @property
+    def precision(self) -> str:
+        """Of the convolutions of the restorer."""
+        return "fp16" if self.half else "fp32"
+
+    def sides(self, config: ModelConfig) -> tuple[Side, Side]:
+        """Height and width of the image, None where they are free."""
+        if self.shape is not None:
+            return self.shape
+        if self.split:
+            return None, None
+        # The deconvolution pads by the width of the LR kernel on each side.
+        taps = LR_KERNEL_TAPS if config.kernel_space == "hr" else config.kernel_size
+        side = SPECTRUM_PX - 2 * taps
+        return side, side
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`1x3xHxW` or with numbers in place of H and W."""
+
+    sides: tuple[Side, Side]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a shape; the batch is free whatever is written.
+
+        Raises:
+            UsageError: it is none.
+        """
+        match = re.fullmatch(r"(?:1|N|B)x3x(H|\d{1,6})x(W|\d{1,6})", text)
+        if match is None:
+            raise UsageError(
+                f"--shape {text}: expected 1x3xHxW, with numbers in place of H and W where the "
+                "graph is for one size only, such as 1x3x214x214"
+            )
+        height, width = match.groups()
+        return cls((None if height == "H" else int(height), None if width == "W" else int(width)))

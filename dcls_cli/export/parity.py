@@ -1,0 +1,171 @@
+"""Does a graph compute what the network computes? Compared on ONNX Runtime's CPU provider."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcls_cli import example
+from dcls_cli.errors import ExportError
+from dcls_cli.export.modules import FusedGraph
+from dcls_cli.export.options import ExportOptions
+from dcls_cli.graphs import Kind, estimates_of, pool_width, statistics_of
+from dcls_cli.metrics import psnr
+from dcls_cli.network.dcls import DCLS, Blur, repeated
+from dcls_cli.network.statistics import Source, gather
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+#: Largest difference of an fp32 graph, of samples in [0, 1].
+TOLERANCE = 1e-4
+
+#: Least PSNR of an fp16 graph against the network in fp32, dB.
+HALF_PSNR_DB = 50.0
+
+#: Odd sizes (height, width) on which graphs for any size are compared; the first as a batch of 2.
+ODD_SIZES = ((37, 51), (83, 59), (125, 97))
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One comparison of a graph with the network.
+
+    Attributes:
+        image: what was restored.
+        largest: largest difference of the picture.
+        kernel: largest difference of the kernel.
+        psnr_db: of the graph's picture against the network's, peak 1.
+    """
+
+    image: str
+    largest: float
+    kernel: float
+    psnr_db: float
+
+
+@torch.inference_mode()
+def compare(
+    network: DCLS, models: Mapping[Kind, bytes], options: ExportOptions
+) -> tuple[Parity, ...]:
+    """Run graphs and network on three random images and one photo.
+
+    Raises:
+        ExportError: a graph does not run, or differs by more than the tolerance.
+    """
+    sessions = {kind: _session(content) for kind, content in models.items()}
+    # ONNX Runtime computes fp16 graphs in fp32 on CPUs; PyTorch rounds as a GPU does.
+    rounded = FusedGraph(network, options.fft, half=True).eval() if options.half else None
+    found = []
+    for name, lr in _images(network, options):
+        image = torch.from_numpy(lr)
+        blur = _blur(network, image, options)
+        expected = network.restore(image, blur).numpy()
+        if options.split:
+            sr, kernel = _run_halves(sessions, network, lr, blur)
+        else:
+            sr, kernel = sessions["fused"].run(["sr", "kernel"], {"lr": lr})
+        if rounded is not None:
+            sr = _farther(sr, rounded(image)[0].numpy(), expected)
+        found.append(_parity(name, sr, expected, kernel, blur.kernel.numpy()))
+        _check(found[-1], options)
+    return tuple(found)
+
+
+def _images(network: DCLS, options: ExportOptions) -> list[tuple[str, np.ndarray]]:
+    """Names and images (B, 3, H, W): random ones, then the photo."""
+    height, width = options.sides(network.config)
+    generator = np.random.default_rng(0)
+    images = []
+    for index, odd in enumerate(ODD_SIZES):
+        size = (height or odd[0], width or odd[1])
+        batch = 2 if index == 0 else 1
+        noise = generator.random((batch, 3, *size), dtype=np.float32)
+        images.append(
+            (f"random {size[1]}x{size[0]}" + (", batch of 2" if batch > 1 else ""), noise)
+        )
+    photo = example.pixels(height or 144, width or 144)
+    images.append((f"photo {photo.shape[2]}x{photo.shape[1]}", photo[None]))
+    return images
+
+
+def _blur(network: DCLS, image: Tensor, options: ExportOptions) -> Blur:
+    """What the network finds: for a fused graph each image's own, for halves one for the batch."""
+    if not options.split:
+        return network.estimate(image)
+    source = Source(lambda rows, columns: image[:1, :, rows, columns], *image.shape[2:])
+    one = gather(network, source, tiled=True)
+    return repeated(one, image.shape[0])
+
+
+def _run_halves(
+    sessions: Mapping[Kind, "InferenceSession"], network: DCLS, lr: np.ndarray, blur: Blur
+) -> tuple[np.ndarray, np.ndarray]:
+    """Estimate from the first image, restore all: picture and kernel.
+
+    What no estimator gives, because it comes from the restorer's features, is the network's.
+    """
+    config = network.config
+    margin = network.estimator.pooling.margin
+    rows, columns = (
+        np.full(side - margin, 1 / (side - margin), np.float32) for side in lr.shape[2:]
+    )
+    before = np.zeros((1, pool_width(config)), np.float32)
+    names = ("kernel", *estimates_of(config))
+    window = {"lr": lr[:1], "rows": rows, "columns": columns, "before": before}
+    given = dict(zip(names, sessions["estimator"].run(list(names), window), strict=True))
+    inputs = {"lr": lr, "kernel": given["kernel"]}
+    for name in statistics_of(config):
+        own = getattr(blur, name)
+        inputs[name] = given[name] if name in given else own[:1].numpy()
+    return sessions["restorer"].run(["sr"], inputs)[0], given["kernel"]
+
+
+def _farther(one: np.ndarray, other: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """That of two pictures which is worse."""
+    errors = [float(np.square(picture - expected).mean()) for picture in (one, other)]
+    return other if not errors[1] <= errors[0] else one
+
+
+def _parity(
+    name: str, sr: np.ndarray, expected: np.ndarray, kernel: np.ndarray, own: np.ndarray
+) -> Parity:
+    return Parity(
+        image=name,
+        largest=float(np.abs(sr - expected).max()),
+        kernel=float(np.abs(kernel - own[: len(kernel)]).max()),
+        psnr_db=psnr(sr.astype(np.float64), expected.astype(np.float64), peak=1.0),
+    )
+
+
+def _check(parity: Parity, options: ExportOptions) -> None:
+    """Refuse a graph that differs; a difference that is no number differs."""
+    if options.half:
+        if not (parity.psnr_db >= HALF_PSNR_DB and parity.kernel <= TOLERANCE):
+            raise ExportError(
+                f"the graph differs from the network: {parity.psnr_db:.1f} dB on {parity.image}, "
+                f"expected at least {HALF_PSNR_DB:.0f} dB; nothing was written"
+            )
+    elif not (parity.largest <= TOLERANCE and parity.kernel <= TOLERANCE):
+        raise ExportError(
+            f"the graph differs from the network: by {max(parity.largest, parity.kernel):.1e} on "
+            f"{parity.image}, expected at most {TOLERANCE:.0e}; nothing was written"
+        )
+
+
+def _session(content: bytes) -> "InferenceSession":
+    """A session on the CPU."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # One thread for each core that this process may use; torch's own threads rest meanwhile.
+    options.intra_op_num_threads = torch.get_num_threads()
+    providers: list[Any] = ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise ExportError(f"ONNX Runtime refuses the graph: {error}") from error

@@ -1,0 +1,235 @@
+"""Graph files: a network as ONNX; their names, their metadata, and what is refused.
+
+A graph file is one ONNX file without external data, whose metadata carry the `ModelConfig`, the
+SHA-256 of the weights that it was made from and a digest of everything else in it. `onnx` is
+imported where a file is looked into.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import WeightsError
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
+
+SUFFIX = ".onnx"
+
+#: `fused`: image -> picture; the others are halves of a network that share one blur between tiles.
+Kind = Literal["fused", "estimator", "restorer"]
+
+Fft = Literal["dft", "matmul"]
+
+DIGEST_KEY = "dcls_sha256"
+
+#: Name of the input that a graph of each kind has first.
+IMAGE = "lr"
+
+_KEYS = ("dcls_config", "dcls_graph", "dcls_fft", "dcls_precision", "dcls_weights_sha256")
+
+#: The newest ONNX operator set that the ONNX Runtime of this project runs.
+NEWEST_OPSET = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphInfo:
+    """What a graph file says about itself.
+
+    Attributes:
+        kind: which part of the network it is.
+        config: of the network.
+        weights_sha256: of the weight file that it was made from.
+        fft: how it transforms: by DFT operators or by matrix products.
+        precision: type of the convolutions: fp32, fp16 or int8.
+        metrics: figures of the network, such as `psnr_y_db`.
+    """
+
+    kind: Kind
+    config: ModelConfig
+    weights_sha256: str
+    fft: Fft
+    precision: str
+    metrics: Mapping[str, float | str] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, str]:
+        """Entries of `metadata_props`."""
+        texts = (self.config.to_json(), self.kind, self.fft, self.precision, self.weights_sha256)
+        return {
+            **dict(zip(_KEYS, texts, strict=True)),
+            "dcls_metrics": json.dumps(dict(self.metrics), sort_keys=True),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "GraphInfo":
+        """Read what `to_metadata` wrote.
+
+        Raises:
+            WeightsError: an entry is missing or impossible.
+        """
+        missing = [key for key in _KEYS if key not in metadata]
+        if missing:
+            raise WeightsError(
+                f"not a graph of dcls: the metadata have no {missing[0]}; "
+                "make one with `dcls export-onnx`"
+            )
+        config, kind, fft, precision, sha256 = (metadata[key] for key in _KEYS)
+        for value, allowed in ((kind, get_args(Kind)), (fft, get_args(Fft))):
+            if value not in allowed:
+                raise WeightsError(
+                    f"a graph of kind {value!r:.40}, expected {' or '.join(allowed)}; "
+                    "the file may come from a newer dcls"
+                )
+        try:
+            metrics = json.loads(metadata.get("dcls_metrics", "{}"))
+        except ValueError as error:
+            raise WeightsError(f"dcls_metrics is not JSON: {error}") from error
+        return cls(
+            kind=kind,  # type: ignore[arg-type]  # checked above
+            config=ModelConfig.from_json(config),
+            weights_sha256=sha256,
+            fft=fft,  # type: ignore[arg-type]
+            precision=precision,
+            metrics=metrics,
+        )
+
+
+def statistics_of(config: ModelConfig) -> tuple[str, ...]:
+    """What a restorer takes beside image and kernel, in the order of its inputs.
+
+    All are frozen for a photo, so that its tiles agree: see `backends.Blur`.
+    """
+    names = [
+        ("noise", config.noise == "estimated"),
+        ("smoothing", config.deconvolution == "dcls"),
+        ("gates", config.attention),
+    ]
+    return tuple(name for name, used in names if used)
+
+
+def estimates_of(config: ModelConfig) -> tuple[str, ...]:
+    """What an estimator gives after `pooled` and `kernel`, in the order of its outputs."""
+    by_code = config.smoothing == "code" and config.deconvolution == "dcls"
+    names = [("smoothing", by_code), ("noise", config.noise == "estimated")]
+    return tuple(name for name, given in names if given)
+
+
+def pool_width(config: ModelConfig) -> int:
+    """D: how many pools of an image an estimator sums."""
+    return config.estimator_features * (2 if config.pooling == "energy" else 1)
+
+
+def partner(path: Path) -> Path:
+    """The file of the other half: `x-estimator.onnx` for `x-restorer.onnx`, and the reverse.
+
+    Raises:
+        WeightsError: the name is that of neither.
+    """
+    for own, other in (("estimator", "restorer"), ("restorer", "estimator")):
+        if path.stem.endswith(f"-{own}"):
+            return path.with_name(f"{path.stem.removesuffix(own)}{other}{SUFFIX}")
+    raise WeightsError(
+        f"{path}: the halves of a network are NAME-estimator{SUFFIX} and NAME-restorer{SUFFIX}; "
+        "give one of them its name back"
+    )
+
+
+def halves(path: Path) -> tuple[Path, Path]:
+    """Files of the estimator and of the restorer that `--split -o PATH` writes."""
+    return (
+        path.with_name(f"{path.stem}-estimator{SUFFIX}"),
+        path.with_name(f"{path.stem}-restorer{SUFFIX}"),
+    )
+
+
+def stamp(model: "ModelProto", info: GraphInfo) -> bytes:
+    """Serialise a graph with its metadata and its digest."""
+    del model.metadata_props[:]
+    for key, text in info.to_metadata().items():
+        model.metadata_props.add(key=key, value=text)
+    model.metadata_props.add(key=DIGEST_KEY, value=_digest(model))
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def read(path: Path) -> tuple[bytes, GraphInfo]:
+    """Content and description of a graph file that was found to be whole and safe to load.
+
+    Raises:
+        WeightsError: missing, damaged, with external data, of another program, or for a newer
+            runtime.
+    """
+    if not path.exists():
+        raise WeightsError(f"{path}: no such graph file")
+    if not path.is_file():
+        raise WeightsError(f"{path}: a graph file is expected, this is not a file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    if content.startswith(b"version https://git-lfs"):
+        raise WeightsError(f"{path}: a Git LFS pointer, not the graph; run `git lfs pull`")
+    try:
+        return content, _checked(content)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+
+
+def _checked(content: bytes) -> GraphInfo:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise WeightsError("not an ONNX file, or cut off; get the file again") from error
+    if not model.HasField("graph") or not model.opset_import:
+        raise WeightsError("not an ONNX file, or cut off; get the file again")
+    inner = (node for function in model.functions for node in function.node)
+    for tensor in chain(_tensors(model.graph), *map(_tensors_of_node, inner)):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise WeightsError(
+                f"tensor {tensor.name!r:.60} lies in another file, which is not read: "
+                "one file without external data is expected"
+            )
+    newest = max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    if newest > NEWEST_OPSET:
+        raise WeightsError(f"operator set {newest}, at most {NEWEST_OPSET} is supported")
+    metadata = {item.key: item.value for item in model.metadata_props}
+    info = GraphInfo.from_metadata(metadata)
+    if metadata.get(DIGEST_KEY) != _digest(model):
+        raise WeightsError("damaged: its content does not match its own SHA-256")
+    return info
+
+
+def _digest(model: "ModelProto") -> str:
+    """SHA-256 of the graph and of all metadata but the digest itself."""
+    digest = hashlib.sha256(model.graph.SerializeToString(deterministic=True))
+    for item in sorted(model.metadata_props, key=lambda item: item.key):
+        if item.key != DIGEST_KEY:
+            digest.update(f"{item.key}\0{item.value}\0".encode())
+    for item in model.opset_import:
+        digest.update(f"{item.domain}\0{item.version}\0".encode())
+    return digest.hexdigest()
+
+
+def _tensors(graph: "GraphProto") -> "Iterator[TensorProto]":
+    """Every tensor of a graph: initializers, sparse ones, attributes, graphs within."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        yield from _tensors_of_node(node)
+
+
+def _tensors_of_node(node: "NodeProto") -> "Iterator[TensorProto]":
+    for attribute in node.attribute:
+        yield from (attribute.t, *attribute.tensors)
+        for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+            yield from (sparse.values, sparse.indices)
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _tensors(graph)
