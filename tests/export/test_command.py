@@ -126,7 +126,8 @@ def test_a_full_disk_keeps_the_old_file(weight_file: Path, tmp_path: Path) -> No
     try:
         output = folder / "x.onnx"
         output.write_bytes(b"old")
-        done = subprocess.run(command(weight_file, output), capture_output=True, text=True, check=False)
+        line = command(weight_file, output)
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].endswith("not written: no space left on the disk")
         assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("x.onnx", b"old")]
