@@ -5,10 +5,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from dcls_cli.image.quiet import quiet
 from dcls_cli.image.samples import Samples
 
 _PNG_DEPTH_AT, _PNG_COLOUR_AT = 24, 25
-_PNG_INTERLACED_AT = 28
 _PNG_GREY = 0
 
 #: The box that describes the coded picture of an AVIF; the bits of its third byte.
@@ -57,7 +57,8 @@ def _png(file: BinaryIO) -> Samples | None:
     header = file.read(_PNG_COLOUR_AT + 1)
     if header[_PNG_DEPTH_AT] != 16 or header[_PNG_COLOUR_AT] == _PNG_GREY:
         return None
-    values = imagecodecs.png_decode(header + file.read())
+    with quiet():  # libpng warns of interlacing, which imagecodecs handles
+        values = imagecodecs.png_decode(header + file.read())
     return Samples(values=values, white=65535, bit_depth=16)
 
 

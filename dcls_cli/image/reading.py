@@ -22,6 +22,7 @@ from dcls_cli.image.photo import Photo
 from dcls_cli.image.quiet import quiet
 from dcls_cli.image.recognition import explain, promised, stored_size
 from dcls_cli.image.tiff_tags import count_pages, read_tags
+from dcls_cli.machine import free_memory_bytes
 
 #: Formats that Pillow reads here. It would also open others, among them PostScript, for which it
 #: starts a program.
@@ -34,6 +35,11 @@ READABLE = (*_BY_PILLOW, "HEIF")
 MAX_PIXELS = 178_956_970
 
 _HEAD_BYTES = 512
+
+#: What decoding takes at its peak, about: the decoder's pixels and ours.
+_BYTES_PER_PIXEL = 8
+
+_ALWAYS_FREE_BYTES = 2**27
 
 # What Pillow logs about a damaged file is in the error; without a handler it would reach stderr.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -162,6 +168,12 @@ def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     if size[0] * size[1] > max_pixels:
         raise ImageError(_too_large(size, max_pixels))
+    needed = size[0] * size[1] * _BYTES_PER_PIXEL
+    if needed > _ALWAYS_FREE_BYTES and needed > (free := free_memory_bytes()):
+        raise ImageError(
+            f"{size[0]}x{size[1]} pixels need about {needed / 1e9:.1f} GB of memory to be read, "
+            f"and {free / 1e9:.1f} GB are free"
+        )
 
 
 def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
