@@ -335,7 +335,7 @@ def test_case_17_a_network_that_gives_no_numbers(x2: str, capsys: Capture) -> No
     network = weights.load(Path(x2))
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter *= 1e15  # finite, but not what comes of it
+            parameter.mul_(1e15)  # finite, but not what comes of it
     weights.write(network, Path("broken.safetensors"))
     Path("a.png").write_bytes(WHOLE["png"])
     line = refused(capsys, "a.png", "-w", "broken.safetensors")
