@@ -17,6 +17,9 @@ Namer = Callable[[Path, str], str]
 
 _SHOWN_COLLISIONS = 5
 
+#: A letter in both Unicode forms, as bytes: the language of the terminal may not have it.
+_ONE_PIECE, _TWO_PIECES = "\u00c9".encode(), "E\u0301".encode()
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -52,11 +55,11 @@ def sameness(folder: Path) -> Sameness:
     Raises:
         OSError: it cannot be written.
     """
-    with temporaries.opened(folder / "É") as (probe, _):
-        letters = probe.name
+    with temporaries.opened(folder / os.fsdecode(_ONE_PIECE)) as (probe, _):
+        parted = os.fsencode(probe.name).replace(_ONE_PIECE, _TWO_PIECES)
         return Sameness(
-            case=probe.with_name(letters.swapcase()).exists(),
-            forms=probe.with_name(unicodedata.normalize("NFD", letters)).exists(),
+            case=probe.with_name(probe.name.swapcase()).exists(),
+            forms=probe.with_name(os.fsdecode(parted)).exists(),
         )
 
 

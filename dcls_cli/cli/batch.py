@@ -113,7 +113,7 @@ def batch(
     settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata, size)
     tally = BatchTally(json=json, fail_fast=fail_fast, report=report)
     make_folder(output)
-    items = plan(wanted, naming, tally)
+    items = plan(wanted, naming, size, tally)
     raise typer.Exit(run(items, networks, settings, tally, threads=jobs))
 
 

@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from dcls_cli.errors import DclsError, ImageError, UsageError
 if TYPE_CHECKING:
     from dcls_cli.cli.batch_tally import BatchTally
     from dcls_cli.cli.naming import Naming
+    from dcls_cli.image.resizing import TargetSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +79,16 @@ def make_folder(out: Path) -> None:
         raise DclsError(f"{visible(out)}: cannot be written: {reason}") from error
 
 
-def plan(wanted: Wanted, naming: "Naming", tally: "BatchTally") -> list[Item]:
+def plan(
+    wanted: Wanted, naming: "Naming", target: "TargetSize | None", tally: "BatchTally"
+) -> list[Item]:
     """Find the photos, name their outputs, and leave out what is done.
+
+    Args:
+        wanted: what the command line asks for.
+        naming: names the outputs.
+        target: size of the outputs, if not that of the scale.
+        tally: is told of photos that have failed already, are done, or are left.
 
     Raises:
         UsageError: nothing fits the inputs, or two photos would get one output.
@@ -93,9 +102,10 @@ def plan(wanted: Wanted, naming: "Naming", tally: "BatchTally") -> list[Item]:
     tally.left_out = dict(found.left_out)
     assignments = names.assign(photos, wanted.out, naming.name, names.sameness(wanted.out))
     items = []
-    for item in assignments:
-        if wanted.shard is None or wanted.shard.has(item.source):
-            todo = _item(item.source.path, item.output, naming.scale, wanted.overwrite, tally)
+    for each in assignments:
+        if wanted.shard is None or wanted.shard.has(each.source):
+            item = _item(each.source.path, each.output, naming.scale, target)
+            todo = replace(item, replace=True) if wanted.overwrite else _unsettled(item, tally)
             items += [todo] if todo is not None else []
     chosen = items[: wanted.limit]
     for left in items[len(chosen) :]:
@@ -123,33 +133,30 @@ def _photos(found: Found, wanted: Wanted, naming: "Naming") -> list[Source]:
     return kept
 
 
-def _item(
-    source: Path, output: Path, scale: int, overwrite: bool, tally: "BatchTally"
-) -> Item | None:
-    """Find out what is left to do for a photo; nothing if its output is whole."""
+def _item(source: Path, output: Path, scale: int, target: "TargetSize | None") -> Item:
+    """Measure a photo, and what it becomes: its orientation may turn it."""
     size = measure(source) if source.is_file() else None
-    sizes, pixels = _expected(size, scale)
-    if overwrite:
-        return Item(source, output, sizes, pixels, replace=True)
-    seen = look(output, set(sizes))
+    if size is None:
+        return Item(source, output, frozenset(), pixels=0, replace=False)
+    width, height = size
+    large = [(width * scale, height * scale), (height * scale, width * scale)]
+    sizes = large if target is None else [target.of(*each) for each in large]
+    return Item(source, output, frozenset(sizes), pixels=width * height, replace=False)
+
+
+def _unsettled(item: Item, tally: "BatchTally") -> Item | None:
+    """What is left to do for a photo; nothing if it is done or cannot be, which is told."""
+    seen = look(item.output, set(item.sizes))
     if seen.state is State.WHOLE:
-        tally.skip(source, output)
+        tally.skip(item.source, item.output)
         return None
-    if seen.state is State.OTHER and size is not None:
-        tally.fail(source, output, _not_ours(output, seen.size, sizes))
+    if seen.state is State.OTHER and item.sizes:
+        tally.fail(item.source, item.output, _not_ours(item.output, seen.size, item.sizes))
         return None
     if seen.state is State.DAMAGED:
-        console.note(f"{output}: is there but damaged; made again")
-    return Item(source, output, sizes, pixels, replace=seen.state is State.DAMAGED)
-
-
-def _expected(size: Size | None, scale: int) -> tuple[frozenset[Size], int]:
-    """The sizes that an output may have: the photo's orientation may turn it."""
-    if size is None:
-        return frozenset(), 0
-    width, height = size
-    sizes = {(width * scale, height * scale), (height * scale, width * scale)}
-    return frozenset(sizes), width * height
+        console.note(f"{item.output}: is there but damaged; made again")
+        return replace(item, replace=True)
+    return item
 
 
 def _not_ours(output: Path, size: Size | None, sizes: Iterable[Size]) -> ImageError:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dcls_cli.cli.console import visible
 from dcls_cli.cli.naming import Naming
+from dcls_cli.cli.piping import STREAM
 from dcls_cli.errors import DclsError, UsageError
 
 KERNEL_SUFFIXES = (".npy", ".png")
@@ -15,16 +16,27 @@ REPORT_SUFFIXES = (".html", ".htm")
 
 @dataclass(frozen=True)
 class Job:
-    """A photo, the file that it becomes, and the files of its kernel and its report."""
+    """A photo, the file that it becomes, and the files of its kernel and its report.
+
+    Attributes:
+        source: the photo; `-` for stdin.
+        output: the file that it becomes; `-` for stdout.
+        kernel: where its blur goes, if it is wanted.
+        report: where the page about it goes, if it is wanted.
+        from_stdin: whether the photo comes from stdin.
+        to_stdout: whether the result goes to stdout.
+    """
 
     source: Path
     output: Path
-    kernel: Path | None
-    report: Path | None
+    kernel: Path | None = None
+    report: Path | None = None
+    from_stdin: bool = False
+    to_stdout: bool = False
 
 
 def plan_jobs(
-    photos: list[Path],
+    inputs: list[str],
     output: str | None,
     kernel: Path | None,
     report: Path | None,
@@ -33,9 +45,9 @@ def plan_jobs(
     """Name the outputs and refuse requests that would lose a file.
 
     Args:
-        photos: the inputs.
+        inputs: the photos; `-` for stdin.
         output: a file for one photo; a folder for several, or where it ends in a slash or exists;
-            None for a name beside each photo.
+            None for a name beside each photo; `-` for stdout.
         kernel: where the kernel of the only photo goes.
         report: where the page about the only photo goes.
         naming: names the outputs that have none.
@@ -44,16 +56,18 @@ def plan_jobs(
         UsageError: one output for several photos, a name that is none, or an output that is one of
             the inputs.
     """
+    photos = [Path(text) for text in inputs]
     _check_extra("--save-kernel takes the kernel", kernel, KERNEL_SUFFIXES, photos)
     _check_extra("--report takes the evidence", report, REPORT_SUFFIXES, photos)
     folder = _folder(output, several=len(photos) > 1)
     jobs = []
-    for photo in photos:
+    for text, photo in zip(inputs, photos, strict=True):
         if output is not None and folder is None:
             target = Path(output)
         else:
             target = (folder or photo.parent) / naming.name(photo)
-        jobs.append(Job(photo, target, kernel, report))
+        streams = text == STREAM, output == STREAM
+        jobs.append(Job(photo, target, kernel, report, *streams))
     _refuse_collisions(jobs)
     return jobs
 
@@ -90,7 +104,7 @@ def _folder(output: str | None, *, several: bool) -> Path | None:
     """The folder that `--output` names, or None if it names a file or nothing."""
     from dcls_cli.image import WRITABLE
 
-    if output is None:
+    if output in (None, STREAM):
         return None
     path = Path(output)
     ends_in_slash = output.endswith(("/", os.sep))
@@ -107,7 +121,8 @@ def _refuse_collisions(jobs: list[Job]) -> None:
     """Compare all outputs with each other and with all inputs."""
     taken: dict[Path, Path] = {}
     for job in jobs:
-        for target in filter(None, (job.output, job.kernel, job.report)):
+        files = (None if job.to_stdout else job.output, job.kernel, job.report)
+        for target in filter(None, files):
             place = target.resolve() if target.is_symlink() else _place(target)
             if place in taken:
                 raise UsageError(
@@ -116,7 +131,7 @@ def _refuse_collisions(jobs: list[Job]) -> None:
                 )
             taken[place] = job.source
             for other in jobs:
-                if _same_file(target, other.source):
+                if not other.from_stdin and _same_file(target, other.source):
                     raise UsageError(
                         f"{visible(target)}: the output would replace the input "
                         f"{visible(other.source)}; choose another name"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dcls_cli.cli import console
+from dcls_cli.cli.piping import stdout_path
 from dcls_cli.cli.results import Result
 
 if TYPE_CHECKING:
@@ -91,23 +92,43 @@ def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
         DclsError: the photo cannot be read, or an output not be written.
     """
     from dcls_cli.cli.kernels import check_kernel_output
-    from dcls_cli.image import check_output, read
 
     started = time.perf_counter()
     scale = networks.config.scale
-    photo = read(job.source, max_pixels=settings.max_pixels, kept=settings.metadata)
-    check_output(
-        job.output,
-        *settings.output_size(photo, scale),
-        overwrite=settings.overwrite,
-        alpha=photo.has_alpha,
-        source=job.source,
-        encoding=settings.encoding,
-    )
+    photo = _read(job, settings)
+    _check_output(job, photo, *settings.output_size(photo, scale), settings)
     for path in filter(None, (job.kernel, job.report)):
         check_kernel_output(path, overwrite=settings.overwrite)
     network = networks.choose(photo)
     return Loaded(job, photo, network, time.perf_counter() - started)
+
+
+def _read(job: "Job", settings: Settings) -> "Photo":
+    from dcls_cli.cli.piping import read_stdin
+    from dcls_cli.image import read
+
+    if job.from_stdin:
+        return read_stdin(max_pixels=settings.max_pixels, kept=settings.metadata)
+    return read(job.source, max_pixels=settings.max_pixels, kept=settings.metadata)
+
+
+def _check_output(job: "Job", photo: "Photo", width: int, height: int, settings: Settings) -> None:
+    from dcls_cli.image import check_encoding, check_output
+
+    alpha, encoding = photo.has_alpha, settings.encoding
+    if job.to_stdout:
+        path = stdout_path(photo, encoding)
+        check_encoding(path, width, height, alpha=alpha, encoding=encoding)
+        return
+    check_output(
+        job.output,
+        width,
+        height,
+        overwrite=settings.overwrite,
+        alpha=alpha,
+        source=None if job.from_stdin else job.source,
+        encoding=encoding,
+    )
 
 
 def restore(
@@ -156,14 +177,17 @@ def save(restored: Restored, settings: Settings) -> Result:
         DclsError: one cannot be written, or there is no result.
     """
     from dcls_cli.cli.kernels import write_kernel
+    from dcls_cli.cli.piping import write_stdout
     from dcls_cli.image import write
 
     started = time.perf_counter()
     loaded, upscaled = restored.loaded, restored.upscaled
     job, space = loaded.job, upscaled.kernel_space
-    notes = write(
-        restored.picture, job.output, overwrite=settings.overwrite, encoding=settings.encoding
-    )
+    picture, encoding = restored.picture, settings.encoding
+    if job.to_stdout:
+        notes = write_stdout(picture, stdout_path(loaded.photo, encoding), encoding)
+    else:
+        notes = write(picture, job.output, overwrite=settings.overwrite, encoding=encoding)
     if job.kernel is not None:
         write_kernel(upscaled.kernel, space, job.kernel, overwrite=settings.overwrite)
     if job.report is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dcls_cli.cli import console
+from dcls_cli.cli.piping import STREAM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,7 +14,7 @@ class Result:
 
     Attributes:
         input: the photo.
-        output: the file that it became.
+        output: the file that it became; `-` for stdout.
         width: of the output, pixels.
         height: of the output, pixels.
         seconds: that reading, restoring and writing took.
@@ -58,14 +59,18 @@ class Result:
 
 
 def tell(result: Result, *, json: bool) -> None:
-    """Print a result: notes on stderr, then one line or one event."""
+    """Print a result: notes on stderr, then one line or one event.
+
+    If stdout has the photo itself, the line goes to stderr.
+    """
     for text in result.notes:
         console.note(f"{result.input}: {text}")
     if json:
         console.event("done", **result.record())
         return
     pixels = {"hr": "output", "lr": "input"}[result.kernel_space]
-    console.say(
+    tell_line = console.note if result.output == Path(STREAM) else console.say
+    tell_line(
         f"{result.output}  {result.width}x{result.height}  {result.seconds:.1f} s  "
         f"{result.model}  {result.device} {result.precision}  "
         f"kernel width {result.kernel_width_px:.2f} px of the {pixels}"

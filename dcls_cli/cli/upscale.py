@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def upscale(
     photos: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP, HEIC files."
+            metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP, HEIC; - for stdin."
         ),
     ],
     *,
@@ -31,7 +31,10 @@ def upscale(
     output: Annotated[
         str | None,
         typer.Option(
-            "-o", "--output", metavar="OUT", help="File or folder; default PHOTO_x4 beside PHOTO."
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="File, folder, or - for stdout; default PHOTO_x4 beside PHOTO.",
         ),
     ] = None,
     model: options.Model = None,
@@ -67,8 +70,10 @@ def upscale(
     from dcls_cli.cli.naming import Naming
     from dcls_cli.cli.networks import Networks
     from dcls_cli.cli.outputs import plan_jobs, prepare_folder
+    from dcls_cli.cli.piping import check_streams
 
     check_numbers(scale, tile)
+    check_streams(photos, output, json=json, report=report)
     networks = Networks(model, weights, scale, device=device, precision=precision)
     encoding = options.encoding_of(form, quality, lossless, bit_depth)
     naming = Naming(

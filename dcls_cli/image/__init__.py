@@ -5,9 +5,9 @@ from dcls_cli.image.decoding import from_pil
 from dcls_cli.image.formats import WRITABLE
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.picture import Picture
-from dcls_cli.image.reading import READABLE, read
+from dcls_cli.image.reading import READABLE, decode, read
 from dcls_cli.image.settings import Encoding
-from dcls_cli.image.writing import check_output, to_pil, write
+from dcls_cli.image.writing import check_encoding, check_output, to_pil, write, write_to
 
 __all__ = [
     "READABLE",
@@ -15,11 +15,14 @@ __all__ = [
     "Encoding",
     "Photo",
     "Picture",
+    "check_encoding",
     "check_output",
+    "decode",
     "from_array",
     "from_pil",
     "read",
     "to_array",
     "to_pil",
     "write",
+    "write_to",
 ]

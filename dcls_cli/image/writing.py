@@ -1,9 +1,11 @@
 """Photos to files, whole or not at all, and to Pillow images."""
 
 import errno
+import tempfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -51,10 +53,7 @@ def check_output(
         ImageError: the file exists and may not be replaced, or cannot be written.
     """
     name = printable(path)
-    form = encoding.of(path)
-    _check_size(name, form, width, height)
-    if alpha and not form.alpha:
-        raise _no_transparency(path, form)
+    check_encoding(path, width, height, alpha=alpha, encoding=encoding)
     try:
         check_writable(path)
     except OSError as error:
@@ -64,6 +63,20 @@ def check_output(
         raise UsageError(f"{name}: the output would overwrite the input; choose another name")
     if path.exists() and not overwrite:
         raise _exists(path)
+
+
+def check_encoding(
+    path: Path, width: int, height: int, *, alpha: bool, encoding: Encoding = _DEFAULT
+) -> None:
+    """Find out whether a format can hold a photo, wherever it is written; see `check_output`.
+
+    Raises:
+        UsageError: see above.
+    """
+    form = encoding.of(path)
+    _check_size(printable(path), form, width, height)
+    if alpha and not form.alpha:
+        raise _no_transparency(path, form)
 
 
 def _check_size(name: str, form: Format, width: int, height: int) -> None:
@@ -104,24 +117,10 @@ def write(
         DclsError: what making the picture raises.
     """
     name = printable(path)
-    form = encoding.of(path)
-    if picture.channels in (2, 4) and not form.alpha:
-        raise _no_transparency(path, form)
     if path.exists() and not overwrite:
+        encoding.of(path)
         raise _exists(path)
-    depth = encoding.depth(form, picture.bit_depth)
-    carried, notes = _carried(picture.carried, form)
-    if depth < picture.bit_depth and encoding.bit_depth is None:
-        notes.append(f"{form.name} holds 8 bits a sample, the photo had 16")
-    header = Header(
-        width=picture.width,
-        height=picture.height,
-        channels=picture.channels,
-        dtype=dtype_of(depth),
-        carried=carried,
-        encoding=encoding,
-        folder=path.parent,
-    )
+    header, form, notes = _prepared(picture, path, path.parent, encoding)
     try:
         with closing(picture.bands(header.dtype)) as bands:  # ends its threads
             atomic_write(
@@ -136,6 +135,63 @@ def write(
     except OSError as error:
         raise ImageError(f"{name}: cannot be written: {error.strerror}") from error
     return tuple(notes)
+
+
+def write_to(
+    picture: Picture, file: BinaryIO, path: Path, *, encoding: Encoding = _DEFAULT
+) -> tuple[str, ...]:
+    """Encode a picture into an open file, as `write` would under a name.
+
+    Args:
+        picture: what to write.
+        file: seekable.
+        path: its suffix chooses the format, unless `encoding` does; it is not opened.
+        encoding: format, quality, depth.
+
+    Returns:
+        What the format could not keep, a sentence each.
+
+    Raises:
+        UsageError, ImageError: as `write`.
+    """
+    header, form, notes = _prepared(picture, path, _spool_folder(), encoding)
+    try:
+        with closing(picture.bands(header.dtype)) as bands:
+            ENCODERS[form.name](file, header, bands)
+    except ImageError as error:
+        raise ImageError(f"{printable(path)}: {error}") from error
+    return tuple(notes)
+
+
+def _spool_folder() -> Path:
+    """Where intermediate data may lie that belong to no file; only large ones need it."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # nothing can be written anywhere
+        return Path()
+
+
+def _prepared(
+    picture: Picture, path: Path, folder: Path, encoding: Encoding
+) -> tuple[Header, Format, list[str]]:
+    """What an encoder needs to know, the format, and what it cannot keep."""
+    form = encoding.of(path)
+    if picture.channels in (2, 4) and not form.alpha:
+        raise _no_transparency(path, form)
+    depth = encoding.depth(form, picture.bit_depth)
+    carried, notes = _carried(picture.carried, form)
+    if depth < picture.bit_depth and encoding.bit_depth is None:
+        notes.append(f"{form.name} holds 8 bits a sample, the photo had 16")
+    header = Header(
+        width=picture.width,
+        height=picture.height,
+        channels=picture.channels,
+        dtype=dtype_of(depth),
+        carried=carried,
+        encoding=encoding,
+        folder=folder,
+    )
+    return header, form, notes
 
 
 def to_pil(picture: Picture) -> Image.Image:

@@ -41,8 +41,8 @@ for line in sys.stdin:
         print(child, flush=True)
         continue
     os.chdir(job["cwd"])
-    for name, number in (("/dev/null", 0), (job["out"], 1), (job["err"], 2)):
-        file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+    for name, number in ((job["in"], 0), (job["out"], 1), (job["err"], 2)):
+        file = os.open(name, os.O_RDWR | (number and os.O_CREAT | os.O_TRUNC), 0o666)
         os.dup2(file, number)
         os.close(file)
     sys.argv = ["dcls", *job["arguments"]]
@@ -109,11 +109,12 @@ class Nursery:
         """End it."""
         self._process.communicate()
 
-    def start(self, *arguments: object, cwd: Path) -> Running:
-        """Start `dcls`."""
+    def start(self, *arguments: object, cwd: Path, stdin: Path | None = None) -> Running:
+        """Start `dcls`, with a file as its stdin."""
         self._count += 1
         out, err = (self._folder / f"{self._count}.{name}" for name in ("out", "err"))
-        job = {"arguments": list(map(str, arguments)), "cwd": str(cwd)}
+        given = str(stdin or os.devnull)
+        job = {"arguments": list(map(str, arguments)), "cwd": str(cwd), "in": given}
         pid = int(self.ask({**job, "out": str(out), "err": str(err)}))
         return Running(self, pid, out, err)
 

@@ -3,30 +3,17 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from tests.batching.files import picture
-from tests.cli.test_upscale import write_weights
 from tests.faults.programs import Nursery, Running
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 
 PHOTOS = 12
-
-
-@pytest.fixture(scope="module")
-def x2(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_weights(tmp_path_factory.mktemp("weights") / "x2.safetensors", 2)
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("streams")) as nursery:
-        yield nursery
 
 
 def photos(folder: Path, side: int) -> Path:
@@ -69,7 +56,7 @@ def test_one_signal_ends_the_batch_in_good_order(
     os.kill(process.pid, signum)
     sent = time.monotonic()
     assert process.wait() == code
-    assert time.monotonic() - sent < 4  # 2 s, and twice as much for a machine that is busy
+    assert time.monotonic() - sent < 8  # 2 s, and four times as much for a busy machine
     done = check_outputs(tmp_path, 200)
     assert process.err.read_text() == f"dcls: {word}: {done} done, {PHOTOS - done} left\n"
     summary = process.events()[-1]
