@@ -11,6 +11,7 @@ import typer
 from dcls_cli import __version__, temporaries
 from dcls_cli.batching import threads
 from dcls_cli.cli import console, signals
+from dcls_cli.cli.ablate import ablate
 from dcls_cli.cli.batch import batch
 from dcls_cli.cli.bench import bench
 from dcls_cli.cli.evaluate import evaluate
@@ -34,6 +35,7 @@ app.command()(batch)
 app.command()(kernel)
 app.command(name="eval")(evaluate)
 app.command()(train)
+app.command()(ablate)
 app.command()(bench)
 app.command(name="export-onnx")(export_onnx)
 app.add_typer(models, name="models")

@@ -29,9 +29,13 @@ class Arm:
     answer: str
     changes: Mapping[str, Any]
 
-    def config(self, scale: Scale) -> ModelConfig:
-        """Its network."""
-        return replace(base(scale), **self.changes)
+    def config(self, scale: Scale, width: int) -> ModelConfig:
+        """Its network; `width` is the base's number of features.
+
+        Raises:
+            WeightsError: a network of this width cannot be built.
+        """
+        return replace(base(scale, width), **self.changes)
 
 
 #: The first is what all others are compared with.
@@ -46,9 +50,18 @@ ARMS: tuple[Arm, ...] = (
 )
 
 
-def base(scale: Scale) -> ModelConfig:
-    """The network that every arm changes in one thing."""
-    return ModelConfig.light(scale, skip="interpolation")
+def base(scale: Scale, width: int) -> ModelConfig:
+    """The network that every arm changes in one thing.
+
+    The second path and the deconvolution keep the sixteen channels of the `light` network, fewer
+    of which are slow on CPUs.
+
+    Raises:
+        WeightsError: a network of this width cannot be built.
+    """
+    side = ModelConfig.light(scale).path_features
+    reduction = max(1, width // side)
+    return ModelConfig.light(scale, skip="interpolation", features=width, reduction=reduction)
 
 
 def arm(name: str) -> Arm | None:

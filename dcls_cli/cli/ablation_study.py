@@ -1,0 +1,225 @@
+"""What `dcls ablate` does: trains the arms one after the other, measures them, writes the table."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import torch
+
+from dcls_cli.backends.devices import select_device, select_precision
+from dcls_cli.cli import console
+from dcls_cli.cli.ablation_table import Result, markdown_table, table
+from dcls_cli.cli.interruption import Interruption
+from dcls_cli.cli.signals import EXIT_TERMINATED
+from dcls_cli.cli.training_failures import clear_errors
+from dcls_cli.cli.training_run import write_text
+from dcls_cli.cli.training_view import loading_bar, view_of
+from dcls_cli.config import ModelConfig, Scale
+from dcls_cli.errors import TrainingError, UsageError, WeightsError
+from dcls_cli.evaluation.benchmarks import find_items
+from dcls_cli.evaluation.methods import MethodSpec
+from dcls_cli.evaluation.rows import mean_row
+from dcls_cli.evaluation.running import Plan, evaluate, processes_for
+from dcls_cli.evaluation.storage import ResultStore
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.training.ablations import ARMS, FULL, Arm
+from dcls_cli.training.config import Cadence, TrainConfig
+from dcls_cli.training.lock import locked
+from dcls_cli.training.presets import PRESETS
+from dcls_cli.training.session import LATEST, RunOptions, prepare
+from dcls_cli.weights import read_metadata
+
+#: Steps of the warm-up over all steps.
+WARMUP = 0.1
+#: Of the options, for whom reads the folder later.
+RECORD = "study.json"
+TABLE = "ablations.md"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to train: an arm and a seed."""
+
+    arm: Arm
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its folder, and in the table."""
+        return f"{self.arm.name}-seed{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A checked command line; see `dcls ablate --help`.
+
+    Attributes:
+        networks: of each job.
+        training: of each job; they differ in the seed alone.
+    """
+
+    hr: tuple[Path, ...]
+    val: Path
+    out: Path
+    scale: Scale
+    jobs: tuple[Job, ...]
+    networks: Mapping[str, ModelConfig]
+    training: Mapping[str, TrainConfig]
+    device: torch.device
+    threads: int | None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        hr: tuple[Path, ...],
+        val: Path,
+        out: Path,
+        scale: Scale,
+        names: tuple[str, ...],
+        seeds: int,
+        width: int,
+        options: Mapping[str, int],
+        device: str,
+        threads: int | None,
+    ) -> Self:
+        """Check what the user said, before minutes are spent.
+
+        Raises:
+            UsageError: networks or options are impossible.
+            BackendError: the device is not usable.
+        """
+        chosen = [item for item in ARMS if item.name in names]
+        jobs = [Job(item, 0) for item in chosen]
+        full = next(item for item in chosen if item.name == FULL)
+        jobs += [Job(full, seed) for seed in range(1, seeds)]
+        found = select_device(device)
+        try:
+            networks = {job.name: job.arm.config(scale, width) for job in jobs}
+            training = {
+                job.name: PRESETS["light"].training(
+                    scale,
+                    **options,
+                    candidates=1,
+                    warmup=max(1, round(WARMUP * options["iterations"])),
+                    precision=select_precision("auto", found) if found.type == "cpu" else "bf16",
+                    seed=job.seed,
+                )
+                for job in jobs
+            }
+        except (WeightsError, TrainingError) as error:
+            raise UsageError(f"options: {error}") from error
+        return cls(
+            hr=hr,
+            val=val,
+            out=out,
+            scale=scale,
+            jobs=tuple(jobs),
+            networks=networks,
+            training=training,
+            device=found,
+            threads=threads,
+        )
+
+    def start(self, *, markdown: bool) -> int:
+        """Train, measure, print; returns an exit code.
+
+        Raises:
+            DclsError: a run cannot start or go on, or the images cannot be measured.
+        """
+        items = find_items("gaussian8", self.scale, self.val)
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        with clear_errors():
+            for number, job in enumerate(self.jobs, start=1):
+                if not self._finished(job):
+                    console.note(f"{job.name} ({number} of {len(self.jobs)}): {job.arm.answer}")
+                    code = self._train(job)
+                    if code is not None:
+                        return code
+        specs = [
+            MethodSpec(job.name, "dcls", self._weights(job), str(self.device)) for job in self.jobs
+        ]
+        plan = Plan("gaussian8", self.scale, items, specs, kernels=True)
+        workers = processes_for(len(items), str(self.device))
+        rows = evaluate(plan, ResultStore(self.out), jobs=workers)
+        results = [
+            Result(job.arm, job.seed, self._parameters(job), mean_row(rows[job.name]))
+            for job in self.jobs
+        ]
+        text = markdown_table(results)
+        self._record(text)
+        if markdown:
+            for line in text.splitlines():
+                console.say(line)
+        else:
+            console.out.print(table(results))
+        return 0
+
+    def _weights(self, job: Job) -> Path:
+        return self.out / job.name / LATEST
+
+    def _finished(self, job: Job) -> bool:
+        """Whether the weights of a whole run of these very options lie there."""
+        if not self._weights(job).is_file():
+            return False
+        config, metadata = read_metadata(self._weights(job))
+        options = self.training[job.name]
+        same = TrainConfig.from_json(metadata["training"]) == options
+        return (
+            same
+            and config == self.networks[job.name]
+            and (int(metadata["step"]) == options.iterations)
+        )
+
+    def _train(self, job: Job) -> int | None:
+        """Train one network, or go on with it; an exit code where a signal ended that."""
+        folder, options = self.out / job.name, self.training[job.name]
+        interruption = Interruption()
+        with locked(folder):
+            view = view_of(folder, options.iterations)
+            with loading_bar(True) as loading:
+                prepared = prepare(
+                    self.networks[job.name],
+                    options,
+                    RunOptions(
+                        hr=self.hr,
+                        out=folder,
+                        resume="auto",
+                        device=str(self.device),
+                        cadence=Cadence(),
+                    ),
+                    observers=[view],
+                    loading=loading,
+                    warn=console.note,
+                )
+            with interruption.stopping(prepared.trainer), view:
+                prepared.trainer.run()
+        if prepared.trainer.finished:
+            return interruption.exit_code
+        console.note("ended; the same command goes on")
+        return interruption.exit_code or EXIT_TERMINATED
+
+    def _parameters(self, job: Job) -> int:
+        with torch.device("meta"):
+            network = DCLS(self.networks[job.name])
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    def _record(self, text: str) -> None:
+        """Write the table, and the options of every network and run."""
+        first = self.training[self.jobs[0].name]
+        note = (
+            f"{first.iterations} steps of {first.batch} patches of {first.patch} LR pixels for "
+            f"each network, x{self.scale}, {self.networks[self.jobs[0].name].features} features."
+        )
+        write_text(self.out / TABLE, f"{text}\n{note}\n")
+        record = {
+            job.name: {
+                "model": asdict(self.networks[job.name]),
+                "training": asdict(self.training[job.name]),
+            }
+            for job in self.jobs
+        }
+        write_text(self.out / RECORD, json.dumps(record, indent=1) + "\n")
