@@ -49,7 +49,12 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401 - spandrel's own
         import spandrel
     except ImportError as error:
         raise UsageError(
-            f"{path}: other networks need the spandrel package; pip install 'dcls[spandrel]'"
+            f"{path}: networks of others need the spandrel package; pip install 'dcls[spandrel]'"
+        ) from error
+    except RuntimeError as error:  # of a torchvision that was built for another torch
+        raise UsageError(
+            f"{path}: spandrel cannot be imported: {' '.join(str(error).split())}; install torch "
+            "and torchvision together, both for the CPU or both for CUDA"
         ) from error
     if not path.is_file():
         raise WeightsError(f"{path}: no such file")

@@ -1,13 +1,15 @@
 """`dcls eval`: its table, its NDJSON, its refusals; the network is real and tiny."""
 
 import csv
-import importlib.util
+import importlib
 import json
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 import typer
 from PIL import Image
 from scipy.ndimage import correlate
@@ -16,7 +18,7 @@ from typer.testing import CliRunner, Result
 from dcls_cli import weights
 from dcls_cli.cli.evaluate import evaluate
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import ImageError, UsageError
+from dcls_cli.errors import ImageError, UsageError, WeightsError
 from dcls_cli.evaluation import bicubic_restore, find_hr, gaussian8, mean_row
 from dcls_cli.network.dcls import DCLS
 from tests import scenes
@@ -226,10 +228,56 @@ def test_requests_that_make_no_sense(
     assert text in str(error)
 
 
+def imported(name: str) -> ModuleType | None:
+    """A package, or None if it cannot be imported here."""
+    try:
+        return importlib.import_module(name)
+    except (ImportError, RuntimeError):  # a torchvision of another torch raises the latter
+        return None
+
+
 def test_without_spandrel_one_line_says_how_to_get_it(set5: Path, tiny: Path) -> None:
-    if importlib.util.find_spec("spandrel") is not None:
+    if imported("spandrel") is not None:
         pytest.skip("spandrel is installed")
     path = set5 / "photo_0.png"
     error = run("--hr", set5, "-s", 2, "-w", tiny, "--against", f"spandrel:{path}").exception
     assert isinstance(error, UsageError)
-    assert "pip install 'dcls[spandrel]'" in str(error)
+    assert "install" in str(error)
+    assert "\n" not in str(error)
+
+
+def test_a_network_of_others_stands_in_the_table(set5: Path, tiny: Path, tmp_path: Path) -> None:
+    """Real-ESRGAN's compact network with random weights, run by spandrel and by hand."""
+    if imported("spandrel") is None:
+        pytest.skip("spandrel cannot be imported here")
+    from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+
+    torch.manual_seed(0)
+    network = SRVGGNetCompact(num_feat=16, num_conv=2, upscale=2).eval()
+    torch.save(network.state_dict(), tmp_path / "compact.pth")
+
+    def by_hand(lr: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return network(torch.from_numpy(lr)[None])[0].numpy()
+
+    expected = mean_row(gaussian8(find_hr(set5), 2, by_hand))
+    rivals = f"spandrel:{tmp_path / 'compact.pth'}"
+    result = run("--hr", set5, "-s", 2, "-w", tiny, "--against", rivals, "--json", "-d", "cpu")
+    assert result.exit_code == 0, result.output
+    means = [
+        event for event in map(json.loads, result.stdout.splitlines()) if event["event"] == "mean"
+    ]
+    assert [mean["method"] for mean in means] == ["tiny", "compact"]
+    assert means[1]["psnr_y"] == pytest.approx(expected.psnr_y, abs=1e-3)
+    assert means[1]["ssim_rgb"] == pytest.approx(expected.ssim_rgb, abs=1e-4)
+
+    other = run("--hr", set5, "-s", 3, "-m", "dcls-light-x3", "--against", rivals, "-d", "cpu")
+    assert isinstance(other.exception, UsageError)
+    assert "expected a x3 network from RGB to RGB; it is SR x2" in str(other.exception)
+
+    (tmp_path / "damaged.pth").write_bytes((tmp_path / "compact.pth").read_bytes()[:500])
+    for name, kind in (("damaged.pth", WeightsError), ("missing.pth", WeightsError)):
+        path = f"spandrel:{tmp_path / name}"
+        error = run("--hr", set5, "-s", 2, "-w", tiny, "--against", path, "-d", "cpu").exception
+        assert isinstance(error, kind)
+        assert name in str(error)
