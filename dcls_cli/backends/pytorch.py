@@ -19,6 +19,20 @@ from dcls_cli.network import statistics
 from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
 
+#: Of the windows that the blur is estimated in, pixels.
+SMALLEST_WINDOW_PX = 64
+
+#: What says in the text of a RuntimeError that memory ran out: PyTorch's allocator on the CPU,
+#: oneDNN and MKL have no type of their own for it.
+_MEMORY_TEXTS = (
+    "DefaultCPUAllocator",
+    "bad_alloc",
+    "could not create a memory",
+    "could not create a primitive",
+    "out of memory",
+    "insufficient memory",
+)
+
 
 class PyTorchBackend:
     """A `Backend` on the CPU or a CUDA device.
@@ -79,21 +93,38 @@ class PyTorchBackend:
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
     ) -> Blur:
-        """Estimate the blur of a photo in fp32, window by window; see `Backend.estimate`."""
+        """Estimate the blur of a photo in fp32, window by window; see `Backend.estimate`.
 
-        def read(rows: slice, columns: slice) -> Tensor:
-            return self._tensor(lr[:, rows, columns][None])
-
-        with torch.inference_mode(), translated_memory_errors(lr.shape):
-            source = statistics.Source(read, *lr.shape[1:])
-            known = None if kernel is None else self._number(kernel)[None, None]
-            found, *rest = statistics.gather(self._network, source, tiled=tiled, known=known)
-            numbers = [None if part is None else part[0].cpu().numpy() for part in rest]
-            blur = Blur(found[0, 0].cpu().numpy(), *numbers)
+        Where memory runs out, windows become smaller, which changes no more than rounding.
+        """
+        window = statistics.WINDOW_PX
+        while True:
+            try:
+                blur = self._gathered(lr, kernel, window, tiled=tiled)
+                break
+            except OutOfMemoryError:
+                window //= 2
+                if window < SMALLEST_WINDOW_PX:
+                    raise
         parts = (blur.kernel, blur.smoothing, blur.noise, blur.gates)
         if not all(part is None or np.isfinite(part).all() for part in parts):
             raise DclsError("the estimated blur is not finite: the weights are unusable")
         return blur
+
+    def _gathered(
+        self, lr: np.ndarray | Raster, kernel: np.ndarray | None, window: int, *, tiled: bool
+    ) -> Blur:
+        def read(rows: slice, columns: slice) -> Tensor:
+            return self._tensor(lr[:, rows, columns][None])
+
+        with torch.inference_mode(), translated_memory_errors((window, window)):
+            source = statistics.Source(read, *lr.shape[1:])
+            known = None if kernel is None else self._number(kernel)[None, None]
+            found, *rest = statistics.gather(
+                self._network, source, tiled=tiled, known=known, window=window
+            )
+            numbers = [None if part is None else part[0].cpu().numpy() for part in rest]
+            return Blur(found[0, 0].cpu().numpy(), *numbers)
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """Restore images or tiles that share one blur; see `Backend.restore`."""
@@ -161,8 +192,7 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # On the CPU PyTorch raises a plain RuntimeError that only its text tells apart.
-        of_cpu = "DefaultCPUAllocator" in str(error)
+        of_cpu = any(text in str(error) for text in _MEMORY_TEXTS)
         if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
             raise
         raise OutOfMemoryError(

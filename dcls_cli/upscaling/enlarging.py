@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from dcls_cli.backends import Backend, Blur
 from dcls_cli.config import KernelSpace
-from dcls_cli.errors import OutOfMemoryError
+from dcls_cli.errors import OutOfMemoryError, UsageError
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import Carried, Picture, collect, dtype_of, quantise
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Stitcher, Tile, plan
+from dcls_cli.upscaling.fields import blur_field
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
-from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX, choose_tile
+from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX, LOCAL_TILE_PX, choose_tile
+
+KernelMode = Literal["global", "tile"]
 
 #: Called after each tile with the tiles done and the tiles in all.
 Progress = Callable[[int, int], None]
@@ -112,6 +116,7 @@ def upscale(
     tile: int | None = None,
     overlap: int = DEFAULT_OVERLAP_PX,
     kernel: np.ndarray | None = None,
+    kernel_mode: KernelMode = "global",
     progress: Progress | None = None,
     warn: Warn | None = None,
 ) -> Upscaled:
@@ -127,26 +132,40 @@ def upscale(
         overlap: pixels that neighbouring pieces share.
         kernel: a blur that is known, made fit by `kernels.fit`, in place of the estimated one.
             Smoothing filters and noise are estimated all the same.
+        kernel_mode: `global`: one blur for the whole photo; `tile`: one for each piece, for photos
+            whose blur varies, see `fields.blur_field`.
         progress: is told about each piece.
         warn: is told when memory ran out and pieces became smaller.
 
     Raises:
-        UsageError: a tile that is not larger than the overlap.
+        UsageError: a tile that is not larger than the overlap, or a known kernel for each piece.
         OutOfMemoryError: the photo does not fit into memory.
         DclsError: the estimate is not finite.
     """
-    if tile is None:
+    local = kernel_mode == "tile"
+    if local and kernel is not None:
+        raise UsageError("a known kernel is one for the whole photo; use the kernel mode 'global'")
+    if tile is None and local:
+        tile = LOCAL_TILE_PX
+    elif tile is None:
         planes = 2 if photo.has_alpha else 1
-        memory = backend.memory()
-        tile = choose_tile(photo.height, photo.width, planes, backend.lanes, memory)
+        tile = choose_tile(
+            photo.height,
+            photo.width,
+            planes,
+            backend.lanes,
+            backend.memory(),
+            backend.config.kernel_size,
+        )
     tiles = plan(photo.height, photo.width, tile, overlap)
     blur = backend.estimate(photo.colour, tiled=len(tiles) > 1, kernel=kernel)
+    field = blur_field(photo.colour, backend, tiles, blur) if local and len(tiles) > 1 else {}
     of_parts = [blur] if len(tiles) > 1 else []
 
-    def blur_of(_: Tile, parts: bool) -> Blur:
-        """One for all; what a photo in one piece finds out itself, its parts must be told."""
-        if not parts:
-            return blur
+    def blur_of(tile: Tile, parts: bool) -> Blur:
+        """What a photo in one piece finds out itself, its parts must be told."""
+        if not parts or field:
+            return field.get(tile, blur)
         if not of_parts:
             of_parts.append(backend.estimate(photo.colour, tiled=True, kernel=kernel))
         return of_parts[0]

@@ -4,8 +4,15 @@ import math
 
 from dcls_cli.backends import Memory
 
-#: Sides of the tiles that are chosen without a wish, LR pixels, if memory allows.
-LARGEST_TILE_PX = 512
+#: Tiles are not chosen larger, LR pixels: what they save in overlap they lose in cache misses
+#: (measured on a CPU, docs/performance.md).
+LARGEST_TILE_PX = 280
+
+#: A photo of at most this many pixels is restored in one piece, if memory allows.
+WHOLE_IMAGE_PIXELS = 512 * 512
+
+#: Where each tile has its own kernel, they are smaller, so that the kernel can follow the photo.
+LOCAL_TILE_PX = 102
 
 DEFAULT_OVERLAP_PX = 32
 
@@ -16,7 +23,9 @@ MINIMUM_TILE_PX = 2 * DEFAULT_OVERLAP_PX
 PART_OF_FREE = 0.5
 
 
-def choose_tile(height: int, width: int, planes: int, lanes: int, memory: Memory) -> int:
+def choose_tile(
+    height: int, width: int, planes: int, lanes: int, memory: Memory, padding: int
+) -> int:
     """Choose the side of the tiles of a photo by what is free.
 
     Args:
@@ -25,14 +34,26 @@ def choose_tile(height: int, width: int, planes: int, lanes: int, memory: Memory
         planes: 2 with an alpha channel, else 1.
         lanes: tiles that are restored at a time.
         memory: of the engine.
+        padding: pixels that the deconvolution adds on each side before its FFT.
 
     Returns:
         Pixels; 0 for the whole photo in one piece.
     """
     affordable = PART_OF_FREE * memory.free_bytes / (memory.bytes_per_px * planes * lanes)
-    if height * width <= min(LARGEST_TILE_PX**2, affordable):
+    if height * width <= min(WHOLE_IMAGE_PIXELS, affordable):
         return 0
-    return max(min(math.isqrt(int(affordable)), LARGEST_TILE_PX), MINIMUM_TILE_PX)
+    side = min(math.isqrt(int(affordable)), LARGEST_TILE_PX)
+    while side > MINIMUM_TILE_PX and not _is_fast(side + 2 * padding):
+        side -= 1
+    return max(side, MINIMUM_TILE_PX)
+
+
+def _is_fast(length: int) -> bool:
+    """Whether an FFT of this length has small factors only."""
+    for factor in (2, 3, 5):
+        while length % factor == 0:
+            length //= factor
+    return length == 1
 
 
 def halved(side: int, overlap: int) -> int:
