@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _GROUPS = Path("/sys/fs/cgroup")
@@ -29,6 +30,17 @@ def usable_processors() -> int:
 def free_memory_bytes() -> int:
     """Find out how much memory this process may still take without hurting others."""
     return max(min(_limits()), 0)
+
+
+@contextmanager
+def threads_take_memory() -> Iterator[None]:
+    """Turn what Python raises when there is no memory for a thread into a MemoryError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        raise MemoryError(str(error)) from error
 
 
 def _limits() -> Iterator[int]:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dcls_cli.cli import options
-from dcls_cli.cli.upscale import check_numbers
+from dcls_cli.cli.upscale import check_scale
 from dcls_cli.errors import UsageError
 
 
@@ -36,7 +36,8 @@ def batch(
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     kernel: options.Kernel = None,
     kernel_space: options.KernelSpace = None,
-    tile: options.Tile = None,
+    tile: options.Tile = "auto",
+    kernel_mode: options.KernelMode = "global",
     precision: options.Precision = "auto",
     device: Annotated[
         str,
@@ -84,7 +85,8 @@ def batch(
     from dcls_cli.cli.networks import Networks
     from dcls_cli.cli.restoring import Settings
 
-    check_numbers(scale, tile)
+    check_scale(scale)
+    tile_px = options.tile_of(tile)
     if report is not None:
         check_report(report)
     wanted = Wanted(
@@ -108,9 +110,13 @@ def batch(
         model=networks[0].fixed_name,
         format=encoding.format,
     )
+    if kernel_mode == "tile" and kernel:
+        raise UsageError("--kernel is one blur for whole photos, not for --kernel-mode tile")
     known = known_kernel(kernel, kernel_space, networks[0].config)
     size = options.size_of(width, height, max_side)
-    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata, size)
+    settings = Settings(
+        tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
+    )
     tally = BatchTally(json=json, fail_fast=fail_fast, report=report)
     make_folder(output)
     items = plan(wanted, naming, size, tally)

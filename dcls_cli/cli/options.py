@@ -88,9 +88,35 @@ Name = Annotated[
     ),
 ]
 
+
+def tile_of(text: str) -> int | None:
+    """Read the value of `--tile`.
+
+    Raises:
+        UsageError: neither auto nor a number that tiles can have.
+    """
+    from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX
+
+    if text == "auto":
+        return None
+    if not text.isdecimal() or 0 < int(text) < MINIMUM_TILE_PX:
+        raise UsageError(
+            f"--tile {text}: expected auto, 0 (the whole photo at once) or at least "
+            f"{MINIMUM_TILE_PX} pixels"
+        )
+    return int(text)
+
+
 Tile = Annotated[
-    int | None,
-    typer.Option("--tile", min=0, help="Pixels; 0: the whole photo at once. Default: by its size."),
+    str,
+    typer.Option(
+        "--tile", metavar="N", help="Pixels; 0: the whole photo at once; auto: as memory allows."
+    ),
+]
+
+KernelMode = Annotated[
+    Literal["global", "tile"],
+    typer.Option("--kernel-mode", help="tile: a blur for each tile, for photos whose blur varies."),
 ]
 
 Precision = Annotated[

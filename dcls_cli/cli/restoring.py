@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dcls_cli.image import Encoding, Photo, Picture
     from dcls_cli.image.metadata import Kept
     from dcls_cli.image.resizing import TargetSize
-    from dcls_cli.upscaling import Progress, Upscaled
+    from dcls_cli.upscaling import KernelMode, Progress, Upscaled
 
 #: Results with at most so many bytes of samples are held in memory; larger ones are restored while
 #: they are written.
@@ -38,6 +38,7 @@ class Settings(NamedTuple):
         max_pixels: of an input.
         metadata: what is kept of the photos' metadata.
         size: of the outputs; None for what the scale makes of the photo.
+        kernel_mode: see `upscaling.upscale`.
     """
 
     tile: int | None
@@ -47,6 +48,7 @@ class Settings(NamedTuple):
     max_pixels: int
     metadata: "Kept"
     size: "TargetSize | None"
+    kernel_mode: "KernelMode" = "global"
 
     def output_size(self, photo: "Photo", scale: int) -> tuple[int, int]:
         """Width and height of what a photo becomes."""
@@ -126,6 +128,8 @@ def _check_output(job: "Job", photo: "Photo", width: int, height: int, settings:
         height,
         overwrite=settings.overwrite,
         alpha=alpha,
+        grey=photo.grey,
+        bit_depth=photo.bit_depth,
         source=None if job.from_stdin else job.source,
         encoding=encoding,
     )
@@ -149,6 +153,7 @@ def restore(
         backend,
         tile=settings.tile,
         kernel=settings.kernel,
+        kernel_mode=settings.kernel_mode,
         progress=progress,
         warn=lambda text: console.note(f"{loaded.job.source}: {text}"),
     )

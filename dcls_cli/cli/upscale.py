@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dcls_cli.cli import console, options
+from dcls_cli.cli.forecast import foretell
 from dcls_cli.cli.restoring import Settings, load, restore, save
 from dcls_cli.cli.results import tell
 from dcls_cli.cli.tally import Tally
@@ -59,9 +60,13 @@ def upscale(
         Path | None,
         typer.Option(metavar="FILE", help="Write the evidence: one HTML page."),
     ] = None,
-    tile: options.Tile = None,
+    tile: options.Tile = "auto",
+    kernel_mode: options.KernelMode = "global",
     precision: options.Precision = "auto",
     device: options.Device = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say sizes, memory, disk and time; restore nothing.")
+    ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
@@ -72,7 +77,8 @@ def upscale(
     from dcls_cli.cli.outputs import plan_jobs, prepare_folder
     from dcls_cli.cli.piping import check_streams
 
-    check_numbers(scale, tile)
+    check_scale(scale)
+    tile_px = options.tile_of(tile)
     check_streams(photos, output, json=json, report=report)
     networks = Networks(model, weights, scale, device=device, precision=precision)
     encoding = options.encoding_of(form, quality, lossless, bit_depth)
@@ -83,9 +89,14 @@ def upscale(
         format=encoding.format,
     )
     jobs = plan_jobs(photos, output, save_kernel, report, naming)
+    if kernel_mode == "tile" and (kernel or report):
+        given = "--kernel" if kernel else "--report"
+        raise UsageError(f"{given} is about one blur of the whole photo, not --kernel-mode tile")
     known = known_kernel(kernel, kernel_space, networks.config)
     size = options.size_of(width, height, max_side)
-    settings = Settings(tile, known, overwrite, encoding, int(max_pixels), metadata, size)
+    settings = Settings(
+        tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
+    )
     prepare_folder(output, several=len(photos) > 1)
     tally = Tally(json=json)
     ready: list[tuple[Job, Named]] = []
@@ -99,6 +110,9 @@ def upscale(
         networks.load(named)
     for job, _ in ready:
         try:
+            if dry_run:
+                foretell(job, networks, settings, json=json)
+                continue
             run(job, networks, settings, json=json)
             tally.done += 1
         except DclsError as error:
@@ -106,19 +120,16 @@ def upscale(
     raise typer.Exit(tally.exit_code())
 
 
-def check_numbers(scale: int | None, tile: int | None) -> None:
-    """Refuse a scale or a tile that cannot be.
+def check_scale(scale: int | None) -> None:
+    """Refuse a scale that cannot be.
 
     Raises:
         UsageError: see above.
     """
     from dcls_cli.config import checked_scale
-    from dcls_cli.upscaling import MINIMUM_TILE_PX
 
     if scale is not None:
         checked_scale(scale)
-    if tile and tile < MINIMUM_TILE_PX:
-        raise UsageError(f"--tile {tile}: expected 0 or at least {MINIMUM_TILE_PX} pixels")
 
 
 def run(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.atomic import atomic_write, check_writable, printable
-from dcls_cli.errors import ImageError, UsageError
+from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
 from dcls_cli.image.encoders import ENCODERS, Header
 from dcls_cli.image.encoders.whole import to_image
 from dcls_cli.image.formats import Format
 from dcls_cli.image.picture import Carried, Picture, collect, dtype_of
 from dcls_cli.image.settings import Encoding
+from dcls_cli.image.space import check_space
 
 _DEFAULT = Encoding()
 
@@ -33,6 +34,8 @@ def check_output(
     *,
     overwrite: bool,
     alpha: bool = False,
+    grey: bool = False,
+    bit_depth: int = 8,
     source: Path | None = None,
     encoding: Encoding = _DEFAULT,
 ) -> None:
@@ -44,13 +47,16 @@ def check_output(
         height: of the photo, pixels.
         overwrite: whether an existing file may be replaced.
         alpha: whether the photo has an alpha channel.
+        grey: whether it has one colour channel.
+        bit_depth: 8 or 16, of the photo.
         source: the file that the photo comes from, which must not be replaced.
         encoding: format, depth and so on.
 
     Raises:
         UsageError: an unknown suffix or one that contradicts `encoding`, a photo that the format
             cannot hold, a folder that does not exist, or an output that is the input.
-        ImageError: the file exists and may not be replaced, or cannot be written.
+        ImageError: the file exists and may not be replaced, cannot be written, or the disk is much
+            too small for it.
     """
     name = printable(path)
     check_encoding(path, width, height, alpha=alpha, encoding=encoding)
@@ -63,6 +69,8 @@ def check_output(
         raise UsageError(f"{name}: the output would overwrite the input; choose another name")
     if path.exists() and not overwrite:
         raise _exists(path)
+    samples = width * height * ((1 if grey else 3) + alpha)
+    check_space(path, form, samples, encoding.depth(form, bit_depth))
 
 
 def check_encoding(
@@ -114,6 +122,7 @@ def write(
         UsageError: an unknown suffix or one that contradicts `encoding`, or transparency for JPEG.
         ImageError: the file exists and `overwrite` is False, the picture has values that are not
             finite, or the file cannot be written; an existing one is unchanged.
+        OutOfMemoryError: there is no memory left for the encoder.
         DclsError: what making the picture raises.
     """
     name = printable(path)
@@ -130,6 +139,8 @@ def write(
             )
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
+    except MemoryError as error:
+        raise OutOfMemoryError(f"out of memory while encoding {form.name}") from error
     except FileExistsError as error:
         raise _exists(path) from error
     except OSError as error:

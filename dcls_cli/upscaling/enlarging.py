@@ -145,19 +145,7 @@ def upscale(
     local = kernel_mode == "tile"
     if local and kernel is not None:
         raise UsageError("a known kernel is one for the whole photo; use the kernel mode 'global'")
-    if tile is None and local:
-        tile = LOCAL_TILE_PX
-    elif tile is None:
-        planes = 2 if photo.has_alpha else 1
-        tile = choose_tile(
-            photo.height,
-            photo.width,
-            planes,
-            backend.lanes,
-            backend.memory(),
-            backend.config.kernel_size,
-        )
-    tiles = plan(photo.height, photo.width, tile, overlap)
+    tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
     blur = backend.estimate(photo.colour, tiled=len(tiles) > 1, kernel=kernel)
     field = blur_field(photo.colour, backend, tiles, blur) if local and len(tiles) > 1 else {}
     of_parts = [blur] if len(tiles) > 1 else []
@@ -183,6 +171,34 @@ def upscale(
         progress=progress or (lambda _done, _total: None),
         warn=warn or (lambda _text: None),
     )
+
+
+def tiles_of(
+    photo: Photo,
+    backend: Backend,
+    *,
+    tile: int | None = None,
+    overlap: int = DEFAULT_OVERLAP_PX,
+    kernel_mode: KernelMode = "global",
+) -> list[Tile]:
+    """Plan the pieces that `upscale` restores; its arguments.
+
+    Raises:
+        UsageError: a tile that is not larger than the overlap.
+    """
+    if tile is None and kernel_mode == "tile":
+        tile = LOCAL_TILE_PX
+    elif tile is None:
+        planes = 2 if photo.has_alpha else 1
+        tile = choose_tile(
+            photo.height,
+            photo.width,
+            backend.memory(),
+            planes=planes,
+            lanes=backend.lanes,
+            padding=backend.config.kernel_size,
+        )
+    return plan(photo.height, photo.width, tile, overlap)
 
 
 def held(picture: Picture, photo: Photo, bit_depth: int) -> Photo:

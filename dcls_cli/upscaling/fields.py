@@ -32,13 +32,13 @@ class Window:
     def __getitem__(self, index: tuple[slice, slice, slice]) -> np.ndarray:
         """Read a part of the part; see `Raster`."""
         channels, rows, columns = index
-        parts = (
-            slice(whole.start + part.indices(length)[0], whole.start + part.indices(length)[1])
-            for whole, part, length in zip(
-                (self.rows, self.columns), (rows, columns), self.shape[1:], strict=True
-            )
-        )
-        return self.raster[(channels, *parts)]
+        return self.raster[channels, _inside(self.rows, rows), _inside(self.columns, columns)]
+
+
+def _inside(whole: slice, part: slice) -> slice:
+    """A part of a span, in the pixels of what the span is of."""
+    start, stop, _ = part.indices(whole.stop - whole.start)
+    return slice(whole.start + start, whole.start + stop)
 
 
 def blur_field(

@@ -8,6 +8,7 @@ import numpy as np
 
 from dcls_cli.backends import Backend, Blur, Raster
 from dcls_cli.errors import OutOfMemoryError
+from dcls_cli.machine import threads_take_memory
 from dcls_cli.tiling import Stitcher, Tile, plan
 from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, halved
 
@@ -61,7 +62,7 @@ class TileRestorer:
         """
         lanes = self._backend.lanes
         told = self._largest
-        with ThreadPoolExecutor(lanes) as pool:
+        with threads_take_memory(), ThreadPoolExecutor(lanes) as pool:
             running: deque[tuple[Tile, Future[np.ndarray]]] = deque()
             waiting = iter(tiles)
             try:

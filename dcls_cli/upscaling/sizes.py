@@ -24,16 +24,16 @@ PART_OF_FREE = 0.5
 
 
 def choose_tile(
-    height: int, width: int, planes: int, lanes: int, memory: Memory, padding: int
+    height: int, width: int, memory: Memory, *, planes: int, lanes: int, padding: int
 ) -> int:
     """Choose the side of the tiles of a photo by what is free.
 
     Args:
         height: of the photo, pixels.
         width: of the photo, pixels.
+        memory: of the engine.
         planes: 2 with an alpha channel, else 1.
         lanes: tiles that are restored at a time.
-        memory: of the engine.
         padding: pixels that the deconvolution adds on each side before its FFT.
 
     Returns:

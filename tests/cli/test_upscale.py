@@ -246,7 +246,11 @@ def test_one_bad_photo_does_not_stop_the_others(x2: str, capsys: Capture) -> Non
         (2, "--save-kernel writes .npy or .png", ["a.png", "--save-kernel", "k.jpg"]),
         (2, "scale 5 is not available; choose 2, 3 or 4", ["a.png", "-s", "5"]),
         (2, "up-scales x2; give -s 2", ["a.png", "-s", "3"]),
-        (2, "--tile 63: expected 0 or at least 64", ["a.png", "--tile", "63"]),
+        (
+            2,
+            "--tile 63: expected auto, 0 (the whole photo at once) or at least 64",
+            ["a.png", "--tile", "63"],
+        ),
         (2, "--tile", ["a.png", "--tile", "-1"]),
         (2, "--precision", ["a.png", "--precision", "int3"]),
         (2, "No such option", ["a.png", "--frobnicate"]),

@@ -13,7 +13,7 @@ import numpy as np
 from dcls_cli.errors import ImageError
 from dcls_cli.image.picture import Carried
 from dcls_cli.image.settings import Encoding
-from dcls_cli.machine import usable_processors
+from dcls_cli.machine import threads_take_memory, usable_processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -79,7 +79,7 @@ def shared_out(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
     For functions that release Python's lock while they work, as compressors do.
     """
     threads = usable_processors()
-    with ThreadPoolExecutor(threads) as pool:
+    with threads_take_memory(), ThreadPoolExecutor(threads) as pool:
         running: deque[Future[Result]] = deque()
         try:
             for item in items:

@@ -102,6 +102,10 @@ def test_tiles_share_the_kernel_of_the_whole_photo_and_agree_with_one_piece(
 
 def test_large_photos_are_tiled_and_small_ones_are_not(backend: PyTorchBackend) -> None:
     class Sizes(Recorder):
+        def estimate(self, lr: np.ndarray, **options: object) -> Blur:
+            self.estimated.append(lr.shape)
+            return self.backend.estimate(np.zeros((3, 8, 8), np.float32))
+
         def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
             self.restored.append(lr.shape)
             return lr.repeat(2, axis=2).repeat(2, axis=3)
@@ -110,8 +114,9 @@ def test_large_photos_are_tiled_and_small_ones_are_not(backend: PyTorchBackend) 
     large.memory = small.memory = lambda: Memory(2**33, 2000)
     floats(upscale(Photo.from_samples(np.zeros((2, 131072), np.uint8), 255, 8), small))
     assert small.restored == [(1, 3, 2, 131072)]
+    assert small.estimated == [(3, 2, 131072)]
     floats(upscale(Photo.from_samples(np.zeros((3, 100000), np.uint8), 255, 8), large))
-    assert set(large.restored) == {(1, 3, 3, 512)}
+    assert set(large.restored) == {(1, 3, 3, 278)}  # 278 + 2 * 21 is a fast length
 
 
 def test_alpha_is_restored_with_the_kernel_of_the_colours(backend: PyTorchBackend) -> None:
