@@ -70,6 +70,7 @@ def check_output(
     if path.exists() and not overwrite:
         raise _exists(path)
     samples = width * height * ((1 if grey else 3) + alpha)
+    form = encoding.of(path)
     check_space(path, form, samples, encoding.depth(form, bit_depth))
 
 
