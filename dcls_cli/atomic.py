@@ -66,6 +66,23 @@ def atomic_write(path: Path, writer: Callable[[BinaryIO], None], *, overwrite: b
         _sync_folder(path.parent)
 
 
+def finish(partial: Path, path: Path) -> None:
+    """Give a file that was written piece by piece, over several runs, its final name.
+
+    Args:
+        partial: the whole content, in the folder of `path`.
+        path: an existing file is replaced.
+
+    Raises:
+        OSError: as `atomic_write`.
+    """
+    with _clear_errors(path):
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _sync_folder(path.parent)
+
+
 def printable(path: Path) -> str:
     """A file's name for a message: on one line, with escapes for what is no text."""
     return "".join(

@@ -29,6 +29,10 @@ class KernelError(DclsError):
     exit_code: ClassVar[int] = 2
 
 
+class DataError(DclsError):
+    """Training images are not to be had, damaged, or cannot be written."""
+
+
 class TrainingError(DclsError):
     """Training cannot start or go on; checkpoints already on disk are whole."""
 

@@ -187,6 +187,9 @@ class Handler(BaseHTTPRequestHandler):
             content = content[:-1] + bytes([content[-1] ^ 1])
         if wanted:
             status, start = 206, int(wanted[1])
+            if start >= len(content):
+                self.send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+                return
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
             content = content[start:]
         if hub.mode == "short":
@@ -264,10 +267,10 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Hub]:
-    """Run a Hub until the end of the block."""
+def serving(kind: type[Handler] = Handler) -> Iterator[Hub]:
+    """Run a Hub, or another server made of its parts, until the end of the block."""
     hub = Hub()
-    handler = type("HubHandler", (Handler,), {"hub": hub})
+    handler = type("HubHandler", (kind,), {"hub": hub})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     server.handle_error = lambda *_: None  # a client that goes away is what some tests want

@@ -31,8 +31,8 @@ def train(
         typer.Option(
             "--hr",
             metavar="DIR",
-            help="Folder of sharp images, searched with its sub-folders; for several folders "
-            "repeat the option: --hr A --hr B.",
+            help="Folder of sharp images, searched with its sub-folders, or a file of `dcls data "
+            "prepare`; for several repeat the option: --hr A --hr B.",
         ),
     ] = None,
     out: Annotated[

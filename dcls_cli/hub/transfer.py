@@ -24,6 +24,9 @@ PAUSE_S = 0.5
 #: HTTP statuses that ask for patience.
 _BUSY = (408, 429, 500, 502, 503, 504)
 
+#: After so many bytes more, earlier breaks of the connection count no longer.
+_PROGRESS_BYTES = 1 << 26
+
 _QUEUED_CHUNKS = 16
 _CHUNK_BYTES = 1 << 16
 
@@ -127,7 +130,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def stream(
-    url: str, headers: Mapping[str, str], size: int | None, listener: Listener
+    url: str, headers: Mapping[str, str], size: int | None, listener: Listener, start: int = 0
 ) -> Iterator[bytes]:
     """Yield the bytes of a file; go on where a broken connection ended.
 
@@ -136,17 +139,21 @@ def stream(
         headers: of the request, with credentials.
         size: bytes that the file must have, if that is known.
         listener: is told how much is here.
+        start: the byte to begin with.
 
     Raises:
         StalledError: the server has become too slow.
         RefusedError: the server sends more or fewer bytes than the file has.
         Exception: of the HTTP client.
     """
-    received = 0
-    for attempt in range(1, ATTEMPTS + 1):
+    received, attempt, mark = start, 0, start
+    while attempt < ATTEMPTS:
+        attempt += 1
         try:
             for chunk in _chunks(url, headers, received):
                 received += len(chunk)
+                if received - mark >= _PROGRESS_BYTES:
+                    mark, attempt = received, 1
                 if size is not None and received > size:
                     raise RefusedError(f"the server sends more than the {size} bytes of the file")
                 listener.progress(received, size)

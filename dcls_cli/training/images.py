@@ -1,6 +1,7 @@
 """Training images in memory."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor
 
 from dcls_cli.atomic import printable
-from dcls_cli.errors import ImageError, TrainingError
+from dcls_cli.data.packs import Pack
+from dcls_cli.data.sources import image_files, rgb8
+from dcls_cli.errors import DataError, ImageError, TrainingError
 from dcls_cli.image import read
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 
 
 @dataclass(frozen=True)
@@ -47,49 +48,73 @@ class ImageStore:
         device: torch.device,
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple["ImageStore", list[SkippedImage]]:
-        """Read every image below the folders.
+        """Read every image below the folders, and those of files of `dcls data prepare`.
+
+        Such a file is mapped into memory; alone, on the CPU, it is not copied either.
 
         Args:
-            folders: searched recursively; files are ordered by path.
+            folders: searched recursively, their files ordered by path; or prepared files.
             min_side: smallest usable width and height, pixels.
             device: where the pixels are kept.
-            progress: called with (files done, files).
+            progress: called with (images done, images).
 
         Returns:
-            The store, and the files that were skipped.
+            The store, and the images that were skipped.
 
         Raises:
             TrainingError: a folder is missing, or nothing usable was found.
         """
-        paths = []
+        sources: list[Path | _Mapped] = []
+        packs = 0
         for folder in folders:
-            if not folder.is_dir():
+            if folder.is_file():
+                sources += _mapped(folder)
+                packs += 1
+            elif folder.is_dir():
+                sources += image_files(folder)
+            else:
                 raise TrainingError(f"{folder}: no such folder of training images")
-            found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-            paths += sorted(path for path in found if not path.is_dir())
         arrays: list[np.ndarray] = []
         skipped: list[SkippedImage] = []
-        for done, path in enumerate(paths, start=1):
+        for done, source in enumerate(sources, start=1):
+            path = source if isinstance(source, Path) else source.path
             try:
-                arrays.append(_read_rgb(path, min_side))
+                pixels = rgb8(read(path)) if isinstance(source, Path) else source.pixels
+                _refuse_small(pixels, min_side)
+                arrays.append(pixels)
             except ImageError as error:
                 skipped.append(SkippedImage(path, str(error).removeprefix(f"{printable(path)}: ")))
             if progress is not None:
-                progress(done, len(paths))
+                progress(done, len(sources))
         if not arrays:
             searched = ", ".join(map(str, folders))
             raise TrainingError(
-                f"no usable training image in {searched}: {len(paths)} image files, "
+                f"no usable training image in {searched}: {len(sources)} image files, "
                 f"{len(skipped)} skipped; needed are images of at least {min_side} px a side"
             )
+        one_pack = packs == 1 == len(folders) and not skipped
+        return cls._joined(arrays, device, contiguous=one_pack), skipped
+
+    @classmethod
+    def _joined(
+        cls, arrays: list[np.ndarray], device: torch.device, *, contiguous: bool
+    ) -> "ImageStore":
+        """A store of images (H, W, 3); `contiguous`: they lie one behind the other already."""
         sizes = torch.tensor([array.shape[:2] for array in arrays])
         counts = sizes.prod(1)
         offsets = torch.cat((torch.zeros(1, dtype=torch.int64), counts.cumsum(0)[:-1]))
-        pixels = torch.empty(int(counts.sum()), 3, dtype=torch.uint8)
-        for start, count in zip(offsets.tolist(), counts.tolist(), strict=True):
-            # Images are released one by one: two copies of a data set might not fit.
-            pixels[start : start + count] = torch.from_numpy(arrays.pop(0).reshape(-1, 3))
-        return cls(pixels.to(device), offsets, sizes, len(sizes)), skipped
+        total = int(counts.sum())
+        if contiguous:
+            whole = np.lib.stride_tricks.as_strided(arrays[0], (total, 3), (3, 1), writeable=False)
+            with warnings.catch_warnings(action="ignore"):  # nobody writes into the store
+                pixels = torch.from_numpy(whole)
+        else:
+            pixels = torch.empty(total, 3, dtype=torch.uint8)
+            for start, count in zip(offsets.tolist(), counts.tolist(), strict=True):
+                # Images are released one by one: two copies of a data set might not fit.
+                image = np.ascontiguousarray(arrays.pop(0).reshape(-1, 3))
+                pixels[start : start + count] = torch.from_numpy(image.copy())
+        return cls(pixels.to(device), offsets, sizes, len(sizes))
 
     def windows(self, image: Tensor, top: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
         """First pixel of windows, and distance between their rows, both on the pixels' device.
@@ -112,17 +137,43 @@ class ImageStore:
         return window.permute(0, 3, 1, 2).float() / 255
 
 
-def _read_rgb(path: Path, min_side: int) -> np.ndarray:
-    """An image as (H, W, 3) uint8, all formats as `dcls upscale` reads them.
+@dataclass(frozen=True, eq=False)
+class _Mapped:
+    """An image of a pack: a name for messages, and its pixels, (H, W, 3) uint8 on the disk."""
+
+    path: Path
+    pixels: np.ndarray
+
+
+def _mapped(path: Path) -> list[_Mapped]:
+    """The images of a pack, mapped into memory.
 
     Raises:
-        ImageError: it cannot be read or is too small.
+        TrainingError: it is no pack, or cut off.
     """
-    pixels = read(path).pixels
+    try:
+        pack = Pack.open(path)
+    except DataError as error:
+        raise TrainingError(str(error)) from error
+    pixels = np.memmap(path, np.uint8, "r", pack.start, (pack.pixel_count, 3))
+    images, start = [], 0
+    for image in pack.images:
+        count = image.height * image.width
+        shape = (image.height, image.width, 3)
+        images.append(_Mapped(path / image.name, pixels[start : start + count].reshape(shape)))
+        start += count
+    return images
+
+
+def _refuse_small(pixels: np.ndarray, min_side: int) -> None:
+    """Refuse an image that no window fits into.
+
+    Raises:
+        ImageError: it is too small.
+    """
     if min(pixels.shape[:2]) < min_side:
         size = f"{pixels.shape[1]}x{pixels.shape[0]}"
         raise ImageError(f"{size} pixels, at least {min_side} a side are needed")
-    return np.asarray(np.rint(pixels * 255), np.uint8)
 
 
 def _fingerprint(pixels: Tensor, sizes: Tensor) -> str:

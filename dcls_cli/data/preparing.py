@@ -1,0 +1,104 @@
+"""Folders and archives of images become one file that training maps into memory."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dcls_cli.atomic import atomic_write, printable
+from dcls_cli.data.digests import Promise
+from dcls_cli.data.packs import Packing
+from dcls_cli.data.sources import StoredImage, dataset_of, images_of
+from dcls_cli.errors import DataError, ImageError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An image that cannot be used, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What was written: images and their megapixels; what was left out."""
+
+    images: int
+    megapixels: float
+    faults: tuple[Fault, ...]
+
+
+def prepare(
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    overwrite: bool,
+    progress: Callable[[int, int], None],
+    note: Callable[[str], None],
+) -> Prepared:
+    """Decode and check all images, and write those that are whole.
+
+    Args:
+        sources: folders, ZIP and TAR archives.
+        out: the file, written whole or not at all.
+        overwrite: whether an existing file may be replaced.
+        progress: called with (images done, images).
+        note: told what is done.
+
+    Raises:
+        DataError: a source cannot be read or is no longer what was published, there is no image,
+            or the file cannot be written.
+    """
+    if out.exists() and not overwrite:
+        raise DataError(f"{out}: exists already; delete it, or give --overwrite")
+    for source in sources:
+        _check_archive(source, note)
+    with ExitStack() as stack:
+        found: list[tuple[Path, StoredImage]] = []
+        for source in sources:
+            images = stack.enter_context(images_of(source))
+            if not images:
+                raise DataError(f"{printable(source)}: there are no images in it")
+            found += [(source, image) for image in images]
+        faults: list[Fault] = []
+        packing: list[Packing] = []
+
+        def write(file: BinaryIO) -> None:
+            packing.append(Packing(file))
+            for done, (source, image) in enumerate(found, start=1):
+                name = f"{printable(source)}: {image.name}"
+                try:
+                    packing[0].add(f"{source.name}/{image.name}", image.pixels())
+                except ImageError as error:
+                    faults.append(Fault(name, str(error)))
+                progress(done, len(found))
+            if not packing[0].images:
+                raise DataError(f"none of the {len(found)} images can be read; nothing is written")
+            packing[0].finish()
+
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(out, write, overwrite=overwrite)
+        except OSError as error:
+            raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
+    pixels = sum(image.height * image.width for image in packing[0].images)
+    return Prepared(len(packing[0].images), pixels / 1e6, tuple(faults))
+
+
+def _check_archive(source: Path, note: Callable[[str], None]) -> None:
+    """Compare an archive of a known name with its published digest.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    known = dataset_of(source)
+    archives = () if known is None or not source.is_file() else known.archives
+    for archive in archives:
+        promise = Promise.published(archive).with_record(source)
+        if archive.name == source.name and promise.checks_content:
+            note(f"{source}: comparing with its digest")
+            damage = promise.damage(source)
+            if damage is not None:
+                raise DataError(f"{source}: damaged: {damage}; download it again")

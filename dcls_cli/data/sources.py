@@ -1,0 +1,145 @@
+"""Images in folders and archives, one after the other and without unpacking."""
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from dcls_cli.atomic import printable
+from dcls_cli.data.catalogue import DATASETS, Dataset
+from dcls_cli.errors import DataError, ImageError
+from dcls_cli.image import Photo
+from dcls_cli.image.reading import decode
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
+
+#: No image of a data set is larger, and a damaged archive must not ask for all memory.
+LARGEST_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image somewhere.
+
+    Attributes:
+        name: in its folder or archive.
+        read: its bytes.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+
+    @property
+    def file_name(self) -> str:
+        """Without folders."""
+        return PurePosixPath(self.name).name
+
+    def pixels(self) -> np.ndarray:
+        """Decode it: (H, W, 3) uint8.
+
+        Raises:
+            ImageError: it is damaged, or no image.
+        """
+        try:
+            content = self.read()
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+            raise ImageError(f"damaged in its archive: {error}") from error
+        except OSError as error:
+            raise ImageError(f"cannot be read: {error.strerror or error}") from error
+        return rgb8(decode(BytesIO(content)))
+
+
+def rgb8(photo: Photo) -> np.ndarray:
+    """The colours of a photo as (H, W, 3) uint8."""
+    return np.asarray(np.rint(photo.pixels * 255), np.uint8)
+
+
+@contextmanager
+def images_of(path: Path) -> Iterator[list[StoredImage]]:
+    """The images of a folder, a ZIP or a TAR archive, in the order of their names.
+
+    Of an archive with the folder of a data set's sharp images, only that folder.
+
+    Raises:
+        DataError: there is no such folder or archive, or it cannot be read.
+    """
+    if path.is_dir():
+        yield [
+            StoredImage(file.relative_to(path).as_posix(), file.read_bytes)
+            for file in image_files(path)
+        ]
+        return
+    if not path.is_file():
+        raise DataError(f"{printable(path)}: no such folder or archive")
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                yield _sharp(_in_zip(archive))
+        elif tarfile.is_tarfile(path):
+            with tarfile.open(path) as archive:
+                yield _sharp(_in_tar(archive))
+        else:
+            raise DataError(
+                f"{printable(path)}: neither a folder nor a ZIP or TAR archive, or cut off"
+            )
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise DataError(f"{printable(path)}: cannot be read as an archive: {error}") from error
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Files of a folder and its sub-folders that are named as images are, by path."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if not path.is_dir())
+
+
+def dataset_of(path: Path) -> Dataset | None:
+    """The data set that a folder or an archive is of, going by its name."""
+    for known in DATASETS.values():
+        if path.name in (*known.folders, *(archive.name for archive in known.archives)):
+            return known
+    return None
+
+
+def _in_zip(archive: zipfile.ZipFile) -> list[StoredImage]:
+    def reader(member: zipfile.ZipInfo) -> Callable[[], bytes]:
+        return lambda: archive.read(member)  # compares its CRC
+
+    return [
+        StoredImage(member.filename, reader(member))
+        for member in archive.infolist()
+        if not member.is_dir() and member.file_size <= LARGEST_BYTES
+    ]
+
+
+def _in_tar(archive: tarfile.TarFile) -> list[StoredImage]:
+    def reader(member: tarfile.TarInfo) -> Callable[[], bytes]:
+        def read() -> bytes:
+            content = archive.extractfile(member)
+            assert content is not None, "only regular files are listed"
+            return content.read()
+
+        return read
+
+    return [
+        StoredImage(member.name, reader(member))
+        for member in archive.getmembers()
+        if member.isreg() and member.size <= LARGEST_BYTES
+    ]
+
+
+def _sharp(found: list[StoredImage]) -> list[StoredImage]:
+    """The images of a known folder, if there is one; all images otherwise."""
+    images = [item for item in found if PurePosixPath(item.name).suffix.lower() in SUFFIXES]
+    images = [item for item in images if not item.file_name.startswith("._")]  # of macOS
+    for known in DATASETS.values():
+        for folder in known.folders:
+            inside = [item for item in images if PurePosixPath(item.name).parent.name == folder]
+            if inside:
+                return sorted(inside, key=lambda item: item.name)
+    return sorted(images, key=lambda item: item.name)
