@@ -15,6 +15,8 @@ from dcls_cli.image.transparency import without_hidden_colours
 _BITS_PER_SAMPLE, _PLANAR = 258, 284  # tags of a TIFF
 _SEPARATE_PLANES = 2
 
+_SRGB_GAMMA, _GAMMA_TOLERANCE = 2.2, 0.05
+
 #: Modes that hold one colour channel.
 _GREY_MODES = ("1", "L", "LA", "La")
 
@@ -85,6 +87,7 @@ def assemble(
         f"it has {pages} frames or pages, of which the first is used" if pages > 1 else None,
         *samples.notes,
         profile_note,
+        None if icc else _gamma_note(image),
         exif_note,
         xmp_note,
         iptc_note,
@@ -138,6 +141,16 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return image.convert("LA" if image.mode in _GREY_MODES else "RGBA")
     return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+
+
+def _gamma_note(image: Image.Image) -> str | None:
+    """What is lost of a PNG that states another gamma than that of sRGB, and no profile."""
+    gamma = image.info.get("gamma")
+    if image.format != "PNG" or not isinstance(gamma, float) or "srgb" in image.info:
+        return None
+    if abs(gamma * _SRGB_GAMMA - 1) < _GAMMA_TOLERANCE:
+        return None
+    return f"it states a gamma of {gamma:g}, which was not applied: its levels count as sRGB"
 
 
 def _bits(image: Image.Image) -> int:

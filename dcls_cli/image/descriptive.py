@@ -7,7 +7,7 @@ import re
 import struct
 from collections.abc import Mapping
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 _IPTC_RESOURCE = 0x0404
 _IPTC_TAG, _PHOTOSHOP_TAG = 33723, 34377
@@ -55,9 +55,7 @@ def iptc(image: Image.Image) -> tuple[bytes | None, str | None]:
 
 def _records(image: Image.Image) -> bytes:
     """IPTC records from where the file's format keeps them; empty if there are none."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return from_tags(image.tag_v2)
-    resources = image.info.get("photoshop")  # of a JPEG
+    resources = image.info.get("photoshop")  # of a JPEG, or put there by `tiff`
     if isinstance(resources, Mapping) and resources.get(_IPTC_RESOURCE):
         return bytes(resources[_IPTC_RESOURCE])
     profile = image.info.get("Raw profile type iptc")  # of a PNG
@@ -70,9 +68,7 @@ def from_tags(tags: Mapping[int, object]) -> bytes:
     """IPTC records from the tags of a TIFF; empty if there are none."""
     stored = tags.get(_IPTC_TAG)
     if isinstance(stored, bytes):
-        return stored
-    if isinstance(stored, tuple):  # declared as 32-bit numbers by old programs
-        return b"".join(struct.pack("<I", number) for number in stored).rstrip(b"\0")
+        return stored.rstrip(b"\0") if stored.startswith(_IPTC_MARKER) else _unwrapped(stored)
     resources = tags.get(_PHOTOSHOP_TAG)
     return _unwrapped(resources) if isinstance(resources, bytes) else b""
 

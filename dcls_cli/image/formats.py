@@ -20,6 +20,7 @@ class Format:
         alpha: whether it holds transparency.
         lossy: whether it loses something unless it is asked not to.
         lossless: whether it can be written without any loss.
+        grey: whether it holds a single channel.
         iptc: whether it holds IPTC data.
     """
 
@@ -32,6 +33,7 @@ class Format:
     alpha: bool = True
     lossy: bool = True
     lossless: bool = False
+    grey: bool = True
     iptc: bool = False
 
 
@@ -53,7 +55,14 @@ _ALL = (
         alpha=False,
         iptc=True,
     ),
-    Format(name="WEBP", option="webp", suffixes=(".webp",), longest_side_px=16383, lossless=True),
+    Format(
+        name="WEBP",
+        option="webp",
+        suffixes=(".webp",),
+        longest_side_px=16383,
+        lossless=True,
+        grey=False,
+    ),
     Format(
         name="TIFF",
         option="tiff",

@@ -5,6 +5,7 @@ None of it can make reading fail. What is damaged is left behind, with a note.
 
 import math
 import struct
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -31,6 +32,9 @@ _DESCRIPTIVE_TAGS = frozenset(
         ExifTags.Base.Copyright,
     )
 )
+_EXIF_DIRECTORY = int(ExifTags.IFD.Exif)
+_PIXEL_WIDTH, _PIXEL_HEIGHT = 0xA002, 0xA003
+
 _SUB_DIRECTORIES = (int(ExifTags.IFD.Exif), int(ExifTags.IFD.GPSInfo))
 
 
@@ -94,12 +98,41 @@ def normalise(raw: bytes) -> bytes:
         raise ValueError("neither II nor MM")
     (directory,) = struct.unpack_from(f"{order}I", data, 4)
     (count,) = struct.unpack_from(f"{order}H", data, directory)
-    for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-        (tag,) = struct.unpack_from(f"{order}H", data, entry)
+    for tag, entry in _entries(data, order, directory):
         if tag == _ORIENTATION:
             struct.pack_into(f"{order}HHIHH", data, entry, tag, 3, 1, 1, 0)
     struct.pack_into(f"{order}I", data, directory + 2 + 12 * count, 0)
     return EXIF_PREFIX + bytes(data)
+
+
+def with_size(exif: bytes, width: int, height: int) -> bytes:
+    """State the size of the output where EXIF data states that of the photo, in place.
+
+    Args:
+        exif: as `exif` gives it.
+        width: pixels.
+        height: pixels.
+    """
+    data = bytearray(exif.removeprefix(EXIF_PREFIX))
+    order = "<" if data[:2] == b"II" else ">"
+    try:
+        (first,) = struct.unpack_from(f"{order}I", data, 4)
+        places = dict(_entries(data, order, first))
+        (details,) = struct.unpack_from(f"{order}I", data, places[_EXIF_DIRECTORY] + 8)
+        places = dict(_entries(data, order, details))
+        for tag, size in ((_PIXEL_WIDTH, width), (_PIXEL_HEIGHT, height)):
+            if tag in places:
+                struct.pack_into(f"{order}HHII", data, places[tag], tag, 4, 1, size)
+    except (KeyError, struct.error):  # it states none
+        return exif
+    return EXIF_PREFIX + bytes(data)
+
+
+def _entries(data: bytearray, order: str, directory: int) -> Iterator[tuple[int, int]]:
+    """Tags of a directory and the places of their entries."""
+    (count,) = struct.unpack_from(f"{order}H", data, directory)
+    for place in range(directory + 2, directory + 2 + 12 * count, 12):
+        yield struct.unpack_from(f"{order}H", data, place)[0], place
 
 
 def _checked(data: bytes) -> bytes:

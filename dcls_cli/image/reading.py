@@ -133,11 +133,13 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
         image = _open(file, max_pixels)
         with quiet():
             image.load()
+        tiff.add_iptc(image, tags)
         return assemble(image, form="TIFF", pages=pages, kept=kept)
     try:
         image = _open(file, max_pixels)
     except OSError:
         image = tiff.stand_in(tags)
+    tiff.add_iptc(image, tags)
     return assemble(image, samples, form="TIFF", pages=pages, kept=kept)
 
 

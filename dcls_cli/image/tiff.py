@@ -25,6 +25,8 @@ _THUMBNAIL = 1
 
 _CM_PER_INCH = 2.54
 
+_IPTC_RESOURCE = 0x0404
+
 #: Floats may be this far outside [0, 1], as sharpening and resampling leave them, and are clipped.
 _FLOAT_TOLERANCE = 0.1
 
@@ -149,12 +151,16 @@ def stand_in(tags: Tags) -> Image.Image:
     given: dict[str, object] = {
         "icc_profile": tags.get(_ICC),
         "xmp": tags.get(_XMP),
-        "photoshop": {0x0404: from_tags(tags)},
         "exif": exif.tobytes(),
         "dpi": _dpi(tags),
     }
     image.info.update({name: value for name, value in given.items() if value})
     return image
+
+
+def add_iptc(image: Image.Image, tags: Tags) -> None:
+    """Put the IPTC data where Pillow puts that of a JPEG; of a TIFF it loses it."""
+    image.info["photoshop"] = {_IPTC_RESOURCE: from_tags(tags)}
 
 
 def _dpi(tags: Tags) -> tuple[float, float] | None:

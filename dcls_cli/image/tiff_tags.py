@@ -21,6 +21,11 @@ _NUMBERS = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I"} |
 }
 _FRACTIONS = {5: "I", 10: "i"}
 
+_UNDEFINED, _LONG = 7, 4
+
+#: IPTC data: bytes that old programs declare as 32-bit numbers.
+_BYTES_WHATEVER_THEY_SAY = frozenset({33723})
+
 #: Longer values are those of tags that say where the samples are.
 _LONGEST_BYTES = 2**26
 
@@ -57,6 +62,8 @@ def read_tags(file: BinaryIO) -> Tags:
     tags: dict[int, Value] = {}
     for start in range(0, len(table) - size + 1, size):
         tag, kind, count = layout.entry.unpack_from(table, start)
+        if tag in _BYTES_WHATEVER_THEY_SAY and kind == _LONG:
+            kind, count = _UNDEFINED, 4 * count
         value = _value(file, layout, kind, count, table[start + layout.entry.size : start + size])
         if value is not None:
             tags[tag] = value

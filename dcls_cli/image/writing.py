@@ -12,6 +12,8 @@ from PIL import Image
 
 from dcls_cli.atomic import atomic_write, check_writable, printable
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
+from dcls_cli.image import metadata
+from dcls_cli.image.conversion import InSrgb
 from dcls_cli.image.encoders import ENCODERS, Header
 from dcls_cli.image.encoders.whole import to_image
 from dcls_cli.image.formats import Format
@@ -130,7 +132,7 @@ def write(
     if path.exists() and not overwrite:
         encoding.of(path)
         raise _exists(path)
-    header, form, notes = _prepared(picture, path, path.parent, encoding)
+    picture, header, form, notes = _prepared(picture, path, path.parent, encoding)
     try:
         with closing(picture.bands(header.dtype)) as bands:  # ends its threads
             atomic_write(
@@ -166,7 +168,7 @@ def write_to(
     Raises:
         UsageError, ImageError: as `write`.
     """
-    header, form, notes = _prepared(picture, path, _spool_folder(), encoding)
+    picture, header, form, notes = _prepared(picture, path, _spool_folder(), encoding)
     try:
         with closing(picture.bands(header.dtype)) as bands:
             ENCODERS[form.name](file, header, bands)
@@ -185,13 +187,18 @@ def _spool_folder() -> Path:
 
 def _prepared(
     picture: Picture, path: Path, folder: Path, encoding: Encoding
-) -> tuple[Header, Format, list[str]]:
-    """What an encoder needs to know, the format, and what it cannot keep."""
+) -> tuple[Picture, Header, Format, list[str]]:
+    """What is encoded, what an encoder needs to know, the format, and what it cannot keep."""
     form = encoding.of(path)
     if picture.channels in (2, 4) and not form.alpha:
         raise _no_transparency(path, form)
     depth = encoding.depth(form, picture.bit_depth)
+    if picture.carried.icc and picture.channels < 3 and not form.grey:
+        picture = InSrgb(picture)
     carried, notes = _carried(picture.carried, form)
+    if carried.exif:
+        exif = metadata.with_size(carried.exif, picture.width, picture.height)
+        carried = replace(carried, exif=exif)
     if depth < picture.bit_depth and encoding.bit_depth is None:
         notes.append(f"{form.name} holds 8 bits a sample, the photo had 16")
     header = Header(
@@ -203,7 +210,7 @@ def _prepared(
         encoding=encoding,
         folder=folder,
     )
-    return header, form, notes
+    return picture, header, form, notes
 
 
 def to_pil(picture: Picture) -> Image.Image:
