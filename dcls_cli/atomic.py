@@ -91,7 +91,7 @@ def printable(path: Path) -> str:
 
 
 def check_writable(path: Path) -> None:
-    """Find out now whether `atomic_write` could make a file of this name later.
+    """Find out now whether `atomic_write` could make a file of this name later; clean its folder.
 
     Raises:
         OSError: as `atomic_write`, for a missing or read-only folder and a name that is too long.
@@ -102,6 +102,7 @@ def check_writable(path: Path) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with contextlib.suppress(FileNotFoundError):
             path.lstat()  # refuses a name that is too long
+        temporaries.remove_stale(path.parent)
         with temporaries.opened(path):
             pass
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dcls_cli import temporaries
 from dcls_cli.batching import naming as names
 from dcls_cli.batching.done import Size, State, look, measure
 from dcls_cli.batching.kinds import why_not
@@ -101,6 +102,7 @@ def plan(
         tally.fail(folder, None, DclsError(reason))
     tally.left_out = dict(found.left_out)
     assignments = names.assign(photos, wanted.out, naming.name, names.sameness(wanted.out))
+    _clean({each.output.parent for each in assignments})
     items = []
     for each in assignments:
         if wanted.shard is None or wanted.shard.has(each.source):
@@ -111,6 +113,13 @@ def plan(
     for left in items[len(chosen) :]:
         tally.leave(left.source, left.output)
     return chosen
+
+
+def _clean(folders: Iterable[Path]) -> None:
+    """Remove what a run that was killed has left, also where nothing is left to do."""
+    for folder in folders:
+        if folder.is_dir():
+            temporaries.remove_stale(folder)
 
 
 def _photos(found: Found, wanted: Wanted, naming: "Naming") -> list[Source]:
