@@ -112,4 +112,5 @@ class BatchTally:
         return text
 
     def _row(self, source: Path, output: Path | None, status: str, /, **fields: Any) -> None:  # noqa: ANN401
-        self._rows.append({**fields, "input": source, "output": output, "status": status})
+        if self._report is not None:
+            self._rows.append({**fields, "input": source, "output": output, "status": status})

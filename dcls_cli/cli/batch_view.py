@@ -3,8 +3,10 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from rich.text import Text
+
 from dcls_cli.cli import console
-from dcls_cli.cli.results import Result, tell
+from dcls_cli.cli.results import Result, line, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +42,7 @@ class BatchView:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=console.err,
-            disable=not console.err.is_terminal,
+            disable=not console.err.is_terminal or (json and console.out.is_terminal),
             transient=True,
         )
         self._batch = self._bar.add_task("photos", total=total)
@@ -87,5 +89,10 @@ class BatchView:
         self._bar.advance(self._batch)
 
     def tell(self, result: Result) -> None:
-        """Print a result, above the bars if both are on one terminal."""
-        tell(result, json=self._json)
+        """Print a result; above the bars, if it goes to the terminal that shows them."""
+        if self._bar.disable or self._json or not console.out.is_terminal:
+            tell(result, json=self._json)
+            return
+        for text in result.notes:
+            console.note(f"{result.input}: {text}")
+        console.err.print(Text(console.visible(line(result))))

@@ -68,9 +68,14 @@ def tell(result: Result, *, json: bool) -> None:
     if json:
         console.event("done", **result.record())
         return
-    pixels = {"hr": "output", "lr": "input"}[result.kernel_space]
     tell_line = console.note if result.output == Path(STREAM) else console.say
-    tell_line(
+    tell_line(line(result))
+
+
+def line(result: Result) -> str:
+    """A result in one line."""
+    pixels = {"hr": "output", "lr": "input"}[result.kernel_space]
+    return (
         f"{result.output}  {result.width}x{result.height}  {result.seconds:.1f} s  "
         f"{result.model}  {result.device} {result.precision}  "
         f"kernel width {result.kernel_width_px:.2f} px of the {pixels}"

@@ -4,9 +4,11 @@ import csv
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dcls_cli.cli.app import run
@@ -256,3 +258,26 @@ def test_outputs_of_a_given_size_are_known_again(x2: str, capsys: Capture) -> No
     assert {Image.open(path).size for path in Path("out").iterdir()} == {(60, 30)}
     assert batch(x2, "in", "-o", "out") == 1
     assert capsys.readouterr().err.count("60x30 pixels, expected 40x80 or 80x40") == 2
+
+
+def test_a_photo_without_enough_memory_does_not_stop_the_next(
+    x2: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dcls_cli.network.dcls import DCLS
+
+    for name, side in (("a.png", 12), ("large.png", 96), ("z.png", 12)):
+        picture(Path("in") / name, (side, side))
+    restore = DCLS.restore
+
+    def fails_for_large(self: DCLS, lr: torch.Tensor, blur: Any) -> torch.Tensor:  # noqa: ANN401
+        if lr.shape[-1] > 32:
+            raise MemoryError  # as numpy and Python do; what torch raises is in tests/backends
+        return restore(self, lr, blur)
+
+    monkeypatch.setattr(DCLS, "restore", fails_for_large)
+    assert batch(x2, "in", "-o", "out", "--json") == 1
+    captured = capsys.readouterr()
+    (error,) = (told for told in map(json.loads, captured.out.splitlines()) if "message" in told)
+    assert error["exit_code"] == 4
+    assert "out of memory" in error["message"]
+    assert files("out") == ["a_x2.png", "z_x2.png"]
