@@ -11,13 +11,14 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ReleasedWeights(BuildHookInterface[Any]):
-    """Adds `weights/*.safetensors` to a wheel that is built to be installed elsewhere."""
+    """Adds weights, graphs and the example to a wheel that is to be installed elsewhere."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Name the files before hatchling collects the package."""
         if version == "editable":
             return
-        for file in sorted(Path(self.root, "weights").glob("*.safetensors")):
+        weights = Path(self.root, "weights")
+        for file in sorted([*weights.glob("*.safetensors"), *weights.glob("*.onnx")]):
             build_data["force_include"][str(file)] = f"dcls_cli/_weights/{file.name}"
         example = Path(self.root, "examples", "dog.png")
         if example.is_file():

@@ -124,6 +124,16 @@ def pool_width(config: ModelConfig) -> int:
     return config.estimator_features * (2 if config.pooling == "energy" else 1)
 
 
+def estimator_reach(config: ModelConfig) -> int:
+    """Pixels on each side that a pooled feature sees: of the head, and of two layers a block."""
+    return 3 + 2 * config.estimator_blocks
+
+
+def pool_margin(config: ModelConfig) -> int:
+    """Pixels that the estimator's layers without padding take off each axis before the pools."""
+    return 0 if config.pooling == "energy" else 4
+
+
 def partner(path: Path) -> Path:
     """The file of the other half: `x-estimator.onnx` for `x-restorer.onnx`, and the reverse.
 
@@ -177,6 +187,11 @@ def read(path: Path) -> tuple[bytes, GraphInfo]:
         return content, _checked(content)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
+
+
+def graph_info(path: Path) -> GraphInfo:
+    """Description of a graph file, after checking all of it; see `read`."""
+    return read(path)[1]
 
 
 def _checked(content: bytes) -> GraphInfo:

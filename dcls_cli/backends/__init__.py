@@ -1,12 +1,19 @@
 """Engines that run a network; everything above them sees numpy arrays only."""
 
+import hashlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from dcls_cli.config import ModelConfig
+from dcls_cli.errors import BackendError, UsageError, WeightsError
+from dcls_cli.graphs import SUFFIX, halves
+
+#: What `load_backend` takes as `engine`.
+ENGINES = ("auto", "torch", "onnx")
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,18 +128,73 @@ class Backend(Protocol):
         ...
 
 
-def load_backend(weights_path: Path, device: str = "auto", precision: str = "auto") -> Backend:
+def load_backend(
+    weights_path: Path, device: str = "auto", precision: str = "auto", engine: str = "auto"
+) -> Backend:
     """Load a weight file into the engine that runs on a device.
 
     Args:
-        weights_path: a safetensors file of dcls.
-        device: auto, cpu, cuda or cuda:N.
+        weights_path: a safetensors file of dcls, or either half of its graphs
+            (NAME-estimator.onnx, NAME-restorer.onnx).
+        device: auto, cpu, cuda or cuda:N; with ONNX Runtime tensorrt, directml and coreml too.
         precision: auto, fp32, bf16 or fp16.
+        engine: torch, onnx, or auto: ONNX Runtime for graphs, and where PyTorch is not installed;
+            else PyTorch.
 
     Raises:
+        UsageError: an unknown engine, or one that cannot take the file.
         WeightsError: the file is missing, damaged or of another network.
-        BackendError: the device or the precision is not usable here.
+        BackendError: the device, the precision or the engine is not usable here.
     """
-    from dcls_cli.backends.pytorch import PyTorchBackend
+    is_graph = weights_path.suffix == SUFFIX
+    if engine not in ENGINES:
+        raise UsageError(f"unknown engine {engine!r}; use {', '.join(ENGINES)}")
+    if is_graph and engine == "torch":
+        raise UsageError(f"{weights_path}: a graph runs with --backend onnx, not with torch")
+    if is_graph:
+        return _onnx(weights_path, device, precision)
+    if engine == "torch" or (engine == "auto" and has_torch()):
+        require_torch("--backend torch")
+        from dcls_cli.backends.pytorch import PyTorchBackend
 
-    return PyTorchBackend.load(weights_path, device, precision)
+        return PyTorchBackend.load(weights_path, device, precision)
+    return _beside(weights_path, device, precision)
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; it is not imported."""
+    return find_spec("torch") is not None
+
+
+def require_torch(what: str) -> None:
+    """Refuse what needs PyTorch where it is not installed.
+
+    Raises:
+        BackendError: it is not.
+    """
+    if not has_torch():
+        raise BackendError(f"{what} needs PyTorch: pip install 'dcls[torch]'")
+
+
+def _onnx(path: Path, device: str, precision: str) -> Backend:
+    from dcls_cli.backends.ort import OnnxBackend
+
+    return OnnxBackend.load(path, device, precision)
+
+
+def _beside(weights_path: Path, device: str, precision: str) -> Backend:
+    """The graphs that go with a weight file."""
+    from dcls_cli.backends.ort import OnnxBackend
+
+    _, path = halves(weights_path.with_suffix(SUFFIX))
+    if not path.is_file():
+        missing = "" if has_torch() else "without PyTorch "
+        raise BackendError(
+            f"{weights_path}: {missing}its graphs are needed, and {path.name} is not there: "
+            "pip install 'dcls[torch]', or make them with `dcls export-onnx --split`"
+        )
+    try:
+        sha256 = hashlib.sha256(weights_path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{weights_path}: cannot be read: {error.strerror}") from error
+    return OnnxBackend.load(path, device, precision, sha256)

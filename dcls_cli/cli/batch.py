@@ -39,6 +39,7 @@ def batch(
     tile: options.Tile = "auto",
     kernel_mode: options.KernelMode = "global",
     precision: options.Precision = "auto",
+    backend: options.Engine = "auto",
     device: Annotated[
         str,
         typer.Option("-d", "--device", help="auto, cpu, cuda[:N], or several: cuda:0,cuda:1."),
@@ -100,7 +101,7 @@ def batch(
         overwrite=overwrite,
     )
     networks = [
-        Networks(model, weights, scale, device=each, precision=precision)
+        Networks(model, weights, scale, device=each, precision=precision, engine=backend)
         for each in devices_of(device)
     ]
     encoding = options.encoding_of(form, quality, lossless, bit_depth)

@@ -17,10 +17,14 @@ from rich.text import Text
 from typer.exceptions import TyperException
 
 from dcls_cli.cli.signals import EXIT_INTERRUPTED, Ended
-from dcls_cli.errors import DclsError
+from dcls_cli.errors import BackendError, DclsError
 
 EXIT_USAGE = 2
 EXIT_FAILED = 1
+
+
+#: What the base installation goes without.
+TORCH_MODULES = ("torch", "onnxscript")
 
 
 class LastingConsole(Console):
@@ -122,6 +126,9 @@ def _told(error: Exception) -> int:
     if isinstance(error, OSError):
         note(reason(error))
         return EXIT_FAILED
+    if isinstance(error, ModuleNotFoundError) and error.name in TORCH_MODULES:
+        note("this needs PyTorch: pip install 'dcls[torch]'")
+        return BackendError.exit_code
     note(
         f"internal error: {type(error).__name__}: {error} "
         "(please report it, with what `dcls --debug` prints)"

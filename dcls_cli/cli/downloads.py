@@ -32,12 +32,13 @@ def choose_weights(
         UsageError: options that contradict each other, or an unknown model.
         WeightsError: there are no such weights, or the file is none.
     """
+    from dcls_cli.graphs import SUFFIX, graph_info
     from dcls_cli.weights import read_metadata
 
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")
     path = weights or find_model(model if model is not None else scale or DEFAULT_SCALE)
-    config, _ = read_metadata(path)
+    config = graph_info(path).config if path.suffix == SUFFIX else read_metadata(path)[0]
     if scale not in (None, config.scale):
         raise UsageError(
             f"-s {scale}: {console.visible(model or path)} up-scales x{config.scale}; "

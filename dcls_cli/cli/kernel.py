@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcls_cli.cli import console
+from dcls_cli.cli import console, options
 from dcls_cli.cli.tally import Tally
 from dcls_cli.errors import DclsError, UsageError
 
@@ -40,6 +40,7 @@ def kernel(
         Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
     ] = None,
     device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")] = "auto",
+    backend: options.Engine = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing outputs.")
     ] = False,
@@ -52,7 +53,7 @@ def kernel(
 
     if scale is not None:
         checked_scale(scale)
-    networks = Networks(model, weights, scale, device=device, precision="fp32")
+    networks = Networks(model, weights, scale, device=device, precision="fp32", engine=backend)
     files = plan_files(photos, output)
     tally = Tally(json=json)
     ready = []

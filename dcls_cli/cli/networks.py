@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dcls_cli.cli import console
 from dcls_cli.cli.downloads import choose_weights
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Networks:
         *,
         device: str,
         precision: str,
+        engine: str = "auto",
     ) -> None:
         """Find the weights that were asked for, without loading them.
 
@@ -52,6 +54,7 @@ class Networks:
             scale: up-scaling factor; None: that of the weights, or 4.
             device: see `load_backend`.
             precision: see `load_backend`.
+            engine: see `load_backend`.
 
         Raises:
             UsageError: options that contradict each other, or an unknown model.
@@ -61,7 +64,7 @@ class Networks:
         name = None if self._automatic else model
         path, self.config = choose_weights(name, weights, scale)
         self._fixed = Named(path, name or path.stem, None)
-        self.device, self._precision = device, precision
+        self.device, self._precision, self._engine = device, precision, engine
         self._loaded: dict[Path, Backend] = {}
 
     @property
@@ -93,5 +96,9 @@ class Networks:
         from dcls_cli.backends import load_backend
 
         if named.weights not in self._loaded:
-            self._loaded[named.weights] = load_backend(named.weights, self.device, self._precision)
+            backend = load_backend(named.weights, self.device, self._precision, self._engine)
+            note = getattr(backend, "note", None)
+            if note is not None:
+                console.note(note)
+            self._loaded[named.weights] = backend
         return self._loaded[named.weights]

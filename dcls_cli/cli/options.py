@@ -126,6 +126,11 @@ Precision = Annotated[
 
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")]
 
+Engine = Annotated[
+    Literal["auto", "torch", "onnx"],
+    typer.Option("--backend", help="auto: PyTorch where it is installed; graphs run on ONNX."),
+]
+
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 
 Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]

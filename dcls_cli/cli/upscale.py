@@ -67,10 +67,12 @@ def upscale(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say sizes, memory, disk and time; restore nothing.")
     ] = False,
+    backend: options.Engine = "auto",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Find the blur in each photo, invert it, and write the photo larger and sharper."""
+    from dcls_cli.backends import require_torch
     from dcls_cli.cli.evidence import known_kernel
     from dcls_cli.cli.naming import Naming
     from dcls_cli.cli.networks import Networks
@@ -80,7 +82,9 @@ def upscale(
     check_scale(scale)
     tile_px = options.tile_of(tile)
     check_streams(photos, output, json=json, report=report)
-    networks = Networks(model, weights, scale, device=device, precision=precision)
+    if report is not None:
+        require_torch("--report")
+    networks = Networks(model, weights, scale, device=device, precision=precision, engine=backend)
     encoding = options.encoding_of(form, quality, lossless, bit_depth)
     naming = Naming(
         template=name,

@@ -11,6 +11,7 @@ from torch.onnx import OnnxExporterError
 from dcls_cli import weights
 from dcls_cli.atomic import atomic_write, check_writable
 from dcls_cli.errors import DclsError, ExportError
+from dcls_cli.export.compact import compact
 from dcls_cli.export.operators import beyond_cuda, operators
 from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare
@@ -89,6 +90,7 @@ def export(
     for path, kind in zip(paths, options.kinds, strict=True):
         try:
             model = trace(network, kind, options)
+            compact(model)
             onnx.checker.check_model(model, full_check=True)
         except EXPORTER_ERRORS as error:
             raise ExportError(f"the {kind} graph cannot be made: {_first_line(error)}") from error

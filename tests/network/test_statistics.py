@@ -14,9 +14,9 @@ from dcls_cli.network.statistics import (
     SAMPLE_WINDOWS,
     Source,
     gather,
-    intervals,
     joint_windows,
 )
+from dcls_cli.network.windows import intervals
 from tests import scenes
 
 TINY = {"features": 16, "groups": 2, "blocks": 2, "latent": 8, "kernel_channels": 4}

@@ -1,0 +1,269 @@
+"""The network on ONNX Runtime: two graphs, no PyTorch."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from dcls_cli import graphs
+from dcls_cli.backends import Blur, Memory, Raster
+from dcls_cli.backends.providers import open_session
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError, WeightsError
+from dcls_cli.machine import free_memory_bytes, usable_processors
+from dcls_cli.network.windows import WINDOW_PX, Interval, intervals
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+#: Layers of the restorer whose activations are alive at a time, in units of all its channels.
+_LIVE = 8
+
+#: What ONNX Runtime says when memory runs out; its errors have no class of their own.
+_MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad allocation")
+
+_NO_ATTENTION = (
+    "networks whose attention or smoothing filters look at the whole photo need PyTorch to be "
+    "tiled: pip install 'dcls[torch]' and give the safetensors file"
+)
+
+
+class OnnxBackend:
+    """A `Backend` of an estimator and a restorer graph; see export/README.md.
+
+    Attributes:
+        note: what must be told: that `auto` could not use a GPU. None: nothing.
+    """
+
+    note: str | None
+
+    def __init__(
+        self, estimator: bytes, restorer: bytes, info: graphs.GraphInfo, device: str = "auto"
+    ) -> None:
+        """Open both graphs on a device.
+
+        Args:
+            estimator: content of its file, which has been checked.
+            restorer: content of its file.
+            info: of the restorer.
+            device: auto, cpu, cuda[:N], tensorrt[:N], directml[:N], coreml.
+
+        Raises:
+            BackendError: the device is not usable here, or the network needs PyTorch.
+        """
+        self._info = info
+        config = info.config
+        given = {"kernel", *graphs.estimates_of(config)}
+        if not set(graphs.statistics_of(config)) <= given:
+            raise BackendError(_NO_ATTENTION)
+
+        def opener(providers: list[Any]) -> "InferenceSession":
+            return _session(restorer, providers)
+
+        self._restorer, self._device, self.note = open_session(device, opener)
+        self._estimator, *_ = open_session(
+            self._device, lambda providers: _session(estimator, providers)
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        weights_sha256: str | None = None,
+    ) -> Self:
+        """Load the halves of a network; see `load_backend`.
+
+        Args:
+            path: of either half; the other one is beside it.
+            device: see the constructor.
+            precision: auto, or that of the graph.
+            weights_sha256: of the weights that it must be made from, where that is known.
+
+        Raises:
+            WeightsError: a file is missing, damaged, fused or of another network.
+            BackendError: the device or the precision is not usable.
+        """
+        content, info = graphs.read(path)
+        if info.kind == "fused":
+            raise WeightsError(
+                f"{path}: a fused graph, whose tiles could not share one blur; make halves with "
+                "`dcls export-onnx --split`"
+            )
+        other = graphs.partner(path)
+        other_content, other_info = graphs.read(other)
+        by_kind = {info.kind: (content, info), other_info.kind: (other_content, other_info)}
+        same = info.weights_sha256 == other_info.weights_sha256 and info.config == other_info.config
+        if len(by_kind) < 2 or not same:
+            raise WeightsError(f"{other}: not the other half of {path.name}; export both again")
+        if weights_sha256 not in (None, info.weights_sha256):
+            raise WeightsError(
+                f"{path}: made from other weights than those beside it; export again"
+            )
+        restorer, about = by_kind["restorer"]
+        if precision not in ("auto", about.precision):
+            raise BackendError(
+                f"precision {precision} is not that of the graph, {about.precision}; "
+                "use --precision auto, or --backend torch"
+            )
+        return cls(by_kind["estimator"][0], restorer, about, device)
+
+    @property
+    def config(self) -> ModelConfig:
+        """Configuration of the network."""
+        return self._info.config
+
+    @property
+    def device(self) -> str:
+        """The device, and that it is ONNX Runtime's."""
+        return f"{self._device} (ONNX Runtime)"
+
+    @property
+    def precision(self) -> str:
+        """Type in which the convolutions run."""
+        return self._info.precision
+
+    @property
+    def lanes(self) -> int:
+        """On a GPU, one tile is transferred while another is restored."""
+        return 1 if self._device == "cpu" else 2
+
+    def memory(self) -> Memory:
+        """What is free, and what a pixel takes, about; of a GPU the machine's memory stands in."""
+        config = self.config
+        channels = config.features + config.path_features
+        layers = _LIVE * 4 * channels
+        if config.upsampler == "stepwise":
+            layers = max(layers, 3 * 4 * config.features * config.scale**2)
+        return Memory(free_memory_bytes(), layers + 3 * 4 * 3 * config.scale**2)
+
+    def estimate(
+        self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
+    ) -> Blur:
+        """Estimate the blur of a photo in fp32, window by window; see `Backend.estimate`.
+
+        What is given does not depend on the kernel here, nor on whether there are tiles.
+        """
+        config = self.config
+        _, height, width = lr.shape
+        margin, reach = graphs.pool_margin(config), graphs.estimator_reach(config)
+        names = ["pooled", "kernel", *graphs.estimates_of(config)]
+        pooled = np.zeros((1, graphs.pool_width(config)), np.float32)
+        axes = [intervals(side, WINDOW_PX, reach, margin) for side in (height, width)]
+        found: dict[str, np.ndarray] = {}
+        for rows, columns in product(*axes):
+            window = np.ascontiguousarray(lr[:, rows.read, columns.read][None], np.float32)
+            inputs = {
+                "lr": window,
+                "rows": _weights(rows, height, margin),
+                "columns": _weights(columns, width, margin),
+                "before": pooled,
+            }
+            with translated_memory_errors(window.shape):
+                values = self._estimator.run(names, inputs)
+            found = dict(zip(names, values, strict=True))
+            pooled = found["pooled"]
+        if not all(np.isfinite(part).all() for part in found.values()):
+            raise DclsError("the estimated blur is not finite: the weights are unusable")
+        own = found["kernel"][0, 0] if kernel is None else np.asarray(kernel, np.float32)
+        smoothing, noise = found.get("smoothing"), found.get("noise")
+        return Blur(
+            own,
+            None if smoothing is None else smoothing[0],
+            None if noise is None else noise[0],
+        )
+
+    def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
+        """Restore images or tiles that share one blur; see `Backend.restore`."""
+        inputs = {"lr": lr, "kernel": blur.kernel[None]}
+        for name in graphs.statistics_of(self.config):
+            inputs[name] = getattr(blur, name)
+        with translated_memory_errors(lr.shape):
+            restored = self._run({name: _batch(part, name) for name, part in inputs.items()})
+        if not np.isfinite(restored).all():
+            raise DclsError(f"the network produced non-finite values in {self.precision}")
+        return restored
+
+    def _run(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Bound inputs go to the device once, and only the picture comes back."""
+        binding = self._restorer.io_binding()
+        for name, part in inputs.items():
+            binding.bind_cpu_input(name, part)
+        binding.bind_output("sr", "cpu")
+        self._restorer.run_with_iobinding(binding)
+        (restored,) = binding.copy_outputs_to_cpu()
+        return np.asarray(restored, np.float32)
+
+
+def threads() -> int:
+    """Threads of a session on the CPU: all processors, or as OMP_NUM_THREADS says."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) > 0 else usable_processors()
+
+
+def _session(content: bytes, providers: list[Any]) -> "InferenceSession":
+    """Open a graph.
+
+    Raises:
+        BackendError: ONNX Runtime refuses it or the device.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.log_severity_level = 4  # what goes wrong is told by us, in one line
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise BackendError(f"ONNX Runtime cannot load the graph: {_first_line(error)}") from error
+
+
+def _weights(interval: Interval, length: int, margin: int) -> np.ndarray:
+    """How much each pixel of an interval counts in the mean over an axis: (pooled pixels,)."""
+    pooled = max(length - margin, 1)
+    weights = np.zeros(max(interval.read.stop - interval.read.start - margin, 1), np.float32)
+    first = interval.first - interval.read.start
+    weights[first : first + interval.last - interval.first] = 1 / pooled
+    return weights
+
+
+def _batch(part: np.ndarray, name: str) -> np.ndarray:
+    """An image batch as it is, a statistic as a batch of one."""
+    batch = part if name == "lr" else np.asarray(part)[None]
+    return np.ascontiguousarray(batch, np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@contextmanager
+def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
+    """Turn what ONNX Runtime raises into our errors.
+
+    Args:
+        shape: (..., H, W) of the input, for the message.
+
+    Raises:
+        OutOfMemoryError: memory ran out inside the block.
+        BackendError: anything else that ONNX Runtime refuses.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise _too_large(shape) from error
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        if any(word in str(error) for word in _MEMORY_WORDS):
+            raise _too_large(shape) from error
+        raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from error
+
+
+def _too_large(shape: tuple[int, ...]) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"out of memory on a piece of {shape[-1]}x{shape[-2]} pixels; use a smaller --tile"
+    )
