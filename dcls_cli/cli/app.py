@@ -15,6 +15,7 @@ from dcls_cli.cli.ablate import ablate
 from dcls_cli.cli.batch import batch
 from dcls_cli.cli.bench import bench
 from dcls_cli.cli.data import data
+from dcls_cli.cli.doctor import doctor
 from dcls_cli.cli.evaluate import evaluate
 from dcls_cli.cli.export_onnx import export_onnx
 from dcls_cli.cli.kernel import kernel
@@ -38,6 +39,7 @@ app.command(name="eval")(evaluate)
 app.command()(train)
 app.command()(ablate)
 app.command()(bench)
+app.command()(doctor)
 app.command(name="export-onnx")(export_onnx)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")

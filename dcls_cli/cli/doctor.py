@@ -1,0 +1,53 @@
+"""`dcls doctor`: what is installed, what works, and what to do about the rest."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dcls_cli.cli import console
+from dcls_cli.errors import BackendError
+
+if TYPE_CHECKING:
+    from dcls_cli.diagnosis import Diagnosis, Trial
+
+
+def doctor(
+    *, json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False
+) -> None:
+    """Show versions, devices, caches and the Hub, and restore one tile on each engine."""
+    from dcls_cli.diagnosis import diagnose
+
+    found = diagnose()
+    if json:
+        console.event("doctor", usable=found.usable, **asdict(found))
+    else:
+        tell(found)
+    if not found.usable:
+        raise typer.Exit(BackendError.exit_code)
+
+
+def tell(found: "Diagnosis") -> None:
+    """Print the findings, a line each."""
+    lines: dict[str, object] = {
+        name: version or "not installed" for name, version in found.versions.items()
+    }
+    lines |= found.devices
+    lines["providers"] = ", ".join(found.providers)
+    lines["clash"] = found.clash or "none"
+    for folder, size in found.caches.items():
+        lines[folder] = "empty" if size is None else f"{size / 1e6:.1f} MB"
+    lines["hub"] = found.hub
+    for trial in found.trials:
+        lines[f"engine {trial.engine}"] = in_words(trial)
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        console.say(f"{name:<{width}}  {value}")
+
+
+def in_words(trial: "Trial") -> str:
+    """What became of a tile."""
+    if trial.problem is not None or trial.seconds is None:
+        return f"not usable: {trial.problem}"
+    text = f"{trial.device} {trial.precision}, a tile in {trial.seconds * 1000:.0f} ms"
+    return text if trial.difference is None else f"{text}, {trial.difference:.1e} from the other"

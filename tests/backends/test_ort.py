@@ -1,0 +1,206 @@
+"""ONNX Runtime's engine: equal to PyTorch's, whole, in windows and in tiles; what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from dcls_cli import example, graphs
+from dcls_cli.backends import load_backend, ort, providers
+from dcls_cli.backends.ort import OnnxBackend
+from dcls_cli.config import ModelConfig
+from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
+from dcls_cli.network.estimator import Estimator
+from dcls_cli.releases import location, release
+from tests import scenes
+
+PHOTO = location(release("dcls-photo-x4"))
+LIGHT = location(release("dcls-light-x4"))
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    return scenes.natural(height, width).transpose(2, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("weights", [LIGHT, PHOTO], ids=["light", "photo"])
+def test_the_shipped_graphs_give_what_pytorch_gives(weights: Path) -> None:
+    """A real photo, whole: within 1/255, and by far."""
+    lr = example.pixels()
+    ours, theirs = (load_backend(weights, "cpu", "fp32", engine) for engine in ("onnx", "torch"))
+    assert ours.device == "cpu (ONNX Runtime)"
+    assert ours.config == theirs.config
+    blur, expected = ours.estimate(lr), theirs.estimate(lr)
+    for name in ("kernel", "smoothing", "noise", "gates"):
+        part, other = getattr(blur, name), getattr(expected, name)
+        assert (part is None) == (other is None)
+        if part is not None:
+            assert part.shape == other.shape
+            assert np.abs(part - other).max() < 1e-5
+    difference = ours.restore(lr[None], blur) - theirs.restore(lr[None], expected)
+    assert np.abs(difference).max() < 1e-4
+
+
+def test_windows_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = load_backend(PHOTO, "cpu", "auto", "onnx")
+    lr = picture(50, 71)
+    whole = backend.estimate(lr)
+    for window in (16, 33):
+        monkeypatch.setattr(ort, "WINDOW_PX", window)
+        parts = backend.estimate(lr)
+        assert np.abs(parts.kernel - whole.kernel).max() < 1e-6
+        assert parts.noise == pytest.approx(whole.noise, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2), (17, 5)])
+def test_tiny_photos(size: tuple[int, int]) -> None:
+    ours, theirs = (load_backend(LIGHT, "cpu", "fp32", engine) for engine in ("onnx", "torch"))
+    lr = picture(*size)
+    blur = ours.estimate(lr)
+    assert np.abs(blur.kernel - theirs.estimate(lr).kernel).max() < 1e-5
+    got, expected = (backend.restore(lr[None], blur) for backend in (ours, theirs))
+    assert got.shape == (1, 3, 4 * size[0], 4 * size[1])
+    assert np.abs(got - expected).max() < 1e-4
+
+
+def test_a_known_kernel_takes_the_place_of_the_estimate() -> None:
+    backend = load_backend(LIGHT, "cpu", "auto", "onnx")
+    lr = picture(24, 30)
+    kernel = np.zeros((21, 21), np.float32)
+    kernel[10, 10] = 1
+    blur, estimate = backend.estimate(lr, kernel=kernel), backend.estimate(lr)
+    assert np.array_equal(blur.kernel, kernel)
+    assert np.array_equal(blur.smoothing, estimate.smoothing)
+    assert np.abs(backend.restore(lr[None], blur) - backend.restore(lr[None], estimate)).max() > 0
+
+
+def test_the_layout_that_is_known_without_pytorch_is_that_of_the_network() -> None:
+    for config in (ModelConfig.light(4), ModelConfig.paper(4)):
+        estimator = Estimator(config)
+        assert graphs.estimator_reach(config) == estimator.reach
+        assert graphs.pool_margin(config) == estimator.pooling.margin
+        features = torch.rand(2, 1, config.estimator_features, 9, 9)
+        pools = estimator.pooling.means(*features)
+        assert pools.shape[1] == graphs.pool_width(config)
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    restorer = graphs.halves(LIGHT.with_suffix(".onnx"))[1]
+    with pytest.raises(UsageError, match="unknown engine 'tflite'"):
+        load_backend(LIGHT, engine="tflite")
+    with pytest.raises(UsageError, match="runs with --backend onnx"):
+        load_backend(restorer, engine="torch")
+    with pytest.raises(BackendError, match="precision bf16 is not that of the graph, fp32"):
+        load_backend(restorer, "cpu", "bf16")
+    with pytest.raises(BackendError, match="unknown device 'npu'"):
+        load_backend(restorer, "npu")
+    with pytest.raises(BackendError, match=r"dcls-light-x2-restorer\.onnx is not there"):
+        load_backend(location(release("dcls-light-x2")), engine="onnx")
+    copy = tmp_path / restorer.name
+    copy.write_bytes(restorer.read_bytes())
+    with pytest.raises(WeightsError, match=r"-estimator\.onnx: no such graph file"):
+        load_backend(copy)
+    other = graphs.halves(PHOTO.with_suffix(".onnx"))[0]
+    (tmp_path / "dcls-light-x4-estimator.onnx").write_bytes(other.read_bytes())
+    with pytest.raises(WeightsError, match="not the other half of dcls-light-x4-restorer"):
+        load_backend(copy)
+    (tmp_path / "x.onnx").write_bytes(restorer.read_bytes())
+    with pytest.raises(WeightsError, match="NAME-estimator.onnx and NAME-restorer.onnx"):
+        load_backend(tmp_path / "x.onnx")
+
+
+def test_graphs_beside_other_weights_are_refused(tmp_path: Path) -> None:
+    for part in graphs.halves(LIGHT.with_suffix(".onnx")):
+        (tmp_path / part.name).write_bytes(part.read_bytes())
+    weights = tmp_path / LIGHT.name
+    weights.write_bytes(PHOTO.read_bytes())
+    with pytest.raises(WeightsError, match="made from other weights"):
+        load_backend(weights, engine="onnx")
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
+    reason="this ONNX Runtime has CUDA",
+)
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tensorrt"])
+def test_a_device_that_is_named_is_used_or_the_command_fails(device: str) -> None:
+    with pytest.raises(BackendError, match=f"'{device}' is not usable: .*onnxruntime.* has no"):
+        load_backend(LIGHT, device, "auto", "onnx")
+
+
+def session_of(*used: str) -> object:
+    class Session:
+        def get_providers(self) -> list[str]:
+            return list(used)
+
+    return Session()
+
+
+def test_a_provider_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime goes on with the CPU without a word; we do not."""
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(providers, "_available", lambda: both)
+    monkeypatch.setattr(providers, "has_nvidia_driver", lambda: False)
+
+    def opener(_: list[object]) -> object:
+        return session_of("CPUExecutionProvider")
+
+    with pytest.raises(BackendError, match="took CPUExecutionProvider instead; no NVIDIA driver"):
+        providers.open_session("cuda:0", opener)  # type: ignore[arg-type]
+    _, device, note = providers.open_session("auto", opener)  # type: ignore[arg-type]
+    assert device == "cpu"
+    assert note is not None
+    assert "the CPU is used" in note
+    wheels = {"onnxruntime": "1", "onnxruntime-gpu": "1"}
+    monkeypatch.setattr(providers, "installed_wheels", lambda: wheels)
+    with pytest.raises(BackendError, match="installed at once and overwrite each other"):
+        providers.open_session("cuda", opener)  # type: ignore[arg-type]
+
+
+def test_memory_that_runs_out_is_our_error() -> None:
+    with (
+        pytest.raises(OutOfMemoryError, match="a piece of 8x6 pixels"),
+        ort.translated_memory_errors((3, 6, 8)),
+    ):
+        raise RuntimeError("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested")
+
+
+def test_engines_are_for_other_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert ort.threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert ort.threads() >= 1
+
+
+def test_upscale_on_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command itself: graphs as weights, and the engine by name."""
+    from dcls_cli.cli.app import run
+
+    photo, small = example.location(), tmp_path / "small.png"
+    Image.open(photo).crop((0, 0, 40, 32)).save(small)
+    restorer = graphs.halves(LIGHT.with_suffix(".onnx"))[1]
+    first, second = tmp_path / "1.png", tmp_path / "2.png"
+    assert run(["upscale", str(small), "-w", str(restorer), "-o", str(first)]) == 0
+    assert "cpu (ONNX Runtime) fp32" in capsys.readouterr().out
+    line = ["upscale", str(small), "-m", "dcls-light-x4", "--precision", "fp32", "-o", str(second)]
+    assert run([*line, "--backend", "torch"]) == 0
+    one, two = (np.asarray(Image.open(path)).astype(int) for path in (first, second))
+    assert np.abs(one - two).max() <= 1
+    assert run([*line, "--overwrite", "--backend", "onnx", "-d", "tensorrt"]) == 5
+    assert "has no TensorrtExecutionProvider" in capsys.readouterr().err
+
+
+def test_networks_that_look_at_the_whole_photo_need_pytorch(tmp_path: Path) -> None:
+    restorer = graphs.halves(LIGHT.with_suffix(".onnx"))[1]
+    content, info = graphs.read(restorer)
+    paper = graphs.GraphInfo(
+        kind="restorer",
+        config=ModelConfig.paper(4),
+        weights_sha256=info.weights_sha256,
+        fft="matmul",
+        precision="fp32",
+    )
+    with pytest.raises(BackendError, match=r"need PyTorch to be tiled: pip install 'dcls\[torch\]"):
+        OnnxBackend(content, content, paper, "cpu")
