@@ -1,5 +1,6 @@
 """ONNX Runtime's engine: equal to PyTorch's, whole, in windows and in tiles; what it refuses."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,17 @@ def test_the_shipped_graphs_give_what_pytorch_gives(weights: Path) -> None:
             assert np.abs(part - other).max() < 1e-5
     difference = ours.restore(lr[None], blur) - theirs.restore(lr[None], expected)
     assert np.abs(difference).max() < 1e-4
+
+
+@pytest.mark.parametrize("weights", [LIGHT, PHOTO], ids=["light", "photo"])
+def test_the_shipped_graphs_are_whole_and_of_the_released_weights(weights: Path) -> None:
+    lines = (weights.parent / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split() for line in lines)}
+    for path in graphs.halves(weights.with_suffix(".onnx")):
+        content, info = graphs.read(path)
+        assert hashlib.sha256(content).hexdigest() == sums[path.name]
+        assert info.weights_sha256 == sums[weights.name]
+        assert info.metrics["psnr_y_db"] == release(weights.stem).psnr_y_db
 
 
 def test_windows_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
