@@ -18,6 +18,7 @@ from dcls_cli.machine import free_memory_bytes
 from dcls_cli.network import statistics
 from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
+from dcls_cli.network.windows import WINDOW_PX
 
 #: Of the windows that the blur is estimated in, pixels.
 SMALLEST_WINDOW_PX = 64
@@ -97,7 +98,7 @@ class PyTorchBackend:
 
         Where memory runs out, windows become smaller, which changes no more than rounding.
         """
-        window = statistics.WINDOW_PX
+        window = WINDOW_PX
         while True:
             try:
                 blur = self._gathered(lr, kernel, window, tiled=tiled)
