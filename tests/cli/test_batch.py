@@ -281,3 +281,20 @@ def test_a_photo_without_enough_memory_does_not_stop_the_next(
     assert error["exit_code"] == 4
     assert "out of memory" in error["message"]
     assert files("out") == ["a_x2.png", "z_x2.png"]
+
+
+def test_each_photo_gets_its_model_and_each_model_is_loaded_once(capsys: Capture) -> None:
+    for number in range(2):
+        noise = np.full((24, 24, 3), 40 * number, np.uint8)
+        Path("in").mkdir(exist_ok=True)
+        Image.fromarray(noise).save(f"in/clean{number}.png")
+        Image.fromarray(noise).save(f"in/camera{number}.jpg")
+    assert run(["batch", "in", "-o", "out", "-d", "cpu", "--json", "-j", "2"]) == 0
+    told = events(capsys)
+    models = {
+        Path(str(event["input"])).suffix: event["model"]
+        for event in told
+        if event["event"] == "start"
+    }
+    assert models == {".png": "dcls-light-x4", ".jpg": "dcls-photo-x4"}
+    assert len(files("out")) == 4
