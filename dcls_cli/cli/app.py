@@ -102,8 +102,10 @@ def main() -> NoReturn:
     warnings.filterwarnings("ignore", module=r"PIL\b")
     signals.raise_on_signals()
     code = run(sys.argv[1:])
-    if code in signals.WORDS or threads.are_left():
-        # Work was given up; Python's own end would wait for it, or stop it at a bad moment.
+    if code in signals.WORDS:
+        temporaries.abandon()
+    if threads.are_given_up():
+        # Python's own end would wait for them, or stop them at a bad moment.
         temporaries.abandon()
         console.flush()
         os._exit(code)

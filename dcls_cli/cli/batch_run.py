@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dcls_cli.batching import threads as threads_of_batch
 from dcls_cli.batching.engines import InTurns
 from dcls_cli.batching.pool import Crashed, Pool
 from dcls_cli.cli import signals
@@ -111,6 +112,7 @@ def run(
         engines=[engine.record() for engine in pool.engines],
     )
     if watch.exit_code is not None:
+        threads_of_batch.give_up()
         raise signals.Ended(watch.exit_code, told=True)
     return code if reader.fatal is None else reader.fatal.exit_code
 
