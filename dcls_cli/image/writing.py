@@ -3,7 +3,6 @@
 import errno
 import tempfile
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,21 +11,16 @@ from PIL import Image
 
 from dcls_cli.atomic import atomic_write, check_writable, printable
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
-from dcls_cli.image import metadata
+from dcls_cli.image.carrying import for_output
 from dcls_cli.image.conversion import InSrgb
 from dcls_cli.image.encoders import ENCODERS, Header
 from dcls_cli.image.encoders.whole import to_image
 from dcls_cli.image.formats import Format
-from dcls_cli.image.picture import Carried, Picture, collect, dtype_of
+from dcls_cli.image.picture import Picture, collect, dtype_of
 from dcls_cli.image.settings import Encoding
 from dcls_cli.image.space import check_space
 
 _DEFAULT = Encoding()
-
-#: What fits into one segment of a JPEG, of EXIF, XMP and IPTC data.
-_LARGEST_JPEG_SEGMENT_BYTES = {"exif": 65533, "xmp": 65504, "iptc": 65505}
-
-_METADATA_NAMES = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
 
 
 def check_output(
@@ -195,10 +189,7 @@ def _prepared(
     depth = encoding.depth(form, picture.bit_depth)
     if picture.carried.icc and picture.channels < 3 and not form.grey:
         picture = InSrgb(picture)
-    carried, notes = _carried(picture.carried, form)
-    if carried.exif:
-        exif = metadata.with_size(carried.exif, picture.width, picture.height)
-        carried = replace(carried, exif=exif)
+    carried, notes = for_output(picture.carried, form, picture.width, picture.height)
     if depth < picture.bit_depth and encoding.bit_depth is None:
         notes.append(f"{form.name} holds 8 bits a sample, the photo had 16")
     header = Header(
@@ -227,21 +218,6 @@ def to_pil(picture: Picture) -> Image.Image:
     image = to_image(collect(picture, np.dtype(np.uint16 if deep else np.uint8)))
     image.info.update(picture.carried.options())
     return image
-
-
-def _carried(carried: Carried, form: Format) -> tuple[Carried, list[str]]:
-    """What the format can hold of the metadata, and a sentence for each of the rest."""
-    left_out: dict[str, None] = {}
-    notes = []
-    for kind, name in _METADATA_NAMES.items():
-        data = getattr(carried, kind)
-        if data and form.name == "JPEG" and len(data) > _LARGEST_JPEG_SEGMENT_BYTES[kind]:
-            notes.append(f"{len(data)} bytes of {name} data do not fit into JPEG and were left out")
-            left_out[kind] = None
-        elif data and kind == "iptc" and not form.iptc:
-            notes.append(f"{form.name} cannot hold IPTC data, which were left out")
-            left_out[kind] = None
-    return replace(carried, **left_out), notes
 
 
 def _no_transparency(path: Path, form: Format) -> UsageError:
