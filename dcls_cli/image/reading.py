@@ -182,11 +182,15 @@ def _too_large(size: tuple[int, int] | None, max_pixels: int) -> str:
     what = "more pixels"
     if size is not None:
         width, height = size
-        what = f"{width}x{height} pixels ({width * height / 1e6:.0f} megapixels) are more"
+        what = f"{width}x{height} pixels ({_millions(width * height)} megapixels) are more"
     return (
-        f"{what} than the limit of {max_pixels / 1e6:.0f} megapixels; if the file can be trusted, "
+        f"{what} than the limit of {_millions(max_pixels)} megapixels; if the file can be trusted, "
         "allow more with --max-pixels"
     )
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:.0f}" if number >= 1e6 else f"{number / 1e6:.2g}"
 
 
 def _pages(file: BinaryIO, image: Image.Image) -> int:
