@@ -39,7 +39,8 @@ class Upscaled:
         noise: power of noise over power of the photo, where the network estimates it.
         tiles: the pieces that the photo is restored in.
         overlap: pixels that neighbouring pieces share.
-        blur_of: the blur of a tile; of its parts, if the second argument is true.
+        blurs_of: the blurs of a tile's colours and alpha channel; of its parts, if the second
+            argument is true.
         progress: is told about each tile.
         warn: is told when memory ran out and tiles became smaller.
     """
@@ -52,7 +53,7 @@ class Upscaled:
     noise: float | None
     tiles: tuple[Tile, ...]
     overlap: int
-    blur_of: Callable[[Tile, bool], Blur]
+    blurs_of: Callable[[Tile, bool], list[Blur]]
     progress: Progress
     warn: Warn
 
@@ -90,7 +91,7 @@ class Upscaled:
         """
         photo, transparency = self.photo, self.photo.transparency
         planes = [photo.colour, *([] if transparency is None else [transparency])]
-        restorer = TileRestorer(self.backend, planes, self.blur_of, self.overlap, self.warn)
+        restorer = TileRestorer(self.backend, planes, self.blurs_of, self.overlap, self.warn)
 
         def finish(joined: np.ndarray) -> np.ndarray:
             return quantise(_channels(joined, grey=photo.grey), dtype)
@@ -122,7 +123,8 @@ def upscale(
 ) -> Upscaled:
     """Find the blur of a photo; it is restored with it while the result is read.
 
-    The alpha channel goes through the same network with the same blur, as a grey picture.
+    The alpha channel goes through the same network as a grey picture, with a blur of its own: its
+    edges are a program's, not those of a lens.
 
     Args:
         photo: of any size from 1x1.
@@ -148,14 +150,18 @@ def upscale(
     tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
     blur = backend.estimate(photo.colour, tiled=len(tiles) > 1, kernel=kernel)
     field = blur_field(photo.colour, backend, tiles, blur) if local and len(tiles) > 1 else {}
-    of_parts = [blur] if len(tiles) > 1 else []
+    alpha = photo.transparency
+    beside = [] if alpha is None else [backend.estimate(alpha, tiled=len(tiles) > 1)]
+    of_parts = [[blur, *beside]] if len(tiles) > 1 else []
 
-    def blur_of(tile: Tile, parts: bool) -> Blur:
+    def blurs_of(tile: Tile, parts: bool) -> list[Blur]:
         """What a photo in one piece finds out itself, its parts must be told."""
         if not parts or field:
-            return field.get(tile, blur)
+            return [field.get(tile, blur), *beside]
         if not of_parts:
-            of_parts.append(backend.estimate(photo.colour, tiled=True, kernel=kernel))
+            whole = backend.estimate(photo.colour, tiled=True, kernel=kernel)
+            extra = [] if alpha is None else [backend.estimate(alpha, tiled=True)]
+            of_parts.append([whole, *extra])
         return of_parts[0]
 
     return Upscaled(
@@ -167,7 +173,7 @@ def upscale(
         noise=None if blur.noise is None else float(blur.noise),
         tiles=tuple(tiles),
         overlap=overlap,
-        blur_of=blur_of,
+        blurs_of=blurs_of,
         progress=progress or (lambda _done, _total: None),
         warn=warn or (lambda _text: None),
     )

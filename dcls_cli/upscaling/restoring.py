@@ -22,7 +22,7 @@ Warn = Callable[[str], None]
 class TileRestorer:
     """Restores the tiles of one photo.
 
-    Colours and alpha channel of a tile are one batch. Where memory runs out, a tile is restored in
+    Where memory runs out, a tile is restored in
     parts, as are all after it; finished tiles stay.
     """
 
@@ -30,7 +30,7 @@ class TileRestorer:
         self,
         backend: Backend,
         planes: Sequence[Raster],
-        blur_of: Callable[[Tile, bool], Blur],
+        blurs_of: Callable[[Tile, bool], Sequence[Blur]],
         overlap: int,
         warn: Warn,
     ) -> None:
@@ -39,13 +39,14 @@ class TileRestorer:
         Args:
             backend: the network.
             planes: colours, and the alpha channel where there is one.
-            blur_of: the blur of a tile; of its parts, if the second argument is true.
+            blurs_of: the blur of each plane of a tile; of its parts, if the second argument is
+                true.
             overlap: pixels that parts of a tile share.
             warn: is told when parts become smaller.
         """
         self._backend = backend
         self._planes = planes
-        self._blur_of = blur_of
+        self._blurs_of = blurs_of
         self._overlap = overlap
         self._warn = warn
         self._largest: int | None = None
@@ -91,8 +92,8 @@ class TileRestorer:
             try:
                 lr = np.stack([plane[(slice(None), *tile.source)] for plane in self._planes])
                 if side is None or max(tile.size) <= side:
-                    return _interleaved(self._backend.restore(lr, self._blur_of(tile, False)))
-                return self._in_parts(lr, self._blur_of(tile, True), side)
+                    return _interleaved(self._restore(lr, self._blurs_of(tile, False)))
+                return self._in_parts(lr, self._blurs_of(tile, True), side)
             except (OutOfMemoryError, MemoryError) as error:
                 failed = min(side or max(tile.size), max(tile.size))
                 smaller = halved(failed, self._overlap)
@@ -100,13 +101,18 @@ class TileRestorer:
                     raise self._too_little(failed) from error
                 self._largest = min(smaller, self._largest or smaller)
 
-    def _in_parts(self, lr: np.ndarray, blur: Blur, side: int) -> np.ndarray:
+    def _restore(self, lr: np.ndarray, blurs: Sequence[Blur]) -> np.ndarray:
+        """Restore the planes, each with its own blur: (P, 3, h, w) -> (P, 3, s h, s w)."""
+        planes = zip(lr, blurs, strict=True)
+        return np.concatenate([self._backend.restore(plane[None], blur) for plane, blur in planes])
+
+    def _in_parts(self, lr: np.ndarray, blurs: Sequence[Blur], side: int) -> np.ndarray:
         """Restore (P, 3, h, w) in parts: (s h, s w, 3 P)."""
         height, width = lr.shape[-2:]
         stitcher = Stitcher(width, self._backend.config.scale, lambda joined: joined)
         rows = []
         for part in plan(height, width, side, self._overlap):
-            restored = self._backend.restore(lr[(..., *part.source)], blur)
+            restored = self._restore(lr[(..., *part.source)], blurs)
             band = stitcher.add(part, _interleaved(restored))
             if band is not None:
                 rows.append(band)

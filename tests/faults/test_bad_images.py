@@ -296,6 +296,24 @@ def test_case_10_any_size_becomes_exactly_twice_as_large(
         assert image.size == (2 * size[0], 2 * size[1])
 
 
+def test_case_13_a_cut_out_figure_has_no_rings() -> None:
+    """The flat colours of graphics have no blur to be found; their edges must not suffer from it.
+
+    The shipped network; of a disc, laid on white, nothing may lie far outside or be missing inside.
+    """
+    row, column = np.mgrid[:60, :60]
+    distance = np.hypot(row - 29.5, column - 29.5)
+    samples = np.zeros((60, 60, 4), np.uint8)
+    samples[distance < 20] = (220, 30, 30, 255)
+    Image.fromarray(samples).save("disc.png")
+    assert run(["upscale", "disc.png", "-s", "2"]) == 0
+    alpha = np.asarray(Image.open("disc_x2.png"), int)[..., 3]
+    row, column = np.mgrid[:120, :120]
+    distance = np.hypot(row - 59.5, column - 59.5)
+    assert alpha[distance > 46].max() <= 12
+    assert alpha[distance < 34].min() >= 243
+
+
 def test_case_13_hidden_colours_do_not_bleed(x2: str) -> None:
     """A red disc on hidden green, laid on red, is red to within two levels, edges included."""
     row, column = np.mgrid[:48, :48]

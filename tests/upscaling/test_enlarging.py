@@ -119,19 +119,20 @@ def test_large_photos_are_tiled_and_small_ones_are_not(backend: PyTorchBackend) 
     assert set(large.restored) == {(1, 3, 3, 278)}  # 278 + 2 * 21 is a fast length
 
 
-def test_alpha_is_restored_with_the_kernel_of_the_colours(backend: PyTorchBackend) -> None:
+def test_alpha_is_restored_as_a_grey_picture_with_a_kernel_of_its_own(
+    backend: PyTorchBackend,
+) -> None:
     source = photo(24, 20, alpha=True)
     recorder = Recorder(backend)
     steps: list[tuple[int, int]] = []
     result = upscale(source, recorder, progress=lambda *step: steps.append(step))
     pixels = floats(result)
     assert pixels.shape == (48, 40, 4)
-    assert len(recorder.estimated) == 1
-    assert recorder.restored == [(2, 3, 24, 20)]
+    assert recorder.estimated == [(3, 24, 20)] * 2
+    assert recorder.restored == [(1, 3, 24, 20)] * 2
     assert steps == [(1, 1)]
     grey = np.stack([source.alpha] * 3)
-    blur = Blur(result.kernel, backend.estimate(source.pixels.transpose(2, 0, 1)).smoothing)
-    expected = backend.restore(grey[None], blur)[0].clip(0, 1).mean(axis=0)
+    expected = backend.restore(grey[None], backend.estimate(grey))[0].clip(0, 1).mean(axis=0)
     np.testing.assert_allclose(pixels[..., 3], expected, atol=1e-5)
     opaque = Photo.from_samples(source.samples[..., :3], 1, 8)
     np.testing.assert_allclose(pixels[..., :3], floats(upscale(opaque, backend)), atol=1e-5)
