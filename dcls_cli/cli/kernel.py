@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def kernel(
     photos: Annotated[
-        list[Path], typer.Argument(metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF or BMP files.")
+        list[Path],
+        typer.Argument(metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP, HEIC."),
     ],
     *,
     output: Annotated[
@@ -26,25 +27,13 @@ def kernel(
             "-o", "--output", metavar="OUT", help="File, .npy or .png, or a folder for both."
         ),
     ] = None,
-    scale: Annotated[
-        int | None,
-        typer.Option("-s", "--scale", help="Of the network: 2, 3 or 4; default 4."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "-m", "--model", metavar="NAME", help="Model, hf:OWNER/REPO, or auto (default)."
-        ),
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
-    ] = None,
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")] = "auto",
+    scale: options.Scale = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    device: options.Device = "auto",
     backend: options.Engine = "auto",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing outputs.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
 ) -> None:
     """Find the blur in each photo, show it, and write it with -o."""
     from dcls_cli.cli.kernels import check_kernel_output
