@@ -1,12 +1,15 @@
 """`dcls bench`: speed of training and inference on this machine."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcls_cli.cli import console
 from dcls_cli.cli.train import PresetOption
+
+if TYPE_CHECKING:
+    from dcls_cli.benchmark import Comparison
 
 
 def bench(
@@ -22,10 +25,11 @@ def bench(
     side: Annotated[int, typer.Option("--side", min=8, help="LR image, pixels a side.")] = 256,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """Measure patches a second of training and microseconds per LR pixel of inference."""
+    """Measure training, inference, and how much faster it is than a plain implementation."""
     import torch
 
-    from dcls_cli.backends.devices import select_device
+    from dcls_cli.backends.devices import DTYPES, select_device, select_precision
+    from dcls_cli.benchmark import compare
     from dcls_cli.config import checked_scale
     from dcls_cli.training.presets import PRESETS
     from dcls_cli.training.throughput import measure_inference, measure_training
@@ -41,10 +45,17 @@ def bench(
     inference = {
         name: measure_inference(model, kind, side, where, seconds) for name, kind in types.items()
     }
+    half = select_precision("auto", where)
+    comparisons = [
+        compare(model, DTYPES[name], side, where, seconds) for name in dict.fromkeys(("fp32", half))
+    ]
     if json:
         console.event("training", setup=setup, **asdict(training))
         for name, run in inference.items():
             console.event("inference", setup=setup, precision=name, **asdict(run))
+        for found in comparisons:
+            ratios = {"ratio": found.ratio, "share": found.share}
+            console.event("comparison", setup=setup, **asdict(found), **ratios)
         return
     console.say(
         f"training   {setup}: {training.patches_per_s:.1f} patches/s (LR {config.patch} px, batch "
@@ -52,3 +63,20 @@ def bench(
     )
     for name, run in inference.items():
         console.say(f"inference  {setup}, {name}: {run.us_per_px:.2f} us per LR pixel")
+    for found in comparisons:
+        tell(found, setup)
+
+
+def tell(found: "Comparison", setup: str) -> None:
+    """Print a comparison in two lines."""
+    console.say(
+        f"ratio      {setup}, {found.precision}: {found.ratio:.2f} times as fast as plainly "
+        f"(fp32, channels first, complex FFTs channel by channel): {found.us_per_px:.2f} against "
+        f"{found.plain_us_per_px:.2f} us per LR pixel of {found.side_px} x {found.side_px}"
+    )
+    console.say(
+        f"roofline   {setup}, {found.precision}: {found.gmac_per_s:.0f} GMAC/s, "
+        f"{found.share:.0%} of the {found.convolutions_gmac_per_s:.0f} GMAC/s of its convolutions "
+        f"alone, {found.gmac_per_s / found.matrix_gmac_per_s:.0%} of the "
+        f"{found.matrix_gmac_per_s:.0f} GMAC/s of a matrix product"
+    )

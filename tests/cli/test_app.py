@@ -137,11 +137,15 @@ def test_usage_errors_are_one_line(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("signum", "code", "side"),
+    # The larger photo is restored while it is written.
+    [(signal.SIGINT, 130, 700), (signal.SIGTERM, 143, 700), (signal.SIGINT, 130, 1300)],
+)
 def test_signals_end_the_work_and_leave_nothing(
-    signum: signal.Signals, code: int, tmp_path: Path, x4: Path
+    signum: signal.Signals, code: int, side: int, tmp_path: Path, x4: Path
 ) -> None:
-    source = photo(tmp_path, 700)
+    source = photo(tmp_path, side)
     process = subprocess.Popen(
         [*PROGRAM, "upscale", str(source), "-w", str(x4), "--json", "--tile", "64"],
         env=ENVIRONMENT,

@@ -20,11 +20,15 @@ def threads() -> object:
 def test_measures_training_and_both_precisions(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["bench", "--seconds", "0.1", "--side", "16", "--batch", "1", "--json"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [event["event"] for event in events] == ["training", "inference", "inference"]
-    assert [event.get("precision") for event in events[1:]] == ["fp32", "bf16"]
+    names = [event["event"] for event in events]
+    assert names[:4] == ["training", "inference", "inference", "comparison"]
+    assert [event.get("precision") for event in events[1:4]] == ["fp32", "bf16", "fp32"]
+    for found in events[3:]:
+        assert found["ratio"] == found["plain_us_per_px"] / found["us_per_px"]
+        assert found["share"] == found["gmac_per_s"] / found["convolutions_gmac_per_s"]
     assert events[0]["patches_per_s"] > 0
     assert 0 < events[0]["degradation_share"] < 1
-    assert all(event["us_per_px"] > 0 and event["side_px"] == 16 for event in events[1:])
+    assert all(event["us_per_px"] > 0 and event["side_px"] == 16 for event in events[1:3])
 
 
 def test_trains_as_the_preset_does(capsys: pytest.CaptureFixture[str]) -> None:
