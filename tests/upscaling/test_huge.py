@@ -33,11 +33,10 @@ class Stub:
     def restore(self, lr, blur):
         return lr.repeat(4, axis=2).repeat(4, axis=3)
 
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 photo = read(Path(sys.argv[1]))
 write(upscale(photo, Stub()), Path(sys.argv[2]), overwrite=False)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"base": base * 1024, "peak": peak * 1024}))
+print(json.dumps({"peak": peak * 1024}))
 """
 
 
@@ -57,8 +56,7 @@ def test_a_hundred_megapixels_take_less_than_4_gb(suffix: str, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     memory = json.loads(done.stdout)
     print(suffix, memory, output.stat().st_size)  # noqa: T201 - for the record
-    assert memory["peak"] < 4e9
-    assert (memory["peak"] - memory["base"]) / SIDE**2 < 60
+    assert memory["peak"] < 4e9  # with the program, the photo and its result: 40 bytes a pixel
     _check_samples(output, stripes)
 
 

@@ -14,7 +14,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from dcls_cli.image.encoders.header import Header, regrouped, shared_out
 
-_CLASSIC, _BIG = b"II\x2a\x00" + bytes(4), b"II\x2b\x00\x08\x00\x00\x00"
+_CLASSIC, _BIG = b"II\x2a\x00" + bytes(4), b"II\x2b\x00\x08\x00\x00\x00" + bytes(8)
 
 #: A classic TIFF has offsets of 32 bits; what the strips may be larger than their samples, and the
 #: metadata, must fit too.
@@ -41,7 +41,7 @@ def write_tiff(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> N
     big = header.bytes > _LARGEST_CLASSIC_BYTES
     prefix = _BIG if big else _CLASSIC
     place = struct.Struct("<Q" if big else "<I")
-    file.write(prefix + bytes(8 if big else 0))
+    file.write(prefix)
     rows = header.rows_of(_STRIP_BYTES)
     offsets, counts = [], []
     for strip in shared_out(_strip, regrouped(bands, rows)):
