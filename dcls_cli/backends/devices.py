@@ -1,5 +1,6 @@
 """Which device computes, and in which precision."""
 
+import os
 import platform
 import re
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from pathlib import Path
 import torch
 
 from dcls_cli.errors import BackendError
+from dcls_cli.machine import usable_processors
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -43,6 +45,17 @@ def select_device(device: str) -> torch.device:
     if (chosen.index or 0) >= count:
         raise BackendError(f"device {device!r} does not exist: this machine has {count}")
     return chosen
+
+
+def fit_threads() -> None:
+    """Compute in no more threads than there are processors to be had; see `usable_processors`.
+
+    PyTorch takes the processors that it is shown, and in a container whose time is limited they
+    would wait for each other. What `OMP_NUM_THREADS` says stays.
+    """
+    usable = usable_processors()
+    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > usable:
+        torch.set_num_threads(usable)
 
 
 def select_precision(precision: str, device: torch.device) -> str:

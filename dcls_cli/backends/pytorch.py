@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dcls_cli import weights
 from dcls_cli.backends import Blur, Memory, Raster
-from dcls_cli.backends.devices import DTYPES, select_device, select_precision
+from dcls_cli.backends.devices import DTYPES, fit_threads, select_device, select_precision
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
 from dcls_cli.machine import free_memory_bytes
@@ -57,6 +57,7 @@ class PyTorchBackend:
     def load(cls, weights_path: Path, device: str = "auto", precision: str = "auto") -> Self:
         """Refuse an unusable device before weights are read; see `load_backend`."""
         select_precision(precision, select_device(device))
+        fit_threads()
         return cls(weights.load(weights_path), device, precision)
 
     @property

@@ -88,7 +88,6 @@ class ConstrainedLeastSquares(nn.Module):
         expanded: Tensor = self.expand(self._deconvolve(reduced, kernel, smoothing))
         return expanded
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # compilers leave complex numbers alone
     def _deconvolve(self, reduced: Tensor, kernel: Tensor, smoothing: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W) through spectra in fp32, borders replicated."""
         pad = kernel.shape[-1]
@@ -97,3 +96,14 @@ class ConstrainedLeastSquares(nn.Module):
             clear = self.invert(padded, kernel.float(), smoothing.float(), self.epsilon)
         clear = clear[..., pad:-pad, pad:-pad].to(reduced.dtype)
         return clear.contiguous(memory_format=torch.channels_last)
+
+
+def leave_to_eager(network: nn.Module) -> None:
+    """Keep the deconvolutions of a network out of `torch.compile`, which knows no complex numbers.
+
+    As a decorator of the method this would load the compiler, which takes longer than all the rest
+    of a start, for everybody.
+    """
+    for part in network.modules():
+        if isinstance(part, ConstrainedLeastSquares):
+            part.invert = torch.compiler.disable(part.invert)  # type: ignore[no-untyped-call]

@@ -12,6 +12,7 @@ from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import TrainingError, WeightsError
 from dcls_cli.network.dcls import DCLS
+from dcls_cli.network.deconvolution import leave_to_eager
 from dcls_cli.network.reformulation import ReformulatedKernel
 from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
 from dcls_cli.training.config import Cadence, TrainConfig
@@ -118,6 +119,7 @@ def prepare(
     objective = Objective(config, model.kernel_space, reformulated.to(device))
     state = TrainState(network, objective, config, options.accumulate)
     if options.compile:
+        leave_to_eager(network)
         state.forward = torch.compile(network)  # type: ignore[assignment]
     needs_images = model.kernel_space == "lr" and config.kernel_target == "image"
     trainer = Trainer(

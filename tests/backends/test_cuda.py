@@ -1,0 +1,49 @@
+"""The same engine on a GPU; skipped where there is none."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from dcls_cli.backends.pytorch import PyTorchBackend
+from dcls_cli.config import ModelConfig
+from dcls_cli.image import Photo
+from dcls_cli.image.picture import collect
+from dcls_cli.metrics import psnr
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.upscaling import upscale
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+CONFIG = ModelConfig.light(
+    2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+)
+
+
+def engine(device: str, precision: str) -> PyTorchBackend:
+    torch.manual_seed(0)
+    return PyTorchBackend(DCLS(CONFIG), device, precision)
+
+
+@pytest.mark.parametrize(("precision", "db"), [("fp32", 80.0), ("fp16", 55.0), ("bf16", 50.0)])
+def test_a_gpu_restores_what_a_cpu_does(precision: str, db: float) -> None:
+    samples = np.random.default_rng(0).integers(0, 256, (150, 170, 4), np.uint8)
+    photo = Photo.from_samples(samples, 255, 8)
+    floats = np.dtype(np.float32)
+    expected = collect(upscale(photo, engine("cpu", "fp32"), tile=64), floats)
+    got = collect(upscale(photo, engine("cuda", precision), tile=64), floats)
+    assert psnr(got, expected, peak=1.0) > db
+
+
+def test_lanes_do_not_disturb_each_other() -> None:
+    backend = engine("cuda", "fp32")
+    assert backend.lanes > 1
+    assert backend.memory().free_bytes > 0
+    images = np.random.default_rng(0).random((16, 1, 3, 64, 64), np.float32)
+    blur = backend.estimate(images[0, 0])
+    alone = [backend.restore(image, blur) for image in images]
+    with ThreadPoolExecutor(backend.lanes) as pool:
+        together = list(pool.map(lambda image: backend.restore(image, blur), images))
+    for got, expected in zip(together, alone, strict=True):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
