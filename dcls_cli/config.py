@@ -13,6 +13,7 @@ KernelNorm = Literal["sum", "softmax"]
 KernelSpace = Literal["lr", "hr"]
 Pooling = Literal["mean", "energy"]
 Skip = Literal["none", "linear", "interpolation"]
+SkipTaps = Literal[31, 41]
 Upsampler = Literal["stepwise", "direct"]
 Smoothing = Literal["features", "code"]
 GroupSkip = Literal["input", "output"]
@@ -60,6 +61,8 @@ class ModelConfig:
         estimator_features, estimator_blocks: width and depth of the estimator.
         skip: `linear` adds the optimal linear super-resolver to the output and feeds it to DPAN;
             `interpolation` the one for a picture that was not blurred, which inverts nothing.
+        skip_taps: width of the linear super-resolver's filter, LR pixels. Alone, 41 taps give 0.05
+            (x4) to 0.11 dB (x2) more than 31, for 1.8 times its work.
         noise: the linear super-resolver assumes the `fixed` noise of 8-bit rounding, or what is
             `estimated` beside the kernel; photographs need the latter.
         upsampler: `stepwise` (paper: convolution and pixel shuffle for each factor) or `direct`
@@ -95,6 +98,7 @@ class ModelConfig:
     estimator_features: int = 64
     estimator_blocks: int = 3
     skip: Skip = "none"
+    skip_taps: SkipTaps = 31
     noise: Noise = "fixed"
     upsampler: Upsampler = "stepwise"
     smoothing: Smoothing = "features"
@@ -174,6 +178,7 @@ class ModelConfig:
             estimator_features=32,
             estimator_blocks=2,
             skip="linear",
+            skip_taps=41,
             upsampler="direct",
             smoothing="code",
             cls_epsilon=1e-2,

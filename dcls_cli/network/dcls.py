@@ -76,7 +76,9 @@ class DCLS(nn.Module):
             if config.kernel_space == "hr"
             else None
         )
-        self.linear = LinearSuperResolver(config.scale) if config.skip != "none" else None
+        self.linear = (
+            LinearSuperResolver(config.scale, config.skip_taps) if config.skip != "none" else None
+        )
 
     def forward(self, lr: Tensor) -> Restoration:
         """Estimate the blur of each image and restore it."""

@@ -20,7 +20,6 @@ from dcls_cli.network.fourier import full_transfer_function, unit_sum
 from dcls_cli.network.spectra import bicubic_response, power_spectrum, reformulation_matrix
 
 SUPER_RESOLVER_GRID = 48
-SUPER_RESOLVER_TAPS = 31
 NOISE_TO_SIGNAL = 1e-5
 
 #: Width of the LR kernel that follows from an HR kernel of any size.
@@ -107,7 +106,7 @@ class LinearSuperResolver(nn.Module):
     the image and is exact under tiling.
     """
 
-    def __init__(self, scale: int, taps: int = SUPER_RESOLVER_TAPS) -> None:
+    def __init__(self, scale: int, taps: int = 31) -> None:
         """Prepare the spectra; `taps` is the reach of the filter in LR pixels, odd."""
         super().__init__()
         self.scale, self.taps = scale, taps
