@@ -7,6 +7,7 @@ from dcls_cli.cli.console import visible
 from dcls_cli.cli.downloads import find_model
 from dcls_cli.errors import UsageError
 from dcls_cli.evaluation.methods import MethodSpec
+from dcls_cli.graphs import SUFFIX, graph_info
 from dcls_cli.hub import is_hub_name
 from dcls_cli.releases import RELEASES, release
 from dcls_cli.weights import read_metadata
@@ -57,11 +58,11 @@ def _rival(name: str, scale: int, arithmetic: tuple[str, str]) -> MethodSpec:
         return MethodSpec(path.stem, "spandrel", path, arithmetic[0], "fp32")
     if is_hub_name(name) or any(name == item.name for item in RELEASES):
         return _model(name, scale, arithmetic)
-    if Path(name).suffix == ".safetensors":
+    if Path(name).suffix in (".safetensors", SUFFIX):
         return _network(Path(name).stem, Path(name), scale, arithmetic)
     raise UsageError(
         f"--against {visible(name)}: expected bicubic, a model (see dcls models list), a "
-        ".safetensors file of dcls, or spandrel:FILE"
+        ".safetensors or .onnx file of dcls, or spandrel:FILE"
     )
 
 
@@ -72,7 +73,10 @@ def _model(model: str | int, scale: int, arithmetic: tuple[str, str]) -> MethodS
 
 
 def _network(name: str, path: Path, scale: int, arithmetic: tuple[str, str]) -> MethodSpec:
-    config, _ = read_metadata(path)
+    is_graph = path.suffix == SUFFIX
+    config = graph_info(path).config if is_graph else read_metadata(path)[0]
+    if is_graph:  # a graph has one precision
+        arithmetic = arithmetic[0], "auto"
     if config.scale != scale:
         raise UsageError(
             f"{visible(path)} is made for scale {config.scale}, not {scale}; add -s {config.scale}"

@@ -38,3 +38,21 @@ def compact(model: "ModelProto") -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def expand(model: "ModelProto") -> None:
+    """Undo `compact`, for tools that look for fp32 initializers."""
+    import onnx
+    from onnx import numpy_helper
+
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    kept = []
+    for node in model.graph.node:
+        tensor = stored.get(node.input[0]) if node.op_type == "Cast" else None
+        if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT16:
+            kept.append(node)
+            continue
+        values = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    del model.graph.node[:]
+    model.graph.node.extend(kept)

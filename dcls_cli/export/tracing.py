@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from dcls_cli.export.modules import EstimatorGraph, FusedGraph, RestorerGraph
-from dcls_cli.export.options import ExportOptions
+from dcls_cli.export.options import SMALLEST_PX, ExportOptions
 from dcls_cli.graphs import Kind, estimates_of, pool_width, statistics_of
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import SMOOTHING_TAPS
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: Sides of the example that is traced where the graph's sides are free; two primes, so that no
 #: dimension looks like another one.
 TRACED_PX = (41, 53)
+
+#: Longer than any side: an axis that another one is derived from needs a bound.
+LONGEST_PX = 1 << 24
 
 #: Images of that example: 1 would be taken for a constant.
 TRACED_BATCH = 2
@@ -73,7 +76,7 @@ def _wanted(network: DCLS, kind: Kind, options: ExportOptions) -> Traced:
         side or traced for side, traced in zip(options.sides(config), TRACED_PX, strict=True)
     )
     free_sides: _Axes = {
-        axis: Dim(name)
+        axis: Dim(name, min=SMALLEST_PX, max=LONGEST_PX)
         for axis, name, side in zip((2, 3), ("height", "width"), options.sides(config), strict=True)
         if side is None
     }

@@ -1,6 +1,7 @@
 """Deep constrained least squares (DCLS): a blur is inverted in feature space (Eq. 14-16)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -39,7 +40,9 @@ class FeatureSmoothing(nn.Module):
         self.conv3 = nn.Conv2d(channels, channels, 3)
         self.project = nn.Conv2d(channels, channels, 1)
         self.activation = activation()
-        self.pool: Callable[[Tensor], Tensor] = nn.AdaptiveAvgPool2d(SMOOTHING_TAPS)
+        self.pool: Callable[[Tensor], Tensor] = partial(
+            F.adaptive_avg_pool2d, output_size=SMOOTHING_TAPS
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, C, H, W) -> logits (B, C, 3, 3)."""
