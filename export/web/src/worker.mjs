@@ -69,6 +69,10 @@ async function work({ file, model, engine, tile, canvasArea }) {
 
   post({ type: "stage", text: "Estimating the blur" });
   const blur = await network.estimate(height, width, (window) => cut(picture, window, "colour"));
+  // The blur of flat colours would draw rings around a cut-out figure.
+  const alphaBlur = transparent
+    ? await network.estimate(height, width, (window) => cut(picture, window, "alpha"))
+    : null;
   const taps = Float32Array.from(/** @type {Float32Array} */ (blur.kernel.data));
   const noise = blur.noise ? Number(blur.noise.data[0]) : null;
   post({ type: "kernel", kernel: { taps, width: widthOf(taps), space, noise } });
@@ -81,7 +85,7 @@ async function work({ file, model, engine, tile, canvasArea }) {
   const png = new PngWriter(size.width, size.height, channels);
   let finished = 0;
   for (const [index, item] of tiles.entries()) {
-    const patch = await restoreTile(network, picture, item, blur);
+    const patch = await restoreTile(network, picture, item, blur, alphaBlur);
     await show(...middle(item, patch, scale, channels));
     const rows = stitcher.add(item, patch);
     if (rows) {
@@ -99,13 +103,14 @@ async function work({ file, model, engine, tile, canvasArea }) {
  * @param {import("./picture.mjs").Picture} picture
  * @param {import("./tiling.mjs").Tile} tile
  * @param {import("./network.mjs").Blur} blur
+ * @param {import("./network.mjs").Blur | null} alphaBlur of the alpha channel, unless it is opaque.
  * @returns {Promise<Float32Array>} (3 or 4, rows, columns); the alpha channel is restored as well.
  */
-async function restoreTile(network, picture, tile, blur) {
+async function restoreTile(network, picture, tile, blur, alphaBlur) {
   const sides = [tile.rows, tile.columns].map(({ start, stop }) => stop - start);
   const colour = await network.restore(cut(picture, tile, "colour"), sides[0], sides[1], blur);
-  if (!picture.transparent) return colour;
-  const grey = await network.restore(cut(picture, tile, "alpha"), sides[0], sides[1], blur);
+  if (!alphaBlur) return colour;
+  const grey = await network.restore(cut(picture, tile, "alpha"), sides[0], sides[1], alphaBlur);
   const count = grey.length / 3;
   const planes = new Float32Array(4 * count);
   planes.set(colour);
