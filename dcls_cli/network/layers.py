@@ -1,5 +1,7 @@
 """Building blocks that the estimator and the restorer share."""
 
+import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.config import ATTENTION_REDUCTION
@@ -15,6 +17,40 @@ def conv3x3(inputs: int, outputs: int) -> nn.Conv2d:
 def activation() -> nn.LeakyReLU:
     """The paper's activation, in place."""
     return nn.LeakyReLU(LEAK, inplace=True)
+
+
+def channel_means(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, C), the means over the picture.
+
+    In bf16 on a CPU rows are averaged first: PyTorch's own mean makes an fp32 copy of everything,
+    which takes longer than the sum. The result then is fp32, else of the input's type.
+    """
+    if _is_slow(x):
+        rows = F.avg_pool2d(x, (1, x.shape[-1]))
+        return rows.float().mean((-2, -1))
+    return x.mean((-2, -1))
+
+
+def add_gated(x: Tensor, update: Tensor, gate: Tensor) -> Tensor:
+    """Add an update times a gate for each channel: (B, C, H, W), (B, C, H, W) and (B, C).
+
+    In bf16 on a CPU whole rows are channels: PyTorch's loop over few channels is as slow as one
+    over single numbers. Each number is computed in the same way, and the result is channels_last.
+    """
+    gate = gate.to(x.dtype)
+    if not _is_slow(x):
+        return torch.addcmul(x, update, gate[..., None, None])
+    batch, channels, height, width = x.shape
+    rows = gate[:, None, None].expand(-1, 1, width, -1).reshape(batch, 1, width * channels)
+    shape = (batch, height, width * channels)
+    added = torch.addcmul(
+        x.permute(0, 2, 3, 1).reshape(shape), update.permute(0, 2, 3, 1).reshape(shape), rows
+    )
+    return added.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _is_slow(x: Tensor) -> bool:
+    return x.dtype == torch.bfloat16 and x.device.type == "cpu" and x.numel() > 0
 
 
 class ResidualBlock(nn.Module):

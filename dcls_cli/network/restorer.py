@@ -6,7 +6,14 @@ from torch import Tensor, nn
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.alternatives import FixedSmoothing, KernelStretching
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares, FeatureSmoothing, high_pass
-from dcls_cli.network.layers import ChannelAttention, ResidualBlock, activation, conv3x3
+from dcls_cli.network.layers import (
+    ChannelAttention,
+    ResidualBlock,
+    activation,
+    add_gated,
+    channel_means,
+    conv3x3,
+)
 
 LAST_LAYER_GAIN = 0.01
 
@@ -43,7 +50,7 @@ class DualPathBlock(nn.Module):
         """
         updates = self.updates(main, side)
         if self.main_attention is not None and gates is None:
-            gates = self.gates(*(update.mean((-2, -1)) for update in updates))
+            gates = self.gates(*map(channel_means, updates))
         return self.add(main, side, updates, gates)
 
     def updates(self, main: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,11 +78,8 @@ class DualPathBlock(nn.Module):
         main_update, side_update = updates
         if gates is None:
             return main + main_update, side + side_update
-        gates = gates.to(main.dtype)[..., None, None]
         main_gate, side_gate = gates[:, : main.shape[1]], gates[:, main.shape[1] :]
-        return torch.addcmul(main, main_update, main_gate), torch.addcmul(
-            side, side_update, side_gate
-        )
+        return add_gated(main, main_update, main_gate), add_gated(side, side_update, side_gate)
 
 
 class DualPathGroup(nn.Module):

@@ -1,11 +1,19 @@
 """Blocks that the networks share, against their formulas in numpy."""
 
 import numpy as np
+import pytest
 import torch
 from scipy.signal import correlate2d
 from torch import Tensor, nn
 
-from dcls_cli.network.layers import ChannelAttention, ResidualBlock, activation, conv3x3
+from dcls_cli.network.layers import (
+    ChannelAttention,
+    ResidualBlock,
+    activation,
+    add_gated,
+    channel_means,
+    conv3x3,
+)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -68,3 +76,24 @@ def test_channel_attention_is_its_formula() -> None:
     gate = 1 / (1 + np.exp(-logits))
     assert module.squeeze.out_channels == 2
     np.testing.assert_allclose(got, x.numpy() * gate[:, :, None, None], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 16, 1, 40), (2, 0, 4, 4)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gates_and_means_are_those_of_numpy(
+    dtype: torch.dtype, shape: tuple[int, ...], layout: torch.memory_format
+) -> None:
+    x, update = (
+        random(*shape, seed=seed).to(dtype).contiguous(memory_format=layout) for seed in (0, 1)
+    )
+    gate = random(*shape[:2], seed=2).sigmoid().to(dtype)
+    exact, added, gates = (part.double().numpy() for part in (x, update, gate))
+    rounding = 1e-6 if dtype == torch.float32 else 2**-8
+    expected = exact + gates[..., None, None] * added
+    got = add_gated(x, update, gate)
+    assert got.dtype == dtype
+    np.testing.assert_allclose(got.double().numpy(), expected, rtol=rounding, atol=rounding)
+    means = channel_means(x).double().numpy()
+    assert means.shape == shape[:2]
+    np.testing.assert_allclose(means, exact.mean((2, 3)), atol=rounding)
