@@ -19,8 +19,12 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 
-#: Rows and columns of the product that shows what the machine can do.
+#: Rows and columns of the product that shows what the machine can do: of a CPU, of a GPU.
 _MATRIX = 2048
+_MATRIX_CUDA = 8192
+
+#: Calls between two waits for a GPU where a single one would be shorter than the wait.
+_QUEUED = 20
 
 _WARM_UP_PX = 32
 
@@ -103,8 +107,7 @@ def compare(
             ours(lr)
         macs = sum(work.macs * count for work, count in works.items())
         alone_s = _alone(works, precision, device, seconds)
-        matrix = torch.rand(_MATRIX, _MATRIX, device=device).to(precision)
-        (matrix_s,) = _fastest([lambda: matrix @ matrix], device, seconds / 4)
+        matrix_rate = _matrix_macs_per_s(precision, device, seconds / 4)
     pixels = side_px**2
     return Comparison(
         precision={torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[precision],
@@ -113,7 +116,7 @@ def compare(
         us_per_px=ours_s / pixels * 1e6,
         gmac_per_s=macs / ours_s / 1e9,
         convolutions_gmac_per_s=macs / alone_s / 1e9,
-        matrix_gmac_per_s=_MATRIX**3 / matrix_s / 1e9,
+        matrix_gmac_per_s=matrix_rate / 1e9,
     )
 
 
@@ -189,25 +192,54 @@ def _alone(
             return F.conv2d(given, weight, bias, padding=padding)
 
         run()
-        (least,) = _fastest([run], device, seconds / len(kinds))
+        (least,) = _fastest([run], device, seconds / len(kinds), queued=_QUEUED)
         total += count * least
     return total
 
 
+def _matrix_macs_per_s(precision: torch.dtype, device: torch.device, seconds: float) -> float:
+    """Rate of a large matrix product; in fp32 on a GPU as its convolutions do, in TF32 or not."""
+    on_gpu = device.type == "cuda"
+    side = _MATRIX_CUDA if on_gpu else _MATRIX
+    matrix = torch.rand(side, side, device=device).to(precision)
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+    try:
+        (least,) = _fastest([lambda: matrix @ matrix], device, seconds, queued=_QUEUED)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+    return side**3 / least
+
+
 def _fastest(
-    runs: list[Callable[[], object]], device: torch.device, seconds: float
+    runs: list[Callable[[], object]], device: torch.device, seconds: float, *, queued: int = 1
 ) -> tuple[float, ...]:
-    """The least time of each of several things that are done in turns."""
+    """The least time of each of several things that are done in turns.
+
+    Args:
+        runs: what is timed.
+        device: that it runs on. A GPU is waited for before and after.
+        seconds: for each, about.
+        queued: calls in a row on a GPU, whose mean counts.
+    """
+    calls = queued if device.type == "cuda" else 1
 
     def timed(run: Callable[[], object]) -> float:
+        _wait(device)
         start = time.perf_counter()
-        run()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        return time.perf_counter() - start
+        for _ in range(calls):
+            run()
+        _wait(device)
+        return (time.perf_counter() - start) / calls
 
     best = [timed(run) for run in runs]
     end = time.perf_counter() + seconds * len(runs)
     while time.perf_counter() < end:
         best = [min(least, timed(run)) for least, run in zip(best, runs, strict=True)]
     return tuple(best)
+
+
+def _wait(device: torch.device) -> None:
+    """Calls return before a GPU has done them."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

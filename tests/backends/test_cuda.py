@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dcls_cli.backends.pytorch import PyTorchBackend
+from dcls_cli.benchmark import compare
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import collect
@@ -47,3 +48,10 @@ def test_lanes_do_not_disturb_each_other() -> None:
         together = list(pool.map(lambda image: backend.restore(image, blur), images))
     for got, expected in zip(together, alone, strict=True):
         np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_a_gpu_is_compared_with_itself() -> None:
+    found = compare(CONFIG, torch.float32, 64, torch.device("cuda"), 0.1)
+    assert found.ratio > 0
+    assert 0 < found.share < 2
+    assert found.matrix_gmac_per_s > found.gmac_per_s
