@@ -1,8 +1,6 @@
 """The network on ONNX Runtime: two graphs, no PyTorch."""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -10,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from dcls_cli import graphs
-from dcls_cli.backends import Blur, Memory, Raster
+from dcls_cli.backends import Blur, Memory, Raster, sessions
 from dcls_cli.backends.providers import open_session
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError, WeightsError
-from dcls_cli.machine import free_memory_bytes, usable_processors
+from dcls_cli.errors import BackendError, DclsError, WeightsError
+from dcls_cli.machine import free_memory_bytes
 from dcls_cli.network.windows import WINDOW_PX, Interval, intervals
 
 if TYPE_CHECKING:
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
 
 #: Layers of the restorer whose activations are alive at a time, in units of all its channels.
 _LIVE = 8
-
-#: What ONNX Runtime says when memory runs out; its errors have no class of their own.
-_MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad allocation")
 
 _NO_ATTENTION = (
     "networks whose attention or smoothing filters look at the whole photo need PyTorch to be "
@@ -62,11 +57,11 @@ class OnnxBackend:
             raise BackendError(_NO_ATTENTION)
 
         def opener(providers: list[Any]) -> "InferenceSession":
-            return _session(restorer, providers)
+            return sessions.start(restorer, providers)
 
         self._restorer, self._device, self.note = open_session(device, opener)
         self._estimator, *_ = open_session(
-            self._device, lambda providers: _session(estimator, providers)
+            self._device, lambda providers: sessions.start(estimator, providers)
         )
 
     @classmethod
@@ -164,7 +159,7 @@ class OnnxBackend:
                 "columns": _weights(columns, width, margin),
                 "before": pooled,
             }
-            with translated_memory_errors(window.shape):
+            with sessions.translated_memory_errors(window.shape):
                 values = self._estimator.run(names, inputs)
             found = dict(zip(names, values, strict=True))
             pooled = found["pooled"]
@@ -183,7 +178,7 @@ class OnnxBackend:
         inputs = {"lr": lr, "kernel": blur.kernel[None]}
         for name in graphs.statistics_of(self.config):
             inputs[name] = getattr(blur, name)
-        with translated_memory_errors(lr.shape):
+        with sessions.translated_memory_errors(lr.shape):
             restored = self._run({name: _batch(part, name) for name, part in inputs.items()})
         if not np.isfinite(restored).all():
             raise DclsError(f"the network produced non-finite values in {self.precision}")
@@ -200,29 +195,6 @@ class OnnxBackend:
         return np.asarray(restored, np.float32)
 
 
-def threads() -> int:
-    """Threads of a session on the CPU: all processors, or as OMP_NUM_THREADS says."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    return int(asked) if asked.isdigit() and int(asked) > 0 else usable_processors()
-
-
-def _session(content: bytes, providers: list[Any]) -> "InferenceSession":
-    """Open a graph.
-
-    Raises:
-        BackendError: ONNX Runtime refuses it or the device.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads()
-    options.log_severity_level = 4  # what goes wrong is told by us, in one line
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=providers)
-    except Exception as error:  # ONNX Runtime's errors have no common class
-        raise BackendError(f"ONNX Runtime cannot load the graph: {_first_line(error)}") from error
-
-
 def _weights(interval: Interval, length: int, margin: int) -> np.ndarray:
     """How much each pixel of an interval counts in the mean over an axis: (pooled pixels,)."""
     pooled = max(length - margin, 1)
@@ -236,34 +208,3 @@ def _batch(part: np.ndarray, name: str) -> np.ndarray:
     """An image batch as it is, a statistic as a batch of one."""
     batch = part if name == "lr" else np.asarray(part)[None]
     return np.ascontiguousarray(batch, np.float32)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-@contextmanager
-def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn what ONNX Runtime raises into our errors.
-
-    Args:
-        shape: (..., H, W) of the input, for the message.
-
-    Raises:
-        OutOfMemoryError: memory ran out inside the block.
-        BackendError: anything else that ONNX Runtime refuses.
-    """
-    try:
-        yield
-    except MemoryError as error:
-        raise _too_large(shape) from error
-    except Exception as error:  # ONNX Runtime's errors have no common class
-        if any(word in str(error) for word in _MEMORY_WORDS):
-            raise _too_large(shape) from error
-        raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from error
-
-
-def _too_large(shape: tuple[int, ...]) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        f"out of memory on a piece of {shape[-1]}x{shape[-2]} pixels; use a smaller --tile"
-    )

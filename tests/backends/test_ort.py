@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, ort, providers
+from dcls_cli.backends import load_backend, ort, providers, sessions
 from dcls_cli.backends.ort import OnnxBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
@@ -174,16 +174,16 @@ def test_a_provider_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch)
 def test_memory_that_runs_out_is_our_error() -> None:
     with (
         pytest.raises(OutOfMemoryError, match="a piece of 8x6 pixels"),
-        ort.translated_memory_errors((3, 6, 8)),
+        sessions.translated_memory_errors((3, 6, 8)),
     ):
         raise RuntimeError("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested")
 
 
 def test_engines_are_for_other_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert ort.threads() == 3
+    assert sessions.threads() == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "many")
-    assert ort.threads() >= 1
+    assert sessions.threads() >= 1
 
 
 def test_upscale_on_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,73 @@
+"""Sessions of ONNX Runtime: how a graph is started, and what its errors mean."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dcls_cli.errors import BackendError, OutOfMemoryError
+from dcls_cli.machine import usable_processors
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+#: What ONNX Runtime says when memory runs out; its errors have no class of their own.
+_MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad allocation")
+
+
+def threads() -> int:
+    """Threads of a session on the CPU: all processors, or as OMP_NUM_THREADS says."""
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdigit() and int(asked) > 0 else usable_processors()
+
+
+def start(content: bytes, providers: list[Any]) -> "InferenceSession":
+    """Start a session of a graph.
+
+    Args:
+        content: of its file.
+        providers: in the order of preference, with their options.
+
+    Raises:
+        BackendError: ONNX Runtime refuses it or the device.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads()
+    options.log_severity_level = 4  # what goes wrong is told by us, in one line
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise BackendError(f"ONNX Runtime cannot load the graph: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+@contextmanager
+def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
+    """Turn what ONNX Runtime raises into our errors.
+
+    Args:
+        shape: (..., H, W) of the input, for the message.
+
+    Raises:
+        OutOfMemoryError: memory ran out inside the block.
+        BackendError: anything else that ONNX Runtime refuses.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        raise _too_large(shape) from error
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        if any(word in str(error) for word in _MEMORY_WORDS):
+            raise _too_large(shape) from error
+        raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from error
+
+
+def _too_large(shape: tuple[int, ...]) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"out of memory on a piece of {shape[-1]}x{shape[-2]} pixels; use a smaller --tile"
+    )
