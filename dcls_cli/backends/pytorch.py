@@ -12,6 +12,7 @@ from torch import Tensor
 from dcls_cli import weights
 from dcls_cli.backends import Blur, Memory, Raster
 from dcls_cli.backends.devices import DTYPES, fit_threads, select_device, select_precision
+from dcls_cli.backends.transfers import Transfers
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
 from dcls_cli.machine import free_memory_bytes
@@ -50,6 +51,7 @@ class PyTorchBackend:
         """
         self._device = select_device(device)
         self._precision = select_precision(precision, self._device)
+        self._transfers = Transfers(self._device)
         self._network = network.to(self._device).eval()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -117,7 +119,7 @@ class PyTorchBackend:
         self, lr: np.ndarray | Raster, kernel: np.ndarray | None, window: int, *, tiled: bool
     ) -> Blur:
         def read(rows: slice, columns: slice) -> Tensor:
-            return self._tensor(lr[:, rows, columns][None])
+            return self._transfers.upload(lr[:, rows, columns][None])
 
         with torch.inference_mode(), translated_memory_errors((window, window)):
             source = statistics.Source(read, *lr.shape[1:])
@@ -144,13 +146,8 @@ class PyTorchBackend:
             half = precision != "fp32"
             dtype = DTYPES[precision] if half else None
             with torch.autocast(self._device.type, dtype=dtype, enabled=half):
-                sr = self._network.restore(self._tensor(lr), same)
-            return sr.float().contiguous().cpu().numpy()
-
-    def _tensor(self, image: np.ndarray) -> Tensor:
-        """(B, 3, H, W) on the device, channels last."""
-        tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))
-        return tensor.to(self._device).contiguous(memory_format=torch.channels_last)
+                sr = self._network.restore(self._transfers.upload(lr), same)
+            return self._transfers.download(sr)
 
     def _one(self, blur: Blur) -> TensorBlur:
         """The blur on the device, as a batch of one."""
