@@ -43,10 +43,12 @@ class Memory:
     Attributes:
         free_bytes: of the device, now.
         bytes_per_px: what restoring takes per LR pixel of a batch, about.
+        longest_side_px: of what is restored in one piece without need; None without a limit.
     """
 
     free_bytes: int
     bytes_per_px: int
+    longest_side_px: int | None = None
 
 
 class Raster(Protocol):

@@ -18,6 +18,13 @@ from dcls_cli.network.windows import WINDOW_PX, Interval, intervals
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+#: What transforms by matrices take, bytes for each square of a side: phases as whole numbers and as
+#: floats, cosines and sines.
+_MATRIX_BYTES = 24
+
+#: With sides up to this one the matrices are small beside the activations.
+_LONGEST_SIDE_PX = 1024
+
 #: Layers of the restorer whose activations are alive at a time, in units of all its channels.
 _LIVE = 8
 
@@ -135,7 +142,8 @@ class OnnxBackend:
         layers = _LIVE * 4 * channels
         if config.upsampler == "stepwise":
             layers = max(layers, 3 * 4 * config.features * config.scale**2)
-        return Memory(free_memory_bytes(), layers + 3 * 4 * 3 * config.scale**2)
+        longest = _LONGEST_SIDE_PX if self._info.fft == "matmul" else None
+        return Memory(free_memory_bytes(), layers + 3 * 4 * 3 * config.scale**2, longest)
 
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
@@ -175,6 +183,8 @@ class OnnxBackend:
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """Restore images or tiles that share one blur; see `Backend.restore`."""
+        if self._info.fft == "matmul":
+            sessions.check_memory(lr.shape, _MATRIX_BYTES * sum(side**2 for side in lr.shape[-2:]))
         inputs = {"lr": lr, "kernel": blur.kernel[None]}
         for name in graphs.statistics_of(self.config):
             inputs[name] = getattr(blur, name)

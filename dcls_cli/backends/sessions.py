@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dcls_cli.errors import BackendError, OutOfMemoryError
-from dcls_cli.machine import usable_processors
+from dcls_cli.machine import free_memory_bytes, usable_processors
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -65,6 +65,20 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
         if any(word in str(error) for word in _MEMORY_WORDS):
             raise _too_large(shape) from error
         raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from error
+
+
+def check_memory(shape: tuple[int, ...], needed: int) -> None:
+    """Refuse what would fill the memory: a system may end the program before ONNX Runtime fails.
+
+    Args:
+        shape: (..., H, W) of the input, for the message.
+        needed: bytes.
+
+    Raises:
+        OutOfMemoryError: more than is free.
+    """
+    if needed > free_memory_bytes():
+        raise _too_large(shape)
 
 
 def _too_large(shape: tuple[int, ...]) -> OutOfMemoryError:

@@ -40,7 +40,8 @@ def choose_tile(
         Pixels; 0 for the whole photo in one piece.
     """
     affordable = PART_OF_FREE * memory.free_bytes / (memory.bytes_per_px * planes * lanes)
-    if height * width <= min(WHOLE_IMAGE_PIXELS, affordable):
+    fits = max(height, width) <= (memory.longest_side_px or math.inf)
+    if fits and height * width <= min(WHOLE_IMAGE_PIXELS, affordable):
         return 0
     side = min(math.isqrt(int(affordable)), LARGEST_TILE_PX)
     while side > MINIMUM_TILE_PX and not _is_fast(side + 2 * padding):

@@ -180,6 +180,14 @@ def test_memory_that_runs_out_is_our_error() -> None:
         raise RuntimeError("[ONNXRuntimeError] : 6 : Failed to allocate memory for requested")
 
 
+def test_matrices_that_would_fill_the_memory_are_never_made() -> None:
+    """A row of 300 000 pixels in one piece: 2 TB of cosines and sines."""
+    backend = load_backend(LIGHT, "cpu", "fp32", "onnx")
+    blur = backend.estimate(picture(1, 9))
+    with pytest.raises(OutOfMemoryError, match="a piece of 300000x1 pixels"):
+        backend.restore(np.zeros((1, 3, 1, 300_000), np.float32), blur)
+
+
 def test_engines_are_for_other_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert sessions.threads() == 3

@@ -229,15 +229,6 @@ def test_case_4_bombs_are_refused_by_their_size(name: str, x2: str, capsys: Capt
     assert "--max-pixels" in line
 
 
-def test_case_18_a_raised_limit_is_bounded_by_the_memory(
-    x2: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("dcls_cli.image.reading.free_memory_bytes", lambda: 10**9)
-    Path("a.png").write_bytes(BOMBS["case18.png"][0])
-    line = refused(capsys, "a.png", "-w", x2, "--max-pixels", "1e9")
-    assert "30000x20000 pixels need about 4.8 GB of memory to be read, and 1.0 GB are free" in line
-
-
 @pytest.mark.parametrize(
     "bomb",
     [

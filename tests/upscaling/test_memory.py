@@ -163,6 +163,13 @@ def test_tiles_are_as_large_as_half_of_the_memory_allows() -> None:
     assert chosen(0) == MINIMUM_TILE_PX
 
 
+def test_long_strips_are_tiled_where_the_engine_asks_for_it() -> None:
+    def chosen(width: int, longest: int | None) -> int:
+        return choose_tile(9, width, Memory(2**34, 2500, longest), planes=1, lanes=1, padding=21)
+
+    assert [chosen(1024, 1024), chosen(1025, 1024), chosen(1025, None)] == [0, 278, 0]
+
+
 @pytest.mark.parametrize("side", [64, 65, 278, 512])
 def test_four_halves_cover_a_tile_with_their_overlap(side: int) -> None:
     assert 2 * halved(side, 32) - 32 - side in (0, 1)
