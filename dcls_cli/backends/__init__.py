@@ -75,6 +75,8 @@ class Backend(Protocol):
         precision: type in which the convolutions run: fp32, bf16 or fp16.
         lanes: calls of `restore` that may run at a time, in threads, with gain: more than one where
             transfers overlap with computation.
+        batch_px: LR pixels of tiles that go through the network at once with gain; a larger tile
+            goes alone.
     """
 
     @property
@@ -88,6 +90,13 @@ class Backend(Protocol):
 
     @property
     def lanes(self) -> int: ...  # noqa: D102
+
+    @property
+    def batch_px(self) -> int: ...  # noqa: D102
+
+    def told(self) -> list[str]:
+        """What went otherwise than planned since the last call, for people to read."""
+        ...
 
     def memory(self) -> Memory:
         """Find out what tiles may take."""

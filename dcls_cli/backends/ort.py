@@ -35,13 +35,7 @@ _NO_ATTENTION = (
 
 
 class OnnxBackend:
-    """A `Backend` of an estimator and a restorer graph; see export/README.md.
-
-    Attributes:
-        note: what must be told: that `auto` could not use a GPU. None: nothing.
-    """
-
-    note: str | None
+    """A `Backend` of an estimator and a restorer graph; see export/README.md."""
 
     def __init__(
         self, estimator: bytes, restorer: bytes, info: graphs.GraphInfo, device: str = "auto"
@@ -66,7 +60,8 @@ class OnnxBackend:
         def opener(providers: list[Any]) -> "InferenceSession":
             return sessions.start(restorer, providers)
 
-        self._restorer, self._device, self.note = open_session(device, opener)
+        self._restorer, self._device, note = open_session(device, opener)
+        self._notes = [] if note is None else [note]
         self._estimator, *_ = open_session(
             self._device, lambda providers: sessions.start(estimator, providers)
         )
@@ -134,6 +129,16 @@ class OnnxBackend:
     def lanes(self) -> int:
         """On a GPU, one tile is transferred while another is restored."""
         return 1 if self._device == "cpu" else 2
+
+    @property
+    def batch_px(self) -> int:
+        """Batches of tiles were not faster."""
+        return 0
+
+    def told(self) -> list[str]:
+        """That `auto` could not use a GPU."""
+        notes, self._notes = self._notes, []
+        return notes
 
     def memory(self) -> Memory:
         """What is free, and what a pixel takes, about; of a GPU the machine's memory stands in."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dcls_cli import weights
 from dcls_cli.backends import Blur, Memory, Raster
+from dcls_cli.backends.capture import Captured, CudaGraph, Run
 from dcls_cli.backends.devices import DTYPES, fit_threads, select_device, select_precision
 from dcls_cli.backends.transfers import Transfers
 from dcls_cli.config import ModelConfig
@@ -23,6 +24,10 @@ from dcls_cli.network.windows import WINDOW_PX
 
 #: Of the windows that the blur is estimated in, pixels.
 SMALLEST_WINDOW_PX = 64
+
+#: Pixels of tiles that keep the device busy: on a CPU as many as a fast tile has, as more do not
+#: fit into its cache (docs/performance.md); on a GPU some milliseconds of work.
+BATCH_PX = {"cpu": 256 * 256, "cuda": 2**19}
 
 #: What says in the text of a RuntimeError that memory ran out: PyTorch's allocator on the CPU,
 #: oneDNN and MKL have no type of their own for it.
@@ -54,6 +59,10 @@ class PyTorchBackend:
         self._transfers = Transfers(self._device)
         self._network = network.to(self._device).eval()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._run: Run = self._in_half if self._precision != "fp32" else self._network.restore
+        self._captured: Captured | None = None
+        if self._device.type == "cuda":
+            self._run = self._captured = Captured(self._run, CudaGraph)
 
     @classmethod
     def load(cls, weights_path: Path, device: str = "auto", precision: str = "auto") -> Self:
@@ -81,8 +90,17 @@ class PyTorchBackend:
 
     @property
     def lanes(self) -> int:
-        """On a GPU, one tile is transferred while another is restored."""
+        """On a GPU, one batch is transferred while another is restored."""
         return 2 if self._device.type == "cuda" else 1
+
+    @property
+    def batch_px(self) -> int:
+        """See `BATCH_PX`."""
+        return BATCH_PX[self._device.type]
+
+    def told(self) -> list[str]:
+        """That something runs without a CUDA graph; see `Backend.told`."""
+        return [] if self._captured is None else self._captured.told()
 
     def memory(self) -> Memory:
         """What is free on the device, and what a pixel takes; see `Backend.memory`."""
@@ -132,22 +150,29 @@ class PyTorchBackend:
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """Restore images or tiles that share one blur; see `Backend.restore`."""
-        restored = self._restore(lr, blur, self._precision)
-        if not np.isfinite(restored).all() and self._precision != "fp32":
-            restored = self._restore(lr, blur, "fp32")
-        if not np.isfinite(restored).all():
+        try:
+            restored = self._restored(lr, blur, self._run)
+        except OutOfMemoryError:
+            if self._captured is not None:  # GPU only
+                self._captured.forget()
+            raise
+        broken = ~np.isfinite(restored).all(axis=(1, 2, 3))
+        if broken.any() and self._precision != "fp32":
+            restored[broken] = self._restored(lr[broken], blur, self._network.restore)
+            broken = ~np.isfinite(restored).all(axis=(1, 2, 3))
+        if broken.any():
             raise DclsError("the network produced non-finite values, in fp32 too")
         return restored
 
-    def _restore(self, lr: np.ndarray, blur: Blur, precision: str) -> np.ndarray:
-        count = lr.shape[0]
+    def _restored(self, lr: np.ndarray, blur: Blur, run: Run) -> np.ndarray:
         with torch.inference_mode(), translated_memory_errors(lr.shape):
-            same = repeated(self._one(blur), count)
-            half = precision != "fp32"
-            dtype = DTYPES[precision] if half else None
-            with torch.autocast(self._device.type, dtype=dtype, enabled=half):
-                sr = self._network.restore(self._transfers.upload(lr), same)
-            return self._transfers.download(sr)
+            same = repeated(self._one(blur), lr.shape[0])
+            return self._transfers.download(run(self._transfers.upload(lr), same))
+
+    def _in_half(self, lr: Tensor, blur: TensorBlur) -> Tensor:
+        """Restore with convolutions in half precision."""
+        with torch.autocast(self._device.type, DTYPES[self._precision]):
+            return self._network.restore(lr, blur)
 
     def _one(self, blur: Blur) -> TensorBlur:
         """The blur on the device, as a batch of one."""

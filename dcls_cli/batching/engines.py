@@ -115,6 +115,15 @@ class InTurns:
         """One: the turns are what makes photos take part at the same time."""
         return 1
 
+    @property
+    def batch_px(self) -> int:
+        """See `Backend`."""
+        return self._backend.batch_px
+
+    def told(self) -> list[str]:
+        """See `Backend.told`."""
+        return self._backend.told()
+
     def memory(self) -> Memory:
         """See `Backend.memory`."""
         return self._backend.memory()

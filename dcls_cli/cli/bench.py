@@ -9,7 +9,7 @@ from dcls_cli.cli import console
 from dcls_cli.cli.train import PresetOption
 
 if TYPE_CHECKING:
-    from dcls_cli.benchmark import Comparison
+    from dcls_cli.benchmark import Comparison, TileSpeed
 
 
 def bench(
@@ -23,13 +23,14 @@ def bench(
         int | None, typer.Option("--batch", min=1, help="Patches a step. [that of the preset]")
     ] = None,
     side: Annotated[int, typer.Option("--side", min=8, help="LR image, pixels a side.")] = 256,
+    tile: Annotated[int, typer.Option("--tile", min=8, help="Tiles, LR pixels a side.")] = 64,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Measure training, inference, and how much faster it is than a plain implementation."""
     import torch
 
     from dcls_cli.backends.devices import DTYPES, select_device, select_precision
-    from dcls_cli.benchmark import compare
+    from dcls_cli.benchmark import compare, measure_tiles
     from dcls_cli.config import checked_scale
     from dcls_cli.training.presets import PRESETS
     from dcls_cli.training.throughput import measure_inference, measure_training
@@ -49,6 +50,7 @@ def bench(
     comparisons = [
         compare(model, DTYPES[name], side, where, seconds) for name in dict.fromkeys(("fp32", half))
     ]
+    tiles = measure_tiles(model, half, tile, where, seconds)
     if json:
         console.event("training", setup=setup, **asdict(training))
         for name, run in inference.items():
@@ -56,6 +58,8 @@ def bench(
         for found in comparisons:
             ratios = {"ratio": found.ratio, "share": found.share}
             console.event("comparison", setup=setup, **asdict(found), **ratios)
+        gains = {"batch_ratio": tiles.batch_ratio, "captured_ratio": tiles.captured_ratio}
+        console.event("tiles", setup=setup, **asdict(tiles), **gains)
         return
     console.say(
         f"training   {setup}: {training.patches_per_s:.1f} patches/s (LR {config.patch} px, batch "
@@ -65,6 +69,7 @@ def bench(
         console.say(f"inference  {setup}, {name}: {run.us_per_px:.2f} us per LR pixel")
     for found in comparisons:
         tell(found, setup)
+    tell_tiles(tiles, setup)
 
 
 def tell(found: "Comparison", setup: str) -> None:
@@ -79,4 +84,19 @@ def tell(found: "Comparison", setup: str) -> None:
         f"{found.share:.0%} of the {found.convolutions_gmac_per_s:.0f} GMAC/s of its convolutions "
         f"alone, {found.gmac_per_s / found.matrix_gmac_per_s:.0%} of the "
         f"{found.matrix_gmac_per_s:.0f} GMAC/s of a matrix product"
+    )
+
+
+def tell_tiles(found: "TileSpeed", setup: str) -> None:
+    """Print in one line what batches bring, and on a GPU what CUDA graphs add."""
+    captured = ""
+    if found.captured_us_per_px is not None:
+        captured = (
+            f"; as a CUDA graph {found.captured_us_per_px:.2f}, "
+            f"{found.captured_ratio:.2f} times as fast as launched call by call"
+        )
+    console.say(
+        f"tiles      {setup}, {found.precision}: {found.batch} tiles of {found.side_px} px at a "
+        f"time {found.batch_us_per_px:.2f} us per LR pixel, {found.batch_ratio:.2f} times as fast "
+        f"as one by one{captured}"
     )

@@ -78,7 +78,7 @@ def forecast(loaded: Loaded, backend: "Backend", settings: Settings) -> Forecast
     """Plan the pieces of a photo and time one."""
     from dcls_cli.cli.piping import stdout_path
     from dcls_cli.image.space import expected_bytes, waiting_bytes
-    from dcls_cli.upscaling import tiles_of
+    from dcls_cli.upscaling import batch_of, tiles_of
 
     photo, scale = loaded.photo, backend.config.scale
     tiles = tiles_of(photo, backend, tile=settings.tile, kernel_mode=settings.kernel_mode)
@@ -92,7 +92,9 @@ def forecast(loaded: Loaded, backend: "Backend", settings: Settings) -> Forecast
     depth = settings.encoding.depth(form, photo.bit_depth)
     samples = width * height * photo.channels
     row_bytes = photo.width * scale * photo.channels * depth // 8
-    restoring = tall * wide * memory.bytes_per_px * planes * min(backend.lanes, len(tiles))
+    batch = batch_of(photo, backend, tiles) if settings.kernel_mode == "global" else 1
+    at_once = min(batch * backend.lanes, len(tiles))
+    restoring = tall * wide * memory.bytes_per_px * planes * at_once
     return Forecast(
         input=loaded.job.source,
         output=loaded.job.output,

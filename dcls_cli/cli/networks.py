@@ -97,8 +97,7 @@ class Networks:
 
         if named.weights not in self._loaded:
             backend = load_backend(named.weights, self.device, self._precision, self._engine)
-            note = getattr(backend, "note", None)
-            if note is not None:
+            for note in backend.told():
                 console.note(note)
             self._loaded[named.weights] = backend
         return self._loaded[named.weights]

@@ -19,13 +19,25 @@ SUM_FLOOR = 1e-6
 ENERGY_FLOOR = 1e-15
 
 
-@lru_cache(maxsize=64)
 def _exponentials(taps: int, size: int, frequencies: int, device: torch.device) -> Tensor:
-    """exp(-2 pi i f t / size) for `frequencies` f and centred taps t: (frequencies, taps)."""
+    """exp(-2 pi i f t / size) for `frequencies` f and centred taps t: (frequencies, taps).
+
+    They are kept for the next call, but not by a CUDA graph, which would read their memory when
+    they are there no longer: it computes its own.
+    """
+    capturing = device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+    compute = _computed_exponentials if capturing else _kept_exponentials
+    return compute(taps, size, frequencies, device)
+
+
+def _computed_exponentials(taps: int, size: int, frequencies: int, device: torch.device) -> Tensor:
     f = torch.arange(frequencies, dtype=torch.float64, device=device)
     t = torch.arange(taps, dtype=torch.float64, device=device) - taps // 2
     phase = torch.remainder(torch.outer(f, t), size) * (-2 * math.pi / size)
     return torch.polar(torch.ones_like(phase), phase)
+
+
+_kept_exponentials = lru_cache(maxsize=64)(_computed_exponentials)
 
 
 def unit_sum(kernel: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Up-scale a photo of any size: estimate its blur once, restore it tile by tile, stitch."""
 
-from dcls_cli.upscaling.enlarging import KernelMode, Progress, Upscaled, held, tiles_of, upscale
+from dcls_cli.upscaling.enlarging import Progress, Upscaled, held, upscale
+from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX, MINIMUM_TILE_PX
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "KernelMode",
     "Progress",
     "Upscaled",
+    "batch_of",
     "held",
     "tiles_of",
     "upscale",

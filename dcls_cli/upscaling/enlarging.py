@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -12,12 +11,11 @@ from dcls_cli.errors import OutOfMemoryError, UsageError
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import Carried, Picture, collect, dtype_of, quantise
 from dcls_cli.kernels import kernel_width_px
-from dcls_cli.tiling import Stitcher, Tile, plan
+from dcls_cli.tiling import Stitcher, Tile
 from dcls_cli.upscaling.fields import blur_field
+from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
-from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX, LOCAL_TILE_PX, choose_tile
-
-KernelMode = Literal["global", "tile"]
+from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
 
 #: Called after each tile with the tiles done and the tiles in all.
 Progress = Callable[[int, int], None]
@@ -39,10 +37,11 @@ class Upscaled:
         noise: power of noise over power of the photo, where the network estimates it.
         tiles: the pieces that the photo is restored in.
         overlap: pixels that neighbouring pieces share.
+        batch: pieces that are restored at a time.
         blurs_of: the blurs of a tile's colours and alpha channel; of its parts, if the second
             argument is true.
         progress: is told about each tile.
-        warn: is told when memory ran out and tiles became smaller.
+        warn: is told what went otherwise than planned, such as smaller tiles as memory ran out.
     """
 
     photo: Photo
@@ -53,6 +52,7 @@ class Upscaled:
     noise: float | None
     tiles: tuple[Tile, ...]
     overlap: int
+    batch: int
     blurs_of: Callable[[Tile, bool], list[Blur]]
     progress: Progress
     warn: Warn
@@ -91,7 +91,14 @@ class Upscaled:
         """
         photo, transparency = self.photo, self.photo.transparency
         planes = [photo.colour, *([] if transparency is None else [transparency])]
-        restorer = TileRestorer(self.backend, planes, self.blurs_of, self.overlap, self.warn)
+        restorer = TileRestorer(
+            self.backend,
+            planes,
+            self.blurs_of,
+            overlap=self.overlap,
+            batch=self.batch,
+            warn=self.warn,
+        )
 
         def finish(joined: np.ndarray) -> np.ndarray:
             return quantise(_channels(joined, grey=photo.grey), dtype)
@@ -137,7 +144,7 @@ def upscale(
         kernel_mode: `global`: one blur for the whole photo; `tile`: one for each piece, for photos
             whose blur varies, see `fields.blur_field`.
         progress: is told about each piece.
-        warn: is told when memory ran out and pieces became smaller.
+        warn: is told what went otherwise than planned, such as smaller pieces as memory ran out.
 
     Raises:
         UsageError: a tile that is not larger than the overlap, or a known kernel for each piece.
@@ -173,38 +180,11 @@ def upscale(
         noise=None if blur.noise is None else float(blur.noise),
         tiles=tuple(tiles),
         overlap=overlap,
+        batch=1 if field else batch_of(photo, backend, tiles),
         blurs_of=blurs_of,
         progress=progress or (lambda _done, _total: None),
         warn=warn or (lambda _text: None),
     )
-
-
-def tiles_of(
-    photo: Photo,
-    backend: Backend,
-    *,
-    tile: int | None = None,
-    overlap: int = DEFAULT_OVERLAP_PX,
-    kernel_mode: KernelMode = "global",
-) -> list[Tile]:
-    """Plan the pieces that `upscale` restores; its arguments.
-
-    Raises:
-        UsageError: a tile that is not larger than the overlap.
-    """
-    if tile is None and kernel_mode == "tile":
-        tile = LOCAL_TILE_PX
-    elif tile is None:
-        planes = 2 if photo.has_alpha else 1
-        tile = choose_tile(
-            photo.height,
-            photo.width,
-            backend.memory(),
-            planes=planes,
-            lanes=backend.lanes,
-            padding=backend.config.kernel_size,
-        )
-    return plan(photo.height, photo.width, tile, overlap)
 
 
 def held(picture: Picture, photo: Photo, bit_depth: int) -> Photo:

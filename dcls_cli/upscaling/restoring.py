@@ -1,4 +1,4 @@
-"""Tiles through the engine: some ahead, in smaller parts where memory runs out."""
+"""Tiles through the engine: several at a time, some ahead, in parts where memory runs out."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from dcls_cli.machine import threads_take_memory
 from dcls_cli.tiling import Stitcher, Tile, plan
 from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, halved
 
-#: Tiles beyond those in work whose results may wait: so long the output can be encoded meanwhile.
+#: Batches beyond those in work whose results may wait: so long the output can be encoded meanwhile.
 _WAITING = 2
 
 #: Told a sentence about what went otherwise than planned.
@@ -20,10 +20,10 @@ Warn = Callable[[str], None]
 
 
 class TileRestorer:
-    """Restores the tiles of one photo.
+    """Restores the tiles of one photo, which have one size, several at a time.
 
-    Where memory runs out, a tile is restored in
-    parts, as are all after it; finished tiles stay.
+    Where memory runs out, fewer tiles are restored at a time; where it does for a single tile, that
+    one is restored in parts, as are all after it. Finished tiles stay.
     """
 
     def __init__(
@@ -31,7 +31,9 @@ class TileRestorer:
         backend: Backend,
         planes: Sequence[Raster],
         blurs_of: Callable[[Tile, bool], Sequence[Blur]],
+        *,
         overlap: int,
+        batch: int,
         warn: Warn,
     ) -> None:
         """Take what holds for all tiles.
@@ -42,13 +44,16 @@ class TileRestorer:
             blurs_of: the blur of each plane of a tile; of its parts, if the second argument is
                 true.
             overlap: pixels that parts of a tile share.
-            warn: is told when parts become smaller.
+            batch: tiles that go through the network at a time, at most; more than one only where
+                all have the same blurs.
+            warn: is told when fewer are, or parts become smaller.
         """
         self._backend = backend
         self._planes = planes
         self._blurs_of = blurs_of
         self._overlap = overlap
         self._warn = warn
+        self._batch = batch
         self._largest: int | None = None
 
     def patches(self, tiles: Sequence[Tile]) -> Iterator[tuple[Tile, np.ndarray]]:
@@ -62,57 +67,82 @@ class TileRestorer:
             DclsError: the network's result is not finite.
         """
         lanes = self._backend.lanes
-        told = self._largest
+        told = self._limits()
+        step = self._batch
+        waiting = iter([tiles[first : first + step] for first in range(0, len(tiles), step)])
         with threads_take_memory(), ThreadPoolExecutor(lanes) as pool:
-            running: deque[tuple[Tile, Future[np.ndarray]]] = deque()
-            waiting = iter(tiles)
+            running: deque[tuple[Sequence[Tile], Future[list[np.ndarray]]]] = deque()
             try:
-                for tile in waiting:
-                    running.append((tile, pool.submit(self._restored, tile)))
+                for some in waiting:
+                    running.append((some, pool.submit(self._restored, some)))
                     if len(running) > lanes + _WAITING:
                         break
                 while running:
-                    tile, future = running.popleft()
-                    patch = future.result()
-                    if self._largest != told:
-                        told = self._largest
-                        self._warn(f"memory ran out; went on with tiles of {told} pixels")
+                    some, future = running.popleft()
+                    patches = future.result()
+                    for text in self._backend.told():
+                        self._warn(text)
+                    if self._limits() != told:
+                        told = self._limits()
+                        self._warn(f"memory ran out; went on with {told}")
                     for following in waiting:
                         running.append((following, pool.submit(self._restored, following)))
                         break
-                    yield tile, patch
+                    yield from zip(some, patches, strict=True)
             finally:
                 for _, future in running:
                     future.cancel()
 
-    def _restored(self, tile: Tile) -> np.ndarray:
-        """Restore one tile, (s h, s w, 3 planes), in as large parts as memory allows."""
-        while True:
-            side = self._largest
+    def _limits(self) -> str:
+        """What memory was found to allow."""
+        if self._largest is not None:
+            return f"tiles of {self._largest} pixels"
+        return f"{self._batch} tile{'s' * (self._batch > 1)} at a time"
+
+    def _restored(self, tiles: Sequence[Tile]) -> list[np.ndarray]:
+        """Restore tiles of one size, each (s h, s w, 3 planes), as memory allows."""
+        done: list[np.ndarray] = []
+        while len(done) < len(tiles):
+            some, side = tiles[len(done) : len(done) + self._batch], self._largest
             try:
-                lr = np.stack([plane[(slice(None), *tile.source)] for plane in self._planes])
-                if side is None or max(tile.size) <= side:
-                    return _interleaved(self._restore(lr, self._blurs_of(tile, False)))
-                return self._in_parts(lr, self._blurs_of(tile, True), side)
+                done += self._attempted(some, side)
             except (OutOfMemoryError, MemoryError) as error:
-                failed = min(side or max(tile.size), max(tile.size))
-                smaller = halved(failed, self._overlap)
-                if smaller < MINIMUM_TILE_PX:
-                    raise self._too_little(failed) from error
-                self._largest = min(smaller, self._largest or smaller)
+                if len(some) > 1:
+                    self._batch = min(self._batch, len(some) // 2)
+                else:
+                    self._shrink(min(side or max(some[0].size), max(some[0].size)), error)
+        return done
+
+    def _shrink(self, failed: int, error: Exception) -> None:
+        """Make parts smaller than those that did not fit, pixels a side."""
+        smaller = halved(failed, self._overlap)
+        if smaller < MINIMUM_TILE_PX:
+            raise self._too_little(failed) from error
+        self._largest = min(smaller, self._largest or smaller)
+
+    def _attempted(self, tiles: Sequence[Tile], side: int | None) -> list[np.ndarray]:
+        """Restore tiles at once, in parts of at most `side` pixels; may run out of memory."""
+        windows = [[plane[(slice(None), *tile.source)] for tile in tiles] for plane in self._planes]
+        lr = np.stack([np.stack(images) for images in windows])
+        if side is None or max(tiles[0].size) <= side:
+            return list(map(_interleaved, self._restore(lr, self._blurs_of(tiles[0], False))))
+        return [
+            self._in_parts(lr[:, index, None], self._blurs_of(tile, True), side)
+            for index, tile in enumerate(tiles)
+        ]
 
     def _restore(self, lr: np.ndarray, blurs: Sequence[Blur]) -> np.ndarray:
-        """Restore the planes, each with its own blur: (P, 3, h, w) -> (P, 3, s h, s w)."""
+        """Restore the planes, each with its own blur: (P, N, 3, h, w) -> (N, P, 3, s h, s w)."""
         planes = zip(lr, blurs, strict=True)
-        return np.concatenate([self._backend.restore(plane[None], blur) for plane, blur in planes])
+        return np.stack([self._backend.restore(images, blur) for images, blur in planes], axis=1)
 
     def _in_parts(self, lr: np.ndarray, blurs: Sequence[Blur], side: int) -> np.ndarray:
-        """Restore (P, 3, h, w) in parts: (s h, s w, 3 P)."""
+        """Restore (P, 1, 3, h, w) in parts: (s h, s w, 3 P)."""
         height, width = lr.shape[-2:]
         stitcher = Stitcher(width, self._backend.config.scale, lambda joined: joined)
         rows = []
         for part in plan(height, width, side, self._overlap):
-            restored = self._restore(lr[(..., *part.source)], blurs)
+            (restored,) = self._restore(lr[(..., *part.source)], blurs)
             band = stitcher.add(part, _interleaved(restored))
             if band is not None:
                 rows.append(band)

@@ -1,4 +1,4 @@
-"""How large tiles are."""
+"""How large tiles are, and how many are restored at a time."""
 
 import math
 
@@ -47,6 +47,27 @@ def choose_tile(
     while side > MINIMUM_TILE_PX and not _is_fast(side + 2 * padding):
         side -= 1
     return max(side, MINIMUM_TILE_PX)
+
+
+def choose_batch(
+    tiles: int, tile_px: int, memory: Memory, *, planes: int, lanes: int, batch_px: int
+) -> int:
+    """Choose how many tiles go through the network at a time.
+
+    Args:
+        tiles: in all, of one size.
+        tile_px: pixels of each.
+        memory: of the engine.
+        planes: 2 with an alpha channel, else 1.
+        lanes: batches that are restored at a time.
+        batch_px: of the engine, see `Backend`.
+
+    Returns:
+        At least 1; the tiles are spread evenly, so that all batches but the last are alike.
+    """
+    affordable = PART_OF_FREE * memory.free_bytes / (memory.bytes_per_px * planes * lanes)
+    most = max(int(min(batch_px, affordable)) // tile_px, 1)
+    return math.ceil(tiles / math.ceil(tiles / most))
 
 
 def _is_fast(length: int) -> bool:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dcls_cli.backends.pytorch import PyTorchBackend
-from dcls_cli.benchmark import compare
+from dcls_cli.benchmark import compare, measure_tiles
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import collect
@@ -55,3 +55,43 @@ def test_a_gpu_is_compared_with_itself() -> None:
     assert found.ratio > 0
     assert 0 < found.share < 2
     assert found.matrix_gmac_per_s > found.gmac_per_s
+
+
+def test_cuda_graphs_are_compared_with_single_launches() -> None:
+    found = measure_tiles(CONFIG, "bf16", 64, torch.device("cuda"), 0.1)
+    assert found.batch == 128
+    assert found.captured_ratio is not None
+    assert found.captured_ratio > 0.8
+
+
+def test_tiles_are_restored_by_a_cuda_graph_in_batches() -> None:
+    """What is recorded for the tiles gives what single launches give, and nothing is told."""
+    samples = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    photo = Photo.from_samples(samples, 255, 8)
+    floats = np.dtype(np.float32)
+    backend = engine("cuda", "fp32")
+    said: list[str] = []
+    upscaled = upscale(photo, backend, tile=128, warn=said.append)
+    assert upscaled.batch > 1
+    collect(upscaled, floats)
+    got = collect(upscaled, floats)  # the second time the batches' shape is known
+    assert said == []
+    assert backend._captured is not None
+    assert backend._captured._recorded is not None
+    backend._run = backend._network.restore
+    np.testing.assert_allclose(got, collect(upscaled, floats), atol=1e-5)
+
+
+def test_what_overflows_in_fp16_is_redone_in_fp32() -> None:
+    torch.manual_seed(0)
+    network = DCLS(CONFIG)
+    with torch.no_grad():
+        network.restorer.fusion.weight *= 1e6
+        network.restorer.upsampler[0].weight /= 1e6
+    images = np.random.default_rng(0).random((2, 3, 64, 64), np.float32)
+    half = PyTorchBackend(network, "cuda", "fp16")
+    blur = half.estimate(images[0])
+    with np.errstate(invalid="ignore"):
+        assert not np.isfinite(half._restored(images, blur, half._in_half)).all()
+    expected = PyTorchBackend(network, "cuda", "fp32").restore(images, blur)
+    np.testing.assert_allclose(half.restore(images, blur), expected, atol=1e-4)

@@ -29,7 +29,8 @@ class Recorder:
 
     def __init__(self, backend: PyTorchBackend) -> None:
         self.config, self.device, self.precision = backend.config, "cpu", "fp32"
-        self.lanes, self.memory = backend.lanes, backend.memory
+        self.lanes, self.memory, self.told = backend.lanes, backend.memory, backend.told
+        self.batch_px = 0
         self.backend = backend
         self.estimated: list[tuple[int, ...]] = []
         self.restored: list[tuple[int, ...]] = []

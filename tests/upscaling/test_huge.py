@@ -23,7 +23,9 @@ from dcls_cli.image import read, write
 from dcls_cli.upscaling import upscale
 
 class Stub:
-    config, device, precision, lanes = ModelConfig.light(4), "none", "fp32", 1
+    config, device, precision, lanes, batch_px = ModelConfig.light(4), "none", "fp32", 1, 0
+    def told(self):
+        return []
     def memory(self):
         return Memory(2**33, 2000)
     def estimate(self, lr, **options):

@@ -45,9 +45,10 @@ def engine(config: ModelConfig, room: int) -> tuple[PyTorchBackend, SmallCard]:
     return PyTorchBackend(network, "cpu", "fp32"), network
 
 
-def photo(*, alpha: bool = False) -> Photo:
+def photo(height: int = 200, width: int = 170, *, alpha: bool = False) -> Photo:
     picture = Image.open(ROOT / "examples/dog.png").convert("RGBA" if alpha else "RGB")
-    samples = np.tile(np.asarray(picture), (2, 2, 1))[:200, :170]
+    samples = np.tile(np.asarray(picture), (3, 3, 1))[:height, :width]
+    assert samples.shape[:2] == (height, width)
     return Photo.from_samples(samples, 255, 8)
 
 
@@ -76,20 +77,45 @@ def test_memory_that_runs_out_halves_the_tiles_and_keeps_the_pixels(
 
 def test_finished_tiles_are_kept() -> None:
     backend, network = engine(LIGHT, 0)
-    upscaled = upscale(photo(), backend, tile=128)
+    source = photo(300, 380)
+    upscaled = upscale(source, backend, tile=128)
+    assert (len(upscaled.tiles), upscaled.batch) == (12, 4)
     network.runs.clear()
 
     def shrink(done: int, _: int) -> None:
         if done == 1:
             network.room = 90 * 90
 
-    rows = upscale(photo(), backend, tile=128, progress=shrink)
+    rows = upscale(source, backend, tile=128, progress=shrink)
     got = collect(rows, BYTES)
-    whole = [shape for shape in network.runs if max(shape[2:]) == 128]
-    # The first, those that were in work or waiting already, and one that failed.
-    assert 2 <= len(whole) <= 5
-    assert len(upscaled.tiles) == 4
+    whole = [shape[0] for shape in network.runs if max(shape[2:]) == 128]
+    # The first batch, at most those in work or waiting already, and what failed.
+    assert whole[0] == 4
+    assert whole.count(4) <= 3
+    assert sum(shape[0] for shape in network.runs[1:] if max(shape[2:]) < 128) >= 4 * 4
     assert np.abs(got.astype(int) - collect(upscaled, BYTES).astype(int)).max() <= 1
+
+
+def test_first_fewer_tiles_at_a_time_then_smaller_ones() -> None:
+    said: list[str] = []
+    backend, network = engine(LIGHT, room=3 * 64 * 64)
+    whole = upscale(photo(), backend, tile=64, warn=said.append)
+    assert whole.batch == 15
+    got = collect(whole, BYTES)
+    # 15, which fail, become 7, which fail, and those 3.
+    sizes = [shape[0] for shape in network.runs]
+    assert sizes[:3] == [15, 7, 3]
+    assert max(sizes[3:]) <= 3
+    assert sum(sizes[2:]) == 30
+    assert said == ["memory ran out; went on with 3 tiles at a time"]
+    assert np.array_equal(got, collect(upscale(photo(), engine(LIGHT, 0)[0], tile=64), BYTES))
+    said.clear()
+    backend, network = engine(LIGHT, room=90 * 90)
+    assert upscale(photo(), backend, tile=128).batch == 4
+    got = collect(upscale(photo(), backend, tile=128, warn=said.append), BYTES)
+    tried = [shape[0] for shape in network.runs if shape[2] == 128]
+    assert tried[-3:] == [4, 2, 1]
+    assert said == ["memory ran out; went on with tiles of 80 pixels"]
 
 
 def test_no_room_for_the_smallest_tile_is_an_error_with_numbers() -> None:

@@ -4,9 +4,8 @@ Plain means what the authors' code does: fp32, channels first, every channel dec
 FFTs of its own, one after the other. It is written anew here, for this comparison only.
 """
 
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcls_cli.benchmark.timing import QUEUED, fastest
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
@@ -22,9 +22,6 @@ from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 #: Rows and columns of the product that shows what the machine can do: of a CPU, of a GPU.
 _MATRIX = 2048
 _MATRIX_CUDA = 8192
-
-#: Calls between two waits for a GPU where a single one would be shorter than the wait.
-_QUEUED = 20
 
 _WARM_UP_PX = 32
 
@@ -102,7 +99,7 @@ def compare(
         runs = [lambda: plain(lr), lambda: ours(lr)]
         for warm_up in (plain, ours):
             warm_up(lr[..., :_WARM_UP_PX, :_WARM_UP_PX])
-        plain_s, ours_s = _fastest(runs, device, seconds)
+        plain_s, ours_s = fastest(runs, device, seconds)
         with _recorded(network) as works:
             ours(lr)
         macs = sum(work.macs * count for work, count in works.items())
@@ -192,7 +189,7 @@ def _alone(
             return F.conv2d(given, weight, bias, padding=padding)
 
         run()
-        (least,) = _fastest([run], device, seconds / len(kinds), queued=_QUEUED)
+        (least,) = fastest([run], device, seconds / len(kinds), queued=QUEUED)
         total += count * least
     return total
 
@@ -205,41 +202,7 @@ def _matrix_macs_per_s(precision: torch.dtype, device: torch.device, seconds: fl
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     try:
-        (least,) = _fastest([lambda: matrix @ matrix], device, seconds, queued=_QUEUED)
+        (least,) = fastest([lambda: matrix @ matrix], device, seconds, queued=QUEUED)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
     return side**3 / least
-
-
-def _fastest(
-    runs: list[Callable[[], object]], device: torch.device, seconds: float, *, queued: int = 1
-) -> tuple[float, ...]:
-    """The least time of each of several things that are done in turns.
-
-    Args:
-        runs: what is timed.
-        device: that it runs on. A GPU is waited for before and after.
-        seconds: for each, about.
-        queued: calls in a row on a GPU, whose mean counts.
-    """
-    calls = queued if device.type == "cuda" else 1
-
-    def timed(run: Callable[[], object]) -> float:
-        _wait(device)
-        start = time.perf_counter()
-        for _ in range(calls):
-            run()
-        _wait(device)
-        return (time.perf_counter() - start) / calls
-
-    best = [timed(run) for run in runs]
-    end = time.perf_counter() + seconds * len(runs)
-    while time.perf_counter() < end:
-        best = [min(least, timed(run)) for least, run in zip(best, runs, strict=True)]
-    return tuple(best)
-
-
-def _wait(device: torch.device) -> None:
-    """Calls return before a GPU has done them."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
