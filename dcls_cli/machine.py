@@ -51,13 +51,19 @@ def _limits() -> Iterator[int]:
         yield int(found.group(1)) * 1024 if found else _ASSUMED_FREE_BYTES
     except OSError:  # not Linux
         yield _half_of_all()
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for limit, used, details, name in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
     ):
         allowed, taken = _number(_GROUPS / limit), _number(_GROUPS / used)
         if allowed is not None and taken is not None:
-            yield int(allowed - taken)
+            # What files left in memory counts as used, and goes when it is needed.
+            yield int(allowed - taken) + _detail(_GROUPS / details, name)
     if sys.platform == "linux":
         import resource
 
@@ -92,3 +98,12 @@ def _number(path: Path) -> float | None:
         return float(path.read_text())
     except (OSError, ValueError):  # no control groups, or "max"
         return None
+
+
+def _detail(path: Path, name: str) -> int:
+    """A number of a control group's statistics; 0 where there is none."""
+    try:
+        found = re.search(rf"^{name} (\d+)$", path.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found.group(1)) if found else 0

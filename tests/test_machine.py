@@ -47,6 +47,11 @@ def test_memory_of_a_container(
     assert machine.free_memory_bytes() > 5_000_000
     _write(tmp_path, files)
     assert machine.free_memory_bytes() == 4_000_000
+    version = "memory/" if "memory.max" not in files else ""
+    name = "total_inactive_file" if version else "inactive_file"
+    stat = f"file 900000\nactive_file 200000\n{name} 700000\nshmem 5\n"
+    _write(tmp_path, {f"{version}memory.stat": stat})
+    assert machine.free_memory_bytes() == 4_700_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS")

@@ -1,7 +1,5 @@
 """The network on PyTorch: device, precision, memory layout."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -13,10 +11,16 @@ from dcls_cli import weights
 from dcls_cli.backends import Blur, Memory, Raster
 from dcls_cli.backends.capture import Captured, CudaGraph, Run
 from dcls_cli.backends.devices import DTYPES, fit_threads, select_device, select_precision
+from dcls_cli.backends.memory import (
+    bytes_per_px,
+    estimator_bytes_per_px,
+    free_bytes,
+    require,
+    translated_memory_errors,
+)
 from dcls_cli.backends.transfers import Transfers
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
-from dcls_cli.machine import free_memory_bytes
 from dcls_cli.network import statistics
 from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
@@ -28,17 +32,6 @@ SMALLEST_WINDOW_PX = 64
 #: Pixels of tiles that keep the device busy: on a CPU as many as a fast tile has, as more do not
 #: fit into its cache (docs/performance.md); on a GPU some milliseconds of work.
 BATCH_PX = {"cpu": 256 * 256, "cuda": 2**19}
-
-#: What says in the text of a RuntimeError that memory ran out: PyTorch's allocator on the CPU,
-#: oneDNN and MKL have no type of their own for it.
-_MEMORY_TEXTS = (
-    "DefaultCPUAllocator",
-    "bad_alloc",
-    "could not create a memory",
-    "could not create a primitive",
-    "out of memory",
-    "insufficient memory",
-)
 
 
 class PyTorchBackend:
@@ -104,13 +97,7 @@ class PyTorchBackend:
 
     def memory(self) -> Memory:
         """What is free on the device, and what a pixel takes; see `Backend.memory`."""
-        if self._device.type == "cuda":
-            unused = torch.cuda.memory_reserved(self._device)
-            unused -= torch.cuda.memory_allocated(self._device)
-            free = torch.cuda.mem_get_info(self._device)[0] + unused
-        else:
-            free = free_memory_bytes()
-        return Memory(free, bytes_per_px(self.config, self._precision))
+        return Memory(free_bytes(self._device), bytes_per_px(self.config, self._precision))
 
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
@@ -124,10 +111,14 @@ class PyTorchBackend:
             try:
                 blur = self._gathered(lr, kernel, window, tiled=tiled)
                 break
-            except OutOfMemoryError:
+            except OutOfMemoryError as error:
                 window //= 2
                 if window < SMALLEST_WINDOW_PX:
-                    raise
+                    free = free_bytes(self._device) / 1e6
+                    raise OutOfMemoryError(
+                        "out of memory while the blur is estimated, in the smallest windows too: "
+                        f"{free:.0f} MB are free; close other programs or use another device"
+                    ) from error
         parts = (blur.kernel, blur.smoothing, blur.noise, blur.gates)
         if not all(part is None or np.isfinite(part).all() for part in parts):
             raise DclsError("the estimated blur is not finite: the weights are unusable")
@@ -136,8 +127,12 @@ class PyTorchBackend:
     def _gathered(
         self, lr: np.ndarray | Raster, kernel: np.ndarray | None, window: int, *, tiled: bool
     ) -> Blur:
+        per_px = estimator_bytes_per_px(self.config)
+
         def read(rows: slice, columns: slice) -> Tensor:
-            return self._transfers.upload(lr[:, rows, columns][None])
+            image = lr[:, rows, columns][None]
+            require(image.shape, per_px, self._device)
+            return self._transfers.upload(image)
 
         with torch.inference_mode(), translated_memory_errors((window, window)):
             source = statistics.Source(read, *lr.shape[1:])
@@ -151,20 +146,21 @@ class PyTorchBackend:
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """Restore images or tiles that share one blur; see `Backend.restore`."""
         try:
-            restored = self._restored(lr, blur, self._run)
+            restored = self._restored(lr, blur, self._run, self._precision)
         except OutOfMemoryError:
             if self._captured is not None:  # GPU only
                 self._captured.forget()
             raise
         broken = ~np.isfinite(restored).all(axis=(1, 2, 3))
         if broken.any() and self._precision != "fp32":
-            restored[broken] = self._restored(lr[broken], blur, self._network.restore)
+            restored[broken] = self._restored(lr[broken], blur, self._network.restore, "fp32")
             broken = ~np.isfinite(restored).all(axis=(1, 2, 3))
         if broken.any():
             raise DclsError("the network produced non-finite values, in fp32 too")
         return restored
 
-    def _restored(self, lr: np.ndarray, blur: Blur, run: Run) -> np.ndarray:
+    def _restored(self, lr: np.ndarray, blur: Blur, run: Run, precision: str) -> np.ndarray:
+        require(lr.shape, bytes_per_px(self.config, precision), self._device)
         with torch.inference_mode(), translated_memory_errors(lr.shape):
             same = repeated(self._one(blur), lr.shape[0])
             return self._transfers.download(run(self._transfers.upload(lr), same))
@@ -186,39 +182,3 @@ class PyTorchBackend:
     def _number(self, part: np.ndarray) -> Tensor:
         """A part of a blur on the device."""
         return torch.tensor(part, dtype=torch.float32, device=self._device)
-
-
-def bytes_per_px(config: ModelConfig, precision: str) -> int:
-    """What restoring takes per LR pixel, about: measured, with some to spare.
-
-    Args:
-        config: of the network.
-        precision: of the convolutions.
-    """
-    exact = precision == "fp32"
-    channels = config.features + config.path_features
-    needs = [(7.5 if exact else 6.5) * 4 * channels]  # the deconvolution is in fp32 always
-    if config.upsampler == "stepwise":
-        needs.append(2.5 * (4 if exact else 2) * config.features * config.scale**2)
-    return round(max(needs) + 2 * 4 * 3 * config.scale**2)
-
-
-@contextmanager
-def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn what PyTorch raises when memory runs out into our error.
-
-    Args:
-        shape: (..., H, W) of the input, for the message.
-
-    Raises:
-        OutOfMemoryError: memory ran out inside the block.
-    """
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        of_cpu = any(text in str(error) for text in _MEMORY_TEXTS)
-        if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
-            raise
-        raise OutOfMemoryError(
-            f"out of memory on a piece of {shape[-1]}x{shape[-2]} pixels; use a smaller --tile"
-        ) from error

@@ -92,6 +92,6 @@ def test_what_overflows_in_fp16_is_redone_in_fp32() -> None:
     half = PyTorchBackend(network, "cuda", "fp16")
     blur = half.estimate(images[0])
     with np.errstate(invalid="ignore"):
-        assert not np.isfinite(half._restored(images, blur, half._in_half)).all()
+        assert not np.isfinite(half._restored(images, blur, half._in_half, "fp16")).all()
     expected = PyTorchBackend(network, "cuda", "fp32").restore(images, blur)
     np.testing.assert_allclose(half.restore(images, blur), expected, atol=1e-4)

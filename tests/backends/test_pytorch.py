@@ -9,11 +9,9 @@ import torch
 from PIL import Image as PillowImage
 
 from dcls_cli import weights
-from dcls_cli.backends import load_backend
-from dcls_cli.backends.pytorch import (
-    PyTorchBackend,
-    translated_memory_errors,
-)
+from dcls_cli.backends import Blur, load_backend
+from dcls_cli.backends.memory import free_bytes, require, translated_memory_errors
+from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError, WeightsError
 from dcls_cli.network.dcls import DCLS
@@ -190,7 +188,7 @@ def test_half_precision_that_overflows_is_redone_in_fp32() -> None:
     np.testing.assert_allclose(exact.restore(lr[None], blur), expected, atol=0.05)
     half = PyTorchBackend(overflowing, "cpu", "bf16")
     half._precision = "fp16"
-    assert not np.isfinite(half._restored(lr[None], blur, half._in_half)).all()
+    assert not np.isfinite(half._restored(lr[None], blur, half._in_half, "fp16")).all()
     redone = half.restore(lr[None], blur)
     np.testing.assert_array_equal(redone, exact.restore(lr[None], blur))
 
@@ -253,3 +251,15 @@ def test_memory_that_runs_out_is_our_error_and_other_errors_stay() -> None:
         np.empty(2**60, np.uint8)
     with pytest.raises(RuntimeError, match="mat1"), translated_memory_errors((3, 5, 7)):
         torch.zeros(2, 3) @ torch.zeros(2, 3)
+
+
+def test_work_for_which_there_is_no_memory_is_refused_before_it_starts() -> None:
+    cpu = torch.device("cpu")
+    free = free_bytes(cpu)
+    require((2, 3, 100, 50), int(0.5 * free) // 10_000, cpu)
+    with pytest.raises(OutOfMemoryError, match="50x100"):
+        require((2, 3, 100, 50), int(1.5 * free) // 10_000, cpu)
+    with pytest.raises(OutOfMemoryError):
+        PyTorchBackend(network(LIGHT), "cpu", "fp32").restore(
+            np.broadcast_to(np.float32(0), (10**9, 3, 100, 100)), Blur(np.ones((21, 21)) / 441)
+        )
