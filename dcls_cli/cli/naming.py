@@ -3,9 +3,13 @@
 import string
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dcls_cli.cli.console import visible
 from dcls_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dcls_cli.image.formats import Format
 
 _FIELDS = ("stem", "scale", "model", "ext")
 
@@ -57,10 +61,9 @@ class Naming:
         Raises:
             UsageError: the result is no file name.
         """
-        from dcls_cli.image.formats import by_option, kept, suffix_for
-        from dcls_cli.image.recognition import recognise
+        from dcls_cli.image.formats import by_option, suffix_for
 
-        form = kept(recognise(photo) or "PNG") if self.format is None else by_option(self.format)
+        form = self._kept(photo) if self.format is None else by_option(self.format)
         suffix = suffix_for(form, photo)
         name = self.template.format(
             stem=stem or photo.stem, scale=self.scale, model=self.model, ext=suffix[1:]
@@ -70,6 +73,15 @@ class Naming:
         if Path(name).name != name:
             raise UsageError(f"--name {visible(self.template)}: '{visible(name)}' is no file name")
         return name
+
+    @staticmethod
+    def _kept(photo: Path) -> "Format":
+        from dcls_cli.image.formats import kept
+        from dcls_cli.image.heif import has_alpha
+        from dcls_cli.image.recognition import recognise
+
+        name = recognise(photo) or "PNG"
+        return kept(name, alpha=name == "HEIF" and has_alpha(photo))
 
     def _fields(self) -> list[str]:
         """The fields as they are written; what follows a dot or bracket makes a field unknown."""

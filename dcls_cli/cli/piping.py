@@ -76,7 +76,10 @@ def stdout_path(photo: "Photo", encoding: "Encoding") -> Path:
     """A name for stdout that says the format: by `-f`, else that of the photo where possible."""
     from dcls_cli.image.formats import by_option, kept
 
-    form = kept(photo.format) if encoding.format is None else by_option(encoding.format)
+    if encoding.format is None:
+        form = kept(photo.format, alpha=photo.has_alpha)
+    else:
+        form = by_option(encoding.format)
     return Path(f"stdout{form.suffixes[0]}")
 
 

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 #: they are written.
 HELD_BYTES = 2**26
 
-#: Rounding to whole pixels changes the proportions by less, but for tiny outputs.
-_EQUAL_PROPORTIONS = 0.02
-
 
 class Settings(NamedTuple):
     """What holds for every photo of one command line.
@@ -181,6 +178,7 @@ def save(restored: Restored, settings: Settings) -> Result:
     Raises:
         DclsError: one cannot be written, or there is no result.
     """
+    from dcls_cli.cli.changes import changes
     from dcls_cli.cli.kernels import write_kernel
     from dcls_cli.cli.piping import write_stdout
     from dcls_cli.image import write
@@ -214,22 +212,8 @@ def save(restored: Restored, settings: Settings) -> Result:
         kernel_space=space,
         kernel_width_px=upscaled.kernel_width_px,
         report=job.report,
-        notes=(*loaded.photo.notes, *_size_notes(restored), *notes),
+        notes=(*loaded.photo.notes, *changes(restored, settings), *notes),
     )
-
-
-def _size_notes(restored: Restored) -> list[str]:
-    """What resizing has done to a picture beyond making it smaller."""
-    made, wanted = restored.upscaled, restored.picture
-    notes = []
-    if wanted.width > made.width or wanted.height > made.height:
-        notes.append(
-            f"{wanted.width}x{wanted.height} is more than the {made.width}x{made.height} that were "
-            "restored; the rest is plain enlargement"
-        )
-    if abs(wanted.width * made.height / (wanted.height * made.width) - 1) > _EQUAL_PROPORTIONS:
-        notes.append("the proportions were changed")
-    return notes
 
 
 def _write_report(restored: Restored, settings: Settings) -> None:

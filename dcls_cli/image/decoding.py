@@ -1,9 +1,7 @@
 """Pillow's images, in any of its modes, to photos."""
 
-from dataclasses import replace
-
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image import colour, descriptive, metadata
@@ -11,9 +9,6 @@ from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.samples import Samples
 from dcls_cli.image.transparency import without_hidden_colours
-
-_BITS_PER_SAMPLE, _PLANAR = 258, 284  # tags of a TIFF
-_SEPARATE_PLANES = 2
 
 _SRGB_GAMMA, _GAMMA_TOLERANCE = 2.2, 0.05
 
@@ -119,13 +114,7 @@ def decode(image: Image.Image, icc: bytes | None) -> Samples:
     if image.mode.startswith("I;16"):
         return _grey16(image)
     if image.mode == "CMYK":
-        deep = _bits(image) == 16
-        if deep and image.tag_v2.get(_PLANAR) == _SEPARATE_PLANES:  # type: ignore[attr-defined]
-            raise ImageError("CMYK of 16 bits in separate planes is not supported; save 8 bits")
-        samples = colour.from_cmyk(np.asarray(image), icc)
-        if deep:
-            samples = replace(samples, notes=("CMYK of 16 bits was read with 8", *samples.notes))
-        return samples
+        return colour.from_cmyk(np.asarray(image), icc)
     if image.mode == "LAB":
         return colour.from_lab(image)
     values = np.asarray(_plain(image))
@@ -151,13 +140,6 @@ def _gamma_note(image: Image.Image) -> str | None:
     if abs(gamma * _SRGB_GAMMA - 1) < _GAMMA_TOLERANCE:
         return None
     return f"it states a gamma of {gamma:g}, which was not applied: its levels count as sRGB"
-
-
-def _bits(image: Image.Image) -> int:
-    """Bits a sample of a TIFF; 8 for all else."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return 8
-    return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))
 
 
 def _grey16(image: Image.Image) -> Samples:

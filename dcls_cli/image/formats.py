@@ -90,7 +90,8 @@ WRITABLE: Mapping[str, str] = MappingProxyType(
     {suffix: form.name for form in _ALL for suffix in form.suffixes}
 )
 
-#: What a photo of a format that is not written becomes under `-f keep`; all others become PNG.
+#: What a photo of a format that is not written becomes under `-f keep`; all others become PNG, as
+#: do those with transparency.
 _INSTEAD = {"HEIF": "JPEG", "MPO": "JPEG"}
 
 
@@ -103,9 +104,15 @@ def by_option(option: str) -> Format:
     return next(form for form in _ALL if form.option == option)
 
 
-def kept(name: str) -> Format:
-    """Find the format in which a photo that came as `name` is written if nobody says otherwise."""
-    return FORMATS[name if name in FORMATS else _INSTEAD.get(name, "PNG")]
+def kept(name: str, *, alpha: bool = False) -> Format:
+    """Find the format in which a photo that came as `name` is written if nobody says otherwise.
+
+    Args:
+        name: of a format, as Pillow calls it.
+        alpha: whether the photo has an alpha channel.
+    """
+    form = FORMATS[name if name in FORMATS else _INSTEAD.get(name, "PNG")]
+    return form if form.alpha or not alpha else FORMATS["PNG"]
 
 
 def suffix_for(form: Format, photo: Path) -> str:

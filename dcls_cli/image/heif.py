@@ -1,5 +1,6 @@
 """HEIC photos, by a package that not everybody may install: its codec is under the GPL."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 _HDR = (16, 18)
 
 _HDR_NOTE = "its high dynamic range is written as the levels are, without tone mapping"
+
+
+def has_alpha(path: Path) -> bool:
+    """Look for an alpha channel in a HEIC file without decoding it.
+
+    Returns:
+        False for a file that cannot be read; reading it will say why.
+    """
+    try:
+        with path.open("rb") as file:
+            return HeifPhoto(file).has_alpha
+    except (ImageError, OSError, ValueError, RuntimeError, EOFError):
+        return False
 
 
 class HeifPhoto:
@@ -47,6 +61,11 @@ class HeifPhoto:
         """Width and height, pixels."""
         width, height = self._picture.size
         return width, height
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether it has an alpha channel."""
+        return bool(self._picture.has_alpha)
 
     def decode(self) -> Samples:
         """Decode it, turned upright.

@@ -1,14 +1,16 @@
 """TIFF files of all depths, without Pillow, which reads only some of them."""
 
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError
+from dcls_cli.image.colour import from_cmyk
 from dcls_cli.image.descriptive import from_tags
 from dcls_cli.image.samples import Samples, straight
-from dcls_cli.image.tiff_tags import Tags
+from dcls_cli.image.tiff_tags import Tags, replaced
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
@@ -16,7 +18,8 @@ _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 330, 338, 339
 _SUBFILE, _XMP, _ICC, _DNG_VERSION = 254, 700, 34675, 50706
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB = 0, 1, 2
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
+_INK_SET, _CMYK = 332, 1
 _UNSIGNED, _FLOAT = 1, 3
 _SEPARATE_PLANES = 2
 _MULTIPLIED_ALPHA, _ALPHA = 1, 2
@@ -55,8 +58,8 @@ def decode(file: BinaryIO, tags: Tags) -> Samples | None:
         tags: of its first directory.
 
     Returns:
-        The samples, as they are stored; None for kinds of colour that Pillow reads: palettes,
-        CMYK, YCbCr, Lab.
+        The samples, as they are stored, but CMYK of 16 bits or with alpha in sRGB; None for kinds
+        of colour that Pillow reads: palettes, other CMYK, YCbCr, Lab.
 
     Raises:
         ImageError: samples of a kind that is not supported.
@@ -64,27 +67,54 @@ def decode(file: BinaryIO, tags: Tags) -> Samples | None:
         ValueError: the file is damaged.
     """
     photometric = _number(tags, _PHOTOMETRIC, _BLACK_IS_ZERO)
-    if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
-        return None
     if _number(tags, _COMPRESSION, 1) in (_OLD_JPEG, _JPEG):
         return None
+    bits = _numbers(tags, _BITS) or (1,)
+    if photometric == _SEPARATED and (max(bits) == 16 or _alphas(tags)):
+        return _inks(file, tags)
+    if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
+        return None
+    file.seek(0)
+    values = _stored(file.read(), tags, colours=3 if photometric == _RGB else 1)
+    if (_numbers(tags, _SAMPLE_FORMAT) or (_UNSIGNED,))[0] == _FLOAT:
+        return _floats(values, inverted=photometric == _WHITE_IS_ZERO)
+    return _integers(values, bits, tags, inverted=photometric == _WHITE_IS_ZERO)
+
+
+def _stored(content: bytes, tags: Tags, *, colours: int) -> np.ndarray:
+    """The colours, and alpha where there is one, as they are stored: (H, W, C)."""
     import imagecodecs
 
-    bits = _numbers(tags, _BITS) or (1,)
-    kind = (_numbers(tags, _SAMPLE_FORMAT) or (_UNSIGNED,))[0]
-    file.seek(0)
-    values = np.asarray(imagecodecs.tiff_decode(file.read()))
+    values = np.asarray(imagecodecs.tiff_decode(content))
     if values.ndim == 2:
         values = values[..., None]
     elif _number(tags, _PLANAR, 1) == _SEPARATE_PLANES:
         values = np.moveaxis(values, 0, 2)
-    colours = 3 if photometric == _RGB else 1
     if values.ndim != 3 or values.shape[2] < colours:
         raise ImageError(f"a TIFF of {values.shape} samples, expected {colours} colours a pixel")
-    values = values[..., : colours + _alphas(tags)]
-    if kind == _FLOAT:
-        return _floats(values, inverted=photometric == _WHITE_IS_ZERO)
-    return _integers(values, bits, tags, inverted=photometric == _WHITE_IS_ZERO)
+    return values[..., : colours + _alphas(tags)]
+
+
+def _inks(file: BinaryIO, tags: Tags) -> Samples:
+    """Read CMYK and convert it to sRGB, with all bits.
+
+    Raises:
+        ImageError: other inks, or samples of a kind that is not supported.
+    """
+    if _number(tags, _INK_SET, _CMYK) != _CMYK:
+        raise ImageError("a TIFF of inks that are not CMYK; convert it to RGB first")
+    # imagecodecs refuses inks of 16 bits; as colours of RGB and a fourth sample it reads them.
+    values = _stored(replaced(file, _PHOTOMETRIC, _RGB), tags, colours=4)
+    if values.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"CMYK samples of the type {values.dtype} are not supported")
+    white = int(np.iinfo(values.dtype).max)
+    if values.shape[2] == 5 and _numbers(tags, _EXTRA_SAMPLES)[0] == _MULTIPLIED_ALPHA:
+        values = straight(values[..., :4], values[..., 4:], white)
+    icc = tags.get(_ICC)
+    samples = from_cmyk(
+        np.ascontiguousarray(values[..., :4]), icc if isinstance(icc, bytes) else None
+    )
+    return replace(samples, values=np.concatenate([samples.values, values[..., 4:]], axis=2))
 
 
 def _alphas(tags: Tags) -> int:

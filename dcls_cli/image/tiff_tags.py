@@ -70,6 +70,26 @@ def read_tags(file: BinaryIO) -> Tags:
     return tags
 
 
+def replaced(file: BinaryIO, tag: int, value: int) -> bytes:
+    """Copy a file with another number in its first directory.
+
+    Args:
+        file: seekable.
+        tag: of a single SHORT, which lies within its entry.
+        value: in place of it.
+    """
+    layout = _layout(file)
+    file.seek(0)
+    content = bytearray(file.read())
+    (entries,) = layout.length.unpack_from(content, layout.first)
+    size = layout.entry.size + layout.pointer.size
+    for index in range(entries):
+        at = layout.first + layout.length.size + index * size
+        if layout.entry.unpack_from(content, at)[0] == tag:
+            struct.pack_into(layout.order + "H", content, at + layout.entry.size, value)
+    return bytes(content)
+
+
 def count_pages(file: BinaryIO) -> int:
     """Count the directories, up to where the file is damaged or a loop."""
     layout = _layout(file)

@@ -328,6 +328,20 @@ def test_transparency_is_kept(x2: str) -> None:
     assert Image.open("a_x2.png").mode == "RGBA"
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_heic_photo_becomes_what_holds_all_of_it(mode: str, x2: str, capsys: Capture) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the heif extra is not installed")
+    pillow_heif.from_pillow(Image.open(picture("a.png", mode=mode))).save("in.heic", quality=-1)
+    suffix = {"RGB": "jpg", "RGBA": "png"}[mode]
+    assert run(["upscale", "in.heic", "-w", x2, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith(f"in_x2.{suffix}  ")
+    assert run(["upscale", "in.heic", "-w", x2]) == 0
+    assert Image.open(f"in_x2.{suffix}").mode == mode
+    assert ("JPEG has no transparency" in capsys.readouterr().err) == (mode == "RGBA")
+    if mode == "RGBA":
+        fails(capsys, 2, "JPEG cannot hold transparency", "in.heic", "-w", x2, "-f", "jpg")
+
+
 def test_debug_shows_the_traceback(x2: str, capsys: Capture) -> None:
     assert run(["upscale", "a.png", "-w", "none.safetensors", "--debug"]) == 3
     captured = capsys.readouterr().err

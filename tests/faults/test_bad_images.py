@@ -19,6 +19,8 @@ import torch
 from PIL import Image
 
 from dcls_cli import weights
+from dcls_cli.backends import Blur
+from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import read
@@ -326,10 +328,12 @@ def test_case_13_hidden_colours_do_not_bleed(x2: str) -> None:
 
 @pytest.mark.parametrize("form", ["gif", "webp", "png"])
 def test_case_15_of_many_frames_the_first_is_restored(form: str, x2: str, capsys: Capture) -> None:
-    frames = [Image.new("RGB", (8, 8), (index % 256, index // 256, 50)) for index in range(300)]
+    frames = [Image.new("RGB", (8, 8), (index % 256, index // 256, 50)) for index in range(1024)]
     frames[0].save(f"a.{form}", save_all=True, append_images=frames[1:], lossless=True)
+    started = time.monotonic()
     assert run(["upscale", f"a.{form}", "-w", x2]) == 0
-    assert "it has 300 frames or pages, of which the first is used" in capsys.readouterr().err
+    assert time.monotonic() - started < 5
+    assert "it has 1024 frames or pages, of which the first is used" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -349,6 +353,36 @@ def test_case_17_a_network_that_gives_no_numbers(x2: str, capsys: Capture) -> No
     Path("a.png").write_bytes(WHOLE["png"])
     line = refused(capsys, "a.png", "-w", "broken.safetensors")
     assert "finite" in line
+
+
+def test_case_17_tiles_that_overflow_in_fp16_are_redone_in_fp32(
+    x2: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Features of 1e6 are too large for fp16, which no CPU is given but here, and only for it."""
+    network = weights.load(Path(x2))
+    with torch.no_grad():
+        network.restorer.fusion.weight *= 1e6
+        network.restorer.upsampler[0].weight /= 1e6
+    weights.write(network, Path("overflowing.safetensors"))
+    Image.fromarray(picture()).save("a.png")
+    precisions: list[str] = []
+    restore = PyTorchBackend._restore
+
+    def record(self: PyTorchBackend, lr: np.ndarray, blur: Blur, precision: str) -> np.ndarray:
+        precisions.append(precision)
+        return restore(self, lr, blur, precision)
+
+    monkeypatch.setattr(PyTorchBackend, "_restore", record)
+    command = ["upscale", "a.png", "-w", "overflowing.safetensors", "-d", "cpu", "--tile", "64"]
+    assert run([*command, "--precision", "fp32", "-o", "exact.png"]) == 0
+    assert precisions == ["fp32"] * 2
+    precisions.clear()
+    monkeypatch.setattr("dcls_cli.backends.pytorch.select_precision", lambda *_: "fp16")
+    assert run([*command, "-o", "half.png"]) == 0
+    assert precisions == ["fp16", "fp32"] * 2
+    exact, half = (np.asarray(Image.open(name)) for name in ("exact.png", "half.png"))
+    assert exact.std() > 20
+    assert np.array_equal(exact, half)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")

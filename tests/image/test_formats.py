@@ -10,7 +10,7 @@ import imagecodecs
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageCms
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image import Photo, read
@@ -134,18 +134,59 @@ def test_samples_that_are_not_alpha_are_left_out(tmp_path: Path) -> None:
     assert np.array_equal(levels(photo), SHALLOW[..., :3])
 
 
-def test_cmyk_of_16_bits(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "a", DEEP, photometric="separated")
-    share = 1 - DEEP / 65535
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+@pytest.mark.parametrize("samples", [SHALLOW, DEEP], ids=["8", "16"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_cmyk_keeps_its_bits_and_alpha(
+    tmp_path: Path, samples: np.ndarray, planes: str, alpha: bool
+) -> None:
+    white = np.iinfo(samples.dtype).max
+    opacity = np.maximum(samples[::-1, :, :1], white // 2)
+    stored = np.concatenate([samples, opacity], axis=2) if alpha else samples
+    tifffile.imwrite(
+        tmp_path / "a",
+        stored if planes == "contig" else np.moveaxis(stored, 2, 0).copy(),
+        photometric="separated",
+        planarconfig=planes,
+        extrasamples=["unassalpha"] if alpha else None,
+        compression="lzw",
+    )
+    share = 1 - samples / white
     photo = read(tmp_path / "a")
-    assert np.abs(photo.pixels - share[..., :3] * share[..., 3:]).max() < 3 / 255
-    assert photo.notes[0] == "CMYK of 16 bits was read with 8"
+    error = photo.pixels - share[..., :3] * share[..., 3:]
+    assert np.abs(error).max() < 0.6 / white + 1e-6
+    assert photo.bit_depth == samples.itemsize * 8
+    assert photo.notes == ("CMYK without a colour profile was converted to sRGB",)
+    if alpha:
+        assert np.array_equal(photo.samples[..., 3:], opacity)
+    else:
+        assert photo.alpha is None
 
 
-def test_cmyk_of_16_bits_in_planes_which_pillow_reads_wrong(tmp_path: Path) -> None:
-    planes = np.moveaxis(DEEP, 2, 0)
-    tifffile.imwrite(tmp_path / "a", planes, photometric="separated", planarconfig="separate")
-    with pytest.raises(ImageError, match="in separate planes is not supported"):
+def test_cmyk_of_16_bits_goes_through_its_profile_with_all_bits(tmp_path: Path) -> None:
+    """Half of a level of 8 bits of ink must make a difference."""
+    profile = Path("/usr/share/color/icc/ghostscript/default_cmyk.icc")
+    if not profile.exists():
+        pytest.skip("no CMYK profile is installed (package libgs-common)")
+    inks = np.zeros((8, 256, 4), np.uint16)
+    inks[..., 0] = 20_000 + np.arange(256)  # one level of 8 bits
+    tag = [(34675, 7, len(profile.read_bytes()), profile.read_bytes(), True)]
+    tifffile.imwrite(tmp_path / "a", inks, photometric="separated", extratags=tag)
+    photo = read(tmp_path / "a")
+    assert photo.notes == ("CMYK was converted to sRGB by its colour profile",)
+    assert photo.samples.dtype == np.uint16
+    assert len(np.unique(photo.samples[0, :, 0])) > 100
+    with Image.open(tmp_path / "a") as shallow:
+        expected = ImageCms.profileToProfile(
+            shallow, str(profile), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    assert np.abs(photo.pixels * 255 - np.asarray(expected)).max() < 1.5
+
+
+def test_inks_that_are_not_cmyk_are_refused(tmp_path: Path) -> None:
+    tag = [(332, 3, 1, 2, True)]
+    tifffile.imwrite(tmp_path / "a", DEEP, photometric="separated", extratags=tag)
+    with pytest.raises(ImageError, match="inks that are not CMYK"):
         read(tmp_path / "a")
 
 
