@@ -100,11 +100,13 @@ def test_case_18_a_raised_limit_is_bounded_by_the_disk(
             assert list(out.iterdir()) == []
 
 
+#: Its own peak: that of getrusage is the peak of whoever started it, if that was larger.
 MEASURED = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from dcls_cli.cli.app import run
 code = run(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024)
 sys.exit(code)
 """
 
@@ -144,4 +146,4 @@ def test_case_19_a_large_photo_in_4_gb(suffix: str, monkeypatch: pytest.MonkeyPa
         assert image.size == (24_000, 16_000)
     bytes_a_pixel = (peak - base) / 24e6
     print(json.dumps({"base": base, "peak": peak, "bytes_a_pixel": bytes_a_pixel}))  # noqa: T201
-    assert bytes_a_pixel < 60
+    assert 0 < bytes_a_pixel < 60
