@@ -14,7 +14,7 @@ from PIL import Image
 
 from dcls_cli.atomic import printable
 from dcls_cli.errors import ImageError
-from dcls_cli.image import deep, guards, tiff
+from dcls_cli.image import deep, guards, scans, tiff
 from dcls_cli.image.decoding import assemble
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.metadata import Kept
@@ -117,10 +117,11 @@ def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = F
     pages = _pages(file, image)
     if samples is None:
         image.load()
+    note = scans.check(file, image) if image.format in ("JPEG", "MPO") else None
     photo = assemble(image, samples, pages=pages, kept=kept)
     if damaged:
-        photo = replace(photo, notes=(*photo.notes, "its metadata is damaged and was left out"))
-    return photo
+        note = "its metadata is damaged and was left out"
+    return replace(photo, notes=(*photo.notes, note)) if note else photo
 
 
 def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
