@@ -63,7 +63,7 @@ class Upscaler:
             model: a name of the registry, `hf:owner/repo[@revision][/file]`, or a safetensors
                 file of dcls.
             device: auto, cpu, cuda or cuda:N.
-            precision: auto, fp32, bf16 or fp16.
+            precision: auto, fp32, bf16, fp16 or int8.
 
         Raises:
             UsageError: neither a known name nor a file.

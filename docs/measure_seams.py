@@ -1,10 +1,11 @@
-"""Measure seams: photos restored in tiles against the same photos in one piece, in fp32.
+"""Measure seams: photos restored in tiles against the same photos in one piece.
 
     python docs/measure_seams.py PHOTO... --weights weights/dcls-light-x4.safetensors
 
 Each photo is cut so that tiles of each size fit with the least overlap, which is the worst case:
 elsewhere they are spread evenly and share more. A photo in one piece takes about 2.5 kB of memory
-for an LR pixel. Prints a table in Markdown.
+for an LR pixel. Weights are taken in fp32 on PyTorch, graphs (NAME-restorer-int8.onnx) on ONNX
+Runtime. Prints a table in Markdown.
 """
 
 import argparse
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dcls_cli.backends.pytorch import PyTorchBackend
+from dcls_cli.backends import load_backend
+from dcls_cli.graphs import SUFFIX
 from dcls_cli.image import Photo, read
 from dcls_cli.image.picture import collect
 from dcls_cli.upscaling import upscale
@@ -35,7 +37,7 @@ def cut(photo: Photo, tile: int, overlap: int) -> Photo:
 
 def rows(photo: Path, weights: Path, tiles: list[int], overlap: int) -> Iterator[str]:
     """Measure one photo with one network."""
-    backend = PyTorchBackend.load(weights, "cpu", "fp32")
+    backend = load_backend(weights, "cpu", "auto" if weights.suffix == SUFFIX else "fp32")
     for tile in tiles:
         part = cut(read(photo), tile, overlap)
         whole = collect(upscale(part, backend, tile=0), FLOATS)

@@ -1,6 +1,11 @@
 """Compare the engines' times on a picture, with one thread, in one run; see export/README.md.
 
-    OMP_NUM_THREADS=1 python export/measure.py PHOTO WEIGHTS.safetensors NAME-restorer.onnx...
+    OMP_NUM_THREADS=1 python export/measure.py PHOTO WEIGHTS.safetensors NAME.onnx [--side 256]
+
+NAME.onnx names halves that were made with `dcls export-onnx --split --int8`: NAME-estimator.onnx,
+NAME-restorer.onnx and NAME-restorer-int8.onnx. "Plain" is the same network as the authors' code
+runs it: fp32, channels first, every channel deconvolved by complex FFTs of its own. Graphs are
+given the statistics that no estimator graph gives (of the paper's layout), which PyTorch computes.
 
 The times are processor times of the whole process, which other work on the machine disturbs less
 than the clock. All engines take turns, and each has the median of its rounds.
@@ -15,17 +20,65 @@ from statistics import median
 import numpy as np
 import torch
 
-from dcls_cli.backends import Backend, load_backend
+from dcls_cli import weights
+from dcls_cli.backends import load_backend, sessions
+from dcls_cli.benchmark import plain_least_squares
 from dcls_cli.evaluation.gaussian8 import read_hr
-
-#: Side of the picture.
-SIDE_PX = 256
+from dcls_cli.export.quantising import blur_of, inputs_of
+from dcls_cli.graphs import estimates_of, halves, pool_margin, pool_width
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 
 #: After one that is not counted.
 ROUNDS = 7
 
+Run = Callable[[], object]
 
-def processor_time_s(work: Callable[[], object]) -> float:
+
+def plain_run(network: DCLS, lr: np.ndarray) -> Run:
+    """The network as the authors' code runs it."""
+    deconvolution = network.restorer.deconvolution
+    if isinstance(deconvolution, ConstrainedLeastSquares):
+        deconvolution.invert = plain_least_squares
+    image = torch.from_numpy(lr)[None]
+
+    def run() -> object:
+        with torch.inference_mode():
+            return network(image)
+
+    return run
+
+
+def torch_run(path: Path, precision: str, lr: np.ndarray) -> Run:
+    """The engine of `dcls`."""
+    backend = load_backend(path, "cpu", precision)
+    return lambda: backend.restore(lr[None], backend.estimate(lr, tiled=False))
+
+
+def graph_run(network: DCLS, estimator: Path, restorer: Path, lr: np.ndarray) -> Run:
+    """Both halves, the picture in one window."""
+    config = network.config
+    first, second = (
+        sessions.start(path.read_bytes(), ["CPUExecutionProvider"])
+        for path in (estimator, restorer)
+    )
+    rows, columns = (
+        np.full(side - pool_margin(config), 1 / (side - pool_margin(config)), np.float32)
+        for side in lr.shape[1:]
+    )
+    before = np.zeros((1, pool_width(config)), np.float32)
+    window = {"lr": lr[None], "rows": rows, "columns": columns, "before": before}
+    names = ["kernel", *estimates_of(config)]
+    given = inputs_of(network, lr, blur_of(network, lr))
+
+    def run() -> object:
+        found = dict(zip(names, first.run(names, window), strict=True))
+        return second.run(["sr"], {**given, **found})
+
+    return run
+
+
+def processor_time_s(work: Run) -> float:
     """What all threads of the process take for a piece of work."""
     started = time.process_time()
     work()
@@ -33,40 +86,38 @@ def processor_time_s(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Print one line an engine: its estimate, its restoration, and the ratio of the sums."""
+    """Print one line an engine: its time, and how much faster than the first one it is."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", type=Path)
     parser.add_argument("weights", type=Path)
-    parser.add_argument("graphs", type=Path, nargs="+")
+    parser.add_argument("graphs", type=Path)
+    parser.add_argument("--side", type=int, default=256)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    lr = read_hr(options.photo)[:, :SIDE_PX, :SIDE_PX].astype(np.float32) / 255
-    if lr.shape != (3, SIDE_PX, SIDE_PX):
-        parser.error(f"{options.photo}: expected at least {SIDE_PX}x{SIDE_PX} pixels")
-    engines: dict[str, Backend] = {
-        f"PyTorch {precision}": load_backend(options.weights, "cpu", precision)
-        for precision in ("fp32", "bf16")
+    side = options.side
+    lr = np.ascontiguousarray(read_hr(options.photo)[:, :side, :side], np.float32) / 255
+    if lr.shape != (3, side, side):
+        parser.error(f"{options.photo}: expected at least {side}x{side} pixels")
+    network = weights.load(options.weights).eval()
+    estimator, restorer = halves(options.graphs)
+    quantised = halves(options.graphs, "int8")[1]
+    engines = {
+        "plain PyTorch fp32": plain_run(weights.load(options.weights).eval(), lr),
+        "PyTorch fp32": torch_run(options.weights, "fp32", lr),
+        "PyTorch bf16": torch_run(options.weights, "bf16", lr),
+        "ONNX Runtime fp32": graph_run(network, estimator, restorer, lr),
+        "ONNX Runtime int8": graph_run(network, estimator, quantised, lr),
     }
-    for path in options.graphs:
-        backend = load_backend(path, "cpu", "auto")
-        engines[f"ONNX Runtime {backend.precision}"] = backend
-    blurs = {name: engine.estimate(lr) for name, engine in engines.items()}
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+    times: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(ROUNDS + 1):
-        for name, engine in engines.items():
-            estimate_s = processor_time_s(lambda engine=engine: engine.estimate(lr))
-            restore_s = processor_time_s(
-                lambda engine=engine, name=name: engine.restore(lr[None], blurs[name])
-            )
-            times[name].append((estimate_s, restore_s))
-    print("| engine | estimate, ms | restoration, ms | times as fast as PyTorch fp32 |")
+        for name, run in engines.items():
+            times[name].append(processor_time_s(run))
+    print(f"| engine, {side} x {side} | ms | us per LR pixel | times as fast as plain |")
     print("| --- | --- | --- | --- |")
-    first = 0.0
-    for name, rounds in times.items():
-        estimate_s, restore_s = (median(part) for part in zip(*rounds[1:], strict=True))
-        first = first or estimate_s + restore_s
-        ratio = first / (estimate_s + restore_s)
-        print(f"| {name} | {estimate_s * 1000:.0f} | {restore_s * 1000:.0f} | {ratio:.2f} |")
+    middle = {name: median(rounds[1:]) for name, rounds in times.items()}
+    for name, seconds in middle.items():
+        ratio = middle["plain PyTorch fp32"] / seconds
+        print(f"| {name} | {seconds * 1e3:.0f} | {seconds * 1e6 / side**2:.1f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":

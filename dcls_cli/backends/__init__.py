@@ -1,6 +1,5 @@
 """Engines that run a network; everything above them sees numpy arrays only."""
 
-import hashlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,11 +8,14 @@ from typing import Protocol
 import numpy as np
 
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import BackendError, UsageError, WeightsError
-from dcls_cli.graphs import SUFFIX, halves
+from dcls_cli.errors import BackendError, UsageError
+from dcls_cli.graphs import SUFFIX
 
 #: What `load_backend` takes as `engine`.
 ENGINES = ("auto", "torch", "onnx")
+
+#: The precision that ONNX Runtime alone has.
+INT8 = "int8"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +74,7 @@ class Backend(Protocol):
     Attributes:
         config: of the network.
         device: what it runs on, for people to read, such as `cpu`.
-        precision: type in which the convolutions run: fp32, bf16 or fp16.
+        precision: type in which the convolutions run: fp32, bf16, fp16 or int8.
         lanes: calls of `restore` that may run at a time, in threads, with gain: more than one where
             transfers overlap with computation.
         batch_px: LR pixels of tiles that go through the network at once with gain; a larger tile
@@ -148,9 +150,9 @@ def load_backend(
         weights_path: a safetensors file of dcls, or either half of its graphs
             (NAME-estimator.onnx, NAME-restorer.onnx).
         device: auto, cpu, cuda or cuda:N; with ONNX Runtime tensorrt, directml and coreml too.
-        precision: auto, fp32, bf16 or fp16.
-        engine: torch, onnx, or auto: ONNX Runtime for graphs, and where PyTorch is not installed;
-            else PyTorch.
+        precision: auto, fp32, bf16, fp16 or int8.
+        engine: torch, onnx, or auto: ONNX Runtime for graphs, for int8, and where PyTorch is not
+            installed; else PyTorch.
 
     Raises:
         UsageError: an unknown engine, or one that cannot take the file.
@@ -162,14 +164,15 @@ def load_backend(
         raise UsageError(f"unknown engine {engine!r}; use {', '.join(ENGINES)}")
     if is_graph and engine == "torch":
         raise UsageError(f"{weights_path}: a graph runs with --backend onnx, not with torch")
-    if is_graph:
-        return _onnx(weights_path, device, precision)
-    if engine == "torch" or (engine == "auto" and has_torch()):
+    if engine == "torch" and precision == INT8:
+        raise BackendError("int8 runs on ONNX Runtime only; use --backend onnx or auto")
+    wants_torch = engine == "auto" and has_torch() and precision != INT8
+    if not is_graph and (engine == "torch" or wants_torch):
         require_torch("--backend torch")
         from dcls_cli.backends.pytorch import PyTorchBackend
 
         return PyTorchBackend.load(weights_path, device, precision)
-    return _beside(weights_path, device, precision)
+    return _onnx(weights_path, device, precision)
 
 
 def has_torch() -> bool:
@@ -188,24 +191,16 @@ def require_torch(what: str) -> None:
 
 
 def _onnx(path: Path, device: str, precision: str) -> Backend:
+    """The graphs of a file, or those beside a weight file."""
     from dcls_cli.backends.ort import OnnxBackend
+    from dcls_cli.backends.pairs import Pair, beside
 
-    return OnnxBackend.load(path, device, precision)
-
-
-def _beside(weights_path: Path, device: str, precision: str) -> Backend:
-    """The graphs that go with a weight file."""
-    from dcls_cli.backends.ort import OnnxBackend
-
-    _, path = halves(weights_path.with_suffix(SUFFIX))
-    if not path.is_file():
-        missing = "" if has_torch() else "without PyTorch "
+    if path.suffix != SUFFIX:
+        return OnnxBackend(beside(path, device, precision), device)
+    pair = Pair.read(path)
+    if precision not in ("auto", pair.info.precision):
         raise BackendError(
-            f"{weights_path}: {missing}its graphs are needed, and {path.name} is not there: "
-            "pip install 'dcls[torch]', or make them with `dcls export-onnx --split`"
+            f"{path}: precision {precision} is not that of the graph, {pair.info.precision}; "
+            "use --precision auto, or give another file"
         )
-    try:
-        sha256 = hashlib.sha256(weights_path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{weights_path}: cannot be read: {error.strerror}") from error
-    return OnnxBackend.load(path, device, precision, sha256)
+    return OnnxBackend(pair, device)

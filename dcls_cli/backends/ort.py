@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dcls_cli import graphs
 from dcls_cli.backends import Blur, Memory, Raster, sessions
+from dcls_cli.backends.pairs import Pair
 from dcls_cli.backends.providers import open_session
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import BackendError, DclsError, WeightsError
+from dcls_cli.errors import BackendError, DclsError
 from dcls_cli.machine import free_memory_bytes
 from dcls_cli.network.windows import WINDOW_PX, Interval, intervals
 
@@ -37,83 +37,30 @@ _NO_ATTENTION = (
 class OnnxBackend:
     """A `Backend` of an estimator and a restorer graph; see export/README.md."""
 
-    def __init__(
-        self, estimator: bytes, restorer: bytes, info: graphs.GraphInfo, device: str = "auto"
-    ) -> None:
+    def __init__(self, pair: Pair, device: str = "auto") -> None:
         """Open both graphs on a device.
 
         Args:
-            estimator: content of its file, which has been checked.
-            restorer: content of its file.
-            info: of the restorer.
+            pair: the graphs.
             device: auto, cpu, cuda[:N], tensorrt[:N], directml[:N], coreml.
 
         Raises:
             BackendError: the device is not usable here, or the network needs PyTorch.
         """
-        self._info = info
-        config = info.config
+        self._pair = pair
+        config = pair.info.config
         given = {"kernel", *graphs.estimates_of(config)}
         if not set(graphs.statistics_of(config)) <= given:
             raise BackendError(_NO_ATTENTION)
-
-        def opener(providers: list[Any]) -> "InferenceSession":
-            return sessions.start(restorer, providers)
-
-        self._restorer, self._device, note = open_session(device, opener)
+        self._restorer, self._device, note = _opened(pair.restorer, device)
         self._notes = [] if note is None else [note]
-        self._estimator, *_ = open_session(
-            self._device, lambda providers: sessions.start(estimator, providers)
-        )
-
-    @classmethod
-    def load(
-        cls,
-        path: Path,
-        device: str = "auto",
-        precision: str = "auto",
-        weights_sha256: str | None = None,
-    ) -> Self:
-        """Load the halves of a network; see `load_backend`.
-
-        Args:
-            path: of either half; the other one is beside it.
-            device: see the constructor.
-            precision: auto, or that of the graph.
-            weights_sha256: of the weights that it must be made from, where that is known.
-
-        Raises:
-            WeightsError: a file is missing, damaged, fused or of another network.
-            BackendError: the device or the precision is not usable.
-        """
-        content, info = graphs.read(path)
-        if info.kind == "fused":
-            raise WeightsError(
-                f"{path}: a fused graph, whose tiles could not share one blur; make halves with "
-                "`dcls export-onnx --split`"
-            )
-        other = graphs.partner(path)
-        other_content, other_info = graphs.read(other)
-        by_kind = {info.kind: (content, info), other_info.kind: (other_content, other_info)}
-        same = info.weights_sha256 == other_info.weights_sha256 and info.config == other_info.config
-        if len(by_kind) < 2 or not same:
-            raise WeightsError(f"{other}: not the other half of {path.name}; export both again")
-        if weights_sha256 not in (None, info.weights_sha256):
-            raise WeightsError(
-                f"{path}: made from other weights than those beside it; export again"
-            )
-        restorer, about = by_kind["restorer"]
-        if precision not in ("auto", about.precision):
-            raise BackendError(
-                f"precision {precision} is not that of the graph, {about.precision}; "
-                "use --precision auto, or --backend torch"
-            )
-        return cls(by_kind["estimator"][0], restorer, about, device)
+        self._estimator, *_ = _opened(pair.estimator, self._device)
+        self._exact: InferenceSession | None = None
 
     @property
     def config(self) -> ModelConfig:
         """Configuration of the network."""
-        return self._info.config
+        return self._pair.info.config
 
     @property
     def device(self) -> str:
@@ -123,7 +70,7 @@ class OnnxBackend:
     @property
     def precision(self) -> str:
         """Type in which the convolutions run."""
-        return self._info.precision
+        return self._pair.info.precision
 
     @property
     def lanes(self) -> int:
@@ -147,7 +94,7 @@ class OnnxBackend:
         layers = _LIVE * 4 * channels
         if config.upsampler == "stepwise":
             layers = max(layers, 3 * 4 * config.features * config.scale**2)
-        longest = _LONGEST_SIDE_PX if self._info.fft == "matmul" else None
+        longest = _LONGEST_SIDE_PX if self._pair.info.fft == "matmul" else None
         return Memory(free_memory_bytes(), layers + 3 * 4 * 3 * config.scale**2, longest)
 
     def estimate(
@@ -188,26 +135,48 @@ class OnnxBackend:
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """Restore images or tiles that share one blur; see `Backend.restore`."""
-        if self._info.fft == "matmul":
+        if self._pair.info.fft == "matmul":
             sessions.check_memory(lr.shape, _MATRIX_BYTES * sum(side**2 for side in lr.shape[-2:]))
         inputs = {"lr": lr, "kernel": blur.kernel[None]}
         for name in graphs.statistics_of(self.config):
             inputs[name] = getattr(blur, name)
-        with sessions.translated_memory_errors(lr.shape):
-            restored = self._run({name: _batch(part, name) for name, part in inputs.items()})
-        if not np.isfinite(restored).all():
-            raise DclsError(f"the network produced non-finite values in {self.precision}")
+        arrays = {name: _batch(part, name) for name, part in inputs.items()}
+        restored = self._run(self._restorer, arrays)
+        finite = bool(np.isfinite(restored).all())
+        if not finite and self.precision != "fp32":
+            restored = self._run(self._exact_session(), arrays)
+            finite = bool(np.isfinite(restored).all())
+        if not finite:
+            raise DclsError("the network produced non-finite values, even in fp32")
         return restored
 
-    def _run(self, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _exact_session(self) -> "InferenceSession":
+        """The restorer in fp32, for what this one cannot restore."""
+        if self._exact is None:
+            content = self._pair.read_exact()
+            if content is None:
+                raise DclsError(
+                    f"the network produced non-finite values in {self.precision}, and there is no "
+                    "graph in fp32 beside it; export one with `dcls export-onnx --split`"
+                )
+            self._exact, *_ = _opened(content, self._device)
+        return self._exact
+
+    def _run(self, session: "InferenceSession", inputs: Mapping[str, np.ndarray]) -> np.ndarray:
         """Bound inputs go to the device once, and only the picture comes back."""
-        binding = self._restorer.io_binding()
-        for name, part in inputs.items():
-            binding.bind_cpu_input(name, part)
-        binding.bind_output("sr", "cpu")
-        self._restorer.run_with_iobinding(binding)
-        (restored,) = binding.copy_outputs_to_cpu()
+        with sessions.translated_memory_errors(inputs["lr"].shape):
+            binding = session.io_binding()
+            for name, part in inputs.items():
+                binding.bind_cpu_input(name, part)
+            binding.bind_output("sr", "cpu")
+            session.run_with_iobinding(binding)
+            (restored,) = binding.copy_outputs_to_cpu()
         return np.asarray(restored, np.float32)
+
+
+def _opened(content: bytes, device: str) -> "tuple[InferenceSession, str, str | None]":
+    """A session of a graph; see `open_session`."""
+    return open_session(device, lambda providers: sessions.start(content, providers))
 
 
 def _weights(interval: Interval, length: int, margin: int) -> np.ndarray:

@@ -66,7 +66,7 @@ def open_session(device: str, opener: Opener) -> "tuple[InferenceSession, str, s
         return _open(device, opener), device, None
     told = None
     for name in AUTOMATIC:
-        if PROVIDERS[name] in _available():
+        if PROVIDERS[name] in available():
             try:
                 return _open(name, opener), name, None
             except BackendError as error:
@@ -77,7 +77,7 @@ def open_session(device: str, opener: Opener) -> "tuple[InferenceSession, str, s
 def _open(device: str, opener: Opener) -> "InferenceSession":
     name, number = parse(device)
     provider = PROVIDERS[name]
-    if provider not in _available():
+    if provider not in available():
         raise BackendError(f"device {device!r} is not usable: {why_missing(name)}")
     chosen: list[Any] = [(provider, options_of(name, number))]
     if name == "tensorrt":  # takes the nodes that TensorRT lacks
@@ -186,7 +186,8 @@ def has_nvidia_driver() -> bool:
     return True
 
 
-def _available() -> list[str]:
+def available() -> list[str]:
+    """The providers that this ONNX Runtime was built with, by its own names."""
     import onnxruntime
 
     return list(onnxruntime.get_available_providers())

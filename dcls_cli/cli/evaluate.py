@@ -78,7 +78,10 @@ def evaluate(
     ] = None,
     device: Annotated[str, typer.Option("--device", "-d", help="auto, cpu or cuda[:N].")] = "auto",
     precision: Annotated[
-        str, typer.Option("--precision", help="fp32 (as for published figures), bf16, fp16, auto.")
+        str,
+        typer.Option(
+            "--precision", help="fp32 (as for published figures), bf16, fp16, int8, auto."
+        ),
     ] = "fp32",
     json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,

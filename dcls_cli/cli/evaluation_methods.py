@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dcls_cli.backends import INT8
 from dcls_cli.backends.devices import select_device, select_precision
 from dcls_cli.cli.console import visible
 from dcls_cli.cli.downloads import find_model
@@ -35,7 +36,10 @@ def chosen_methods(
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")
     chosen = select_device(device)
-    arithmetic = (str(chosen), select_precision(precision, chosen))
+    arithmetic = (
+        str(chosen),
+        precision if precision == INT8 else select_precision(precision, chosen),
+    )
     if weights is not None:
         first = _network(weights.stem, weights, scale, arithmetic)
     else:

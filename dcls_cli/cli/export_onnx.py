@@ -42,6 +42,13 @@ def export_onnx(
         typer.Option("--split/--fused", help="Estimator and restorer for tiles, or one graph."),
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Convolutions in half precision.")] = False,
+    int8: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="With --split: a restorer in int8 too, its ranges measured on these pictures.",
+        ),
+    ] = None,
     opset: Annotated[int, typer.Option(help="Version of the ONNX operators.")] = 20,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with PyTorch before writing.")
@@ -66,6 +73,7 @@ def export_onnx(
         split=split,
         half=fp16,
         opset=opset,
+        int8=int8,
     )
     report = export(path, output, options, verify=verify, overwrite=overwrite)
     tell(report, options, json=json)
@@ -77,7 +85,10 @@ def tell(report: "ExportReport", options: "ExportOptions", *, json: bool) -> Non
         console.event("done", **asdict(report))
         return
     for graph in report.graphs:
-        console.say(f"{graph.path}  {graph.kind}  {graph.size / 1e6:.1f} MB  opset {options.opset}")
+        console.say(
+            f"{graph.path}  {graph.kind} {graph.precision}  {graph.size / 1e6:.1f} MB  opset "
+            f"{options.opset}"
+        )
         if graph.beyond_cuda:
             console.note(
                 f"{graph.path}: {', '.join(graph.beyond_cuda)} run on the CPU even with CUDA; "

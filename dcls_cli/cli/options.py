@@ -120,8 +120,8 @@ KernelMode = Annotated[
 ]
 
 Precision = Annotated[
-    Literal["auto", "fp32", "bf16", "fp16"],
-    typer.Option("--precision", help="Of the convolutions."),
+    Literal["auto", "fp32", "bf16", "fp16", "int8"],
+    typer.Option("--precision", help="Of the convolutions; int8: ONNX Runtime."),
 ]
 
 Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")]

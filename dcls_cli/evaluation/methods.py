@@ -8,10 +8,11 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 
 from dcls_cli import __version__
-from dcls_cli.backends import Backend, load_backend
+from dcls_cli.backends import INT8, Backend, load_backend
 from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
+from dcls_cli.graphs import SUFFIX, halves
 
 Kind = Literal["bicubic", "dcls", "spandrel"]
 
@@ -50,19 +51,17 @@ class MethodSpec:
     precision: str = "fp32"
 
     def fingerprint(self) -> str:
-        """What its figures depend on: SHA-256 of the weights, arithmetic, version.
+        """What its figures depend on: SHA-256 of the files, arithmetic, version.
 
         Raises:
-            WeightsError: the weights cannot be read.
+            WeightsError: a file cannot be read.
         """
         if self.path is None:
             return f"{self.kind} {__version__}"
-        try:
-            with self.path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise WeightsError(f"{self.path}: cannot be read: {error.strerror}") from error
-        return f"{self.kind} {digest} {self.device} {self.precision} {__version__}"
+        digests = _sha256(self.path)
+        if self.precision == INT8 and self.path.suffix != SUFFIX:
+            digests += f" {_sha256(halves(self.path.with_suffix(SUFFIX), INT8)[1])}"
+        return f"{self.kind} {digests} {self.device} {self.precision} {__version__}"
 
     def load(self, scale: int) -> Method:
         """Make it ready.
@@ -85,6 +84,19 @@ class MethodSpec:
                 f"add -s {backend.config.scale}"
             )
         return _Network(backend)
+
+
+def _sha256(path: Path) -> str:
+    """Of a file.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 class _Bicubic:

@@ -1,10 +1,12 @@
 """A network as ONNX graphs that any runtime can use; checked before they are written."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import onnx
 from torch.onnx import OnnxExporterError
 
@@ -14,9 +16,11 @@ from dcls_cli.errors import DclsError, ExportError
 from dcls_cli.export.compact import compact
 from dcls_cli.export.operators import beyond_cuda, operators
 from dcls_cli.export.options import ExportOptions, Shape
-from dcls_cli.export.parity import Parity, compare
+from dcls_cli.export.parity import Parity, compare, compare_int8
+from dcls_cli.export.quantising import pictures, quantised
 from dcls_cli.export.tracing import trace
 from dcls_cli.graphs import GraphInfo, Kind, halves, stamp
+from dcls_cli.network.dcls import DCLS
 from dcls_cli.releases import RELEASES, location
 
 __all__ = ["ExportOptions", "ExportReport", "ExportedGraph", "Parity", "Shape", "export"]
@@ -37,6 +41,7 @@ class ExportedGraph:
     Attributes:
         path: of the file.
         kind: which part of the network it is.
+        precision: of its convolutions.
         size: bytes.
         operators: how often each ONNX operator occurs.
         beyond_cuda: those that ONNX Runtime's CUDA provider lacks.
@@ -44,6 +49,7 @@ class ExportedGraph:
 
     path: Path
     kind: Kind
+    precision: str
     size: int
     operators: dict[str, int]
     beyond_cuda: tuple[str, ...]
@@ -69,47 +75,94 @@ def export(
 
     Args:
         weights_path: a safetensors file of dcls.
-        output: FILE.onnx; halves become FILE-estimator.onnx and FILE-restorer.onnx.
+        output: FILE.onnx; halves become FILE-estimator.onnx and FILE-restorer.onnx, or
+            FILE-restorer-fp16.onnx and FILE-restorer-int8.onnx.
         options: which graphs.
         verify: compare the graphs with the network before anything is written.
         overwrite: replace existing files.
 
     Raises:
         WeightsError: the weights are missing, damaged or of another network.
-        ExportError: a graph cannot be made or differs from the network; existing files stay.
+        ExportError: a graph cannot be made or differs from the network, or there are no pictures
+            for int8; existing files stay.
         DclsError: a file exists already or cannot be written.
     """
-    paths = halves(output) if options.split else (output,)
-    for path in paths:
+    files = _files(output, options)
+    for path, _, _ in files:
         _check_output(path, overwrite=overwrite)
+    examples = [] if options.int8 is None else pictures(options.int8)
     network = weights.load(weights_path)
-    sha256 = hashlib.sha256(weights_path.read_bytes()).hexdigest()
-    metrics = _metrics(weights_path)
-    contents: dict[Kind, bytes] = {}
     graphs: list[ExportedGraph] = []
-    for path, kind in zip(paths, options.kinds, strict=True):
+    contents: list[bytes] = []
+    about = _About(weights_path, network, options, examples)
+    for path, kind, precision in files:
+        model = about.model(kind, precision, contents)
+        content = stamp(model, about.info(kind, precision))
+        contents.append(content)
+        count, beyond = operators(model), beyond_cuda(model)
+        graphs.append(ExportedGraph(path, kind, precision, len(content), count, beyond))
+    parity: tuple[Parity, ...] = ()
+    if verify:
+        parity = compare(network, dict(zip(options.kinds, contents, strict=False)), options)
+        if options.int8 is not None:
+            parity = (*parity, compare_int8(network, contents[-1]))
+    for graph, content in zip(graphs, contents, strict=True):
+        _write(graph.path, content, overwrite=overwrite)
+    return ExportReport(tuple(graphs), parity)
+
+
+class _About:
+    """What all graphs of one export have in common."""
+
+    def __init__(
+        self,
+        weights_path: Path,
+        network: DCLS,
+        options: ExportOptions,
+        examples: Sequence[np.ndarray],
+    ) -> None:
+        self._network, self._options, self._examples = network, options, examples
+        self._sha256 = hashlib.sha256(weights_path.read_bytes()).hexdigest()
+        self._metrics = _metrics(weights_path)
+
+    def model(self, kind: Kind, precision: str, before: Sequence[bytes]) -> onnx.ModelProto:
+        """Make a graph; one in int8 from the last one before it."""
         try:
-            model = trace(network, kind, options)
-            compact(model)
+            if precision == "int8":
+                exact = onnx.load_model_from_string(before[-1])
+                model = quantised(exact, self._network, self._examples)
+            else:
+                model = trace(self._network, kind, self._options)
+                compact(model)
             onnx.checker.check_model(model, full_check=True)
         except EXPORTER_ERRORS as error:
             raise ExportError(f"the {kind} graph cannot be made: {_first_line(error)}") from error
-        info = GraphInfo(
+        return model
+
+    def info(self, kind: Kind, precision: str) -> GraphInfo:
+        """Describe a graph."""
+        return GraphInfo(
             kind=kind,
-            config=network.config,
-            weights_sha256=sha256,
-            fft=options.fft,
-            precision=options.precision if kind != "estimator" else "fp32",
-            metrics=metrics,
+            config=self._network.config,
+            weights_sha256=self._sha256,
+            fft=self._options.fft,
+            precision=precision,
+            metrics=self._metrics,
         )
-        contents[kind] = stamp(model, info)
-        count = operators(model)
-        size = len(contents[kind])
-        graphs.append(ExportedGraph(path, kind, size, count, beyond_cuda(model)))
-    parity = compare(network, contents, options) if verify else ()
-    for graph in graphs:
-        _write(graph.path, contents[graph.kind], overwrite=overwrite)
-    return ExportReport(tuple(graphs), parity)
+
+
+def _files(output: Path, options: ExportOptions) -> list[tuple[Path, Kind, str]]:
+    """Path, kind and precision of each graph, one in int8 after that which it is made from."""
+    if not options.split:
+        return [(output, "fused", options.precision)]
+    estimator, restorer = halves(output, options.precision)
+    files: list[tuple[Path, Kind, str]] = [
+        (estimator, "estimator", "fp32"),
+        (restorer, "restorer", options.precision),
+    ]
+    if options.int8 is not None:
+        files.append((halves(output, "int8")[1], "restorer", "int8"))
+    return files
 
 
 def _check_output(path: Path, *, overwrite: bool) -> None:

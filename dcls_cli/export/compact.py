@@ -1,4 +1,8 @@
-"""Weights that fp16 holds exactly are stored in fp16: half the file, not one bit less."""
+"""Small files that are the same each time.
+
+Weights that fp16 holds exactly are stored in fp16: half the file, not one bit less. What the
+exporter notes about its own run is left out.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +18,8 @@ LEAST_VALUES = 256
 def compact(model: "ModelProto") -> None:
     """Store fp32 initializers whose values fp16 has in fp16, with a cast that runtimes fold.
 
-    Released weights are rounded to fp16, so most of a graph is halved.
+    Released weights are rounded to fp16, so most of a graph is halved. Nodes lose the exporter's
+    notes, which differ from run to run.
     """
     import onnx
     from onnx import numpy_helper
@@ -36,6 +41,8 @@ def compact(model: "ModelProto") -> None:
             )
         )
     nodes = [*casts, *model.graph.node]
+    for node in nodes:
+        del node.metadata_props[:]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 CUDA_OPERATORS = frozenset(
     {
         "Abs", "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "Cos",
-        "DepthToSpace", "Div", "Equal", "Exp", "Expand", "Gather", "Gemm", "Identity", "LeakyRelu",
-        "Less", "Log", "MatMul", "Max", "Min", "Mod", "Mul", "Neg", "Or", "Pad", "Pow", "Range",
-        "Reciprocal", "ReduceMean", "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Sin",
-        "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze",
-        "Where",
+        "DepthToSpace", "DequantizeLinear", "Div", "Equal", "Exp", "Expand", "Gather", "Gemm",
+        "Identity", "LeakyRelu", "Less", "Log", "MatMul", "Max", "Min", "Mod", "Mul", "Neg", "Or",
+        "Pad", "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceMean", "ReduceSum", "Relu",
+        "Reshape", "Shape", "Sigmoid", "Sin", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub",
+        "Tile", "Transpose", "Unsqueeze", "Where",
     }
 )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from dcls_cli.config import ModelConfig
@@ -38,6 +39,8 @@ class ExportOptions:
             fused graph.
         half: run the convolutions in fp16.
         opset: version of the ONNX operators.
+        int8: folder of pictures; beside a restorer in fp32 comes one in int8, whose ranges are
+            measured on them.
     """
 
     fft: Fft = "dft"
@@ -45,13 +48,17 @@ class ExportOptions:
     split: bool = False
     half: bool = False
     opset: int = DEFAULT_OPSET
+    int8: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be exported.
 
         Raises:
-            UsageError: an operator set or a shape that is not supported.
+            UsageError: an operator set or a shape that is not supported, or options that exclude
+                each other.
         """
+        if self.int8 is not None and (self.half or not self.split):
+            raise UsageError("--int8 adds to halves in fp32: it needs --split and no --fp16")
         oldest = OLDEST_OPSET[self.fft]
         if not oldest <= self.opset <= NEWEST_OPSET:
             raise UsageError(

@@ -12,6 +12,7 @@ from dcls_cli import example
 from dcls_cli.errors import ExportError
 from dcls_cli.export.modules import FusedGraph
 from dcls_cli.export.options import ExportOptions
+from dcls_cli.export.quantising import blur_of, inputs_of
 from dcls_cli.graphs import Kind, estimates_of, pool_width, statistics_of
 from dcls_cli.metrics import psnr
 from dcls_cli.network.dcls import DCLS, Blur, repeated
@@ -25,6 +26,9 @@ TOLERANCE = 1e-4
 
 #: Least PSNR of an fp16 graph against the network in fp32, dB.
 HALF_PSNR_DB = 50.0
+
+#: Least PSNR of an int8 graph against the network in fp32 on the example photo, dB.
+INT8_PSNR_DB = 45.0
 
 #: Odd sizes (height, width) on which graphs for any size are compared; the first as a batch of 2.
 ODD_SIZES = ((37, 51), (83, 59), (125, 97))
@@ -73,6 +77,28 @@ def compare(
         found.append(_parity(name, sr, expected, kernel, blur.kernel.numpy()))
         _check(found[-1], options)
     return tuple(found)
+
+
+@torch.inference_mode()
+def compare_int8(network: DCLS, model: bytes) -> Parity:
+    """Run a restorer in int8 on the example photo: noise is not what its ranges are made for.
+
+    Raises:
+        ExportError: it does not run, or differs by more than the tolerance.
+    """
+    lr = example.pixels()
+    blur = blur_of(network, lr)
+    expected = network.restore(torch.from_numpy(lr)[None], blur).numpy()
+    (sr,) = _session(model).run(["sr"], inputs_of(network, lr, blur))
+    kernel = blur.kernel.numpy()  # is given to the graph
+    parity = _parity(f"int8, photo {lr.shape[2]}x{lr.shape[1]}", sr, expected, kernel, kernel)
+    if not parity.psnr_db >= INT8_PSNR_DB:
+        raise ExportError(
+            f"the int8 graph differs from the network: {parity.psnr_db:.1f} dB on the example "
+            f"photo, expected at least {INT8_PSNR_DB:.0f} dB; give other pictures; nothing was "
+            "written"
+        )
+    return parity
 
 
 def _images(network: DCLS, options: ExportOptions) -> list[tuple[str, np.ndarray]]:

@@ -67,9 +67,10 @@ class KernelStretching(nn.Module):
         self.expand = nn.Conv2d(channels + COMPONENTS, features, 1)
 
     def forward(self, reduced: Tensor, kernel: Tensor) -> Tensor:
-        """Features (B, C, H, W) and LR kernel (B, 1, k, k) -> (B, features, H, W)."""
+        """Features (B, C, H, W) and LR kernel (B or 1, 1, k, k) -> (B, features, H, W)."""
         code = (kernel.flatten(1).float() - self.mean.float()) @ self.components.float().T
-        maps = code.to(reduced.dtype)[..., None, None].expand(-1, -1, *reduced.shape[-2:])
+        batch, _, height, width = reduced.shape
+        maps = code.to(reduced.dtype)[..., None, None].expand(batch, -1, height, width)
         expanded: Tensor = self.expand(torch.cat((reduced, maps), dim=1))
         return expanded
 

@@ -12,6 +12,7 @@ from PIL import Image
 from dcls_cli import example, graphs
 from dcls_cli.backends import load_backend, ort, providers, sessions
 from dcls_cli.backends.ort import OnnxBackend
+from dcls_cli.backends.pairs import Pair
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.network.estimator import Estimator
@@ -48,8 +49,10 @@ def test_the_shipped_graphs_give_what_pytorch_gives(weights: Path) -> None:
 def test_the_shipped_graphs_are_whole_and_of_the_released_weights(weights: Path) -> None:
     lines = (weights.parent / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split() for line in lines)}
-    for path in graphs.halves(weights.with_suffix(".onnx")):
+    whole = weights.with_suffix(".onnx")
+    for path in (*graphs.halves(whole), graphs.halves(whole, "int8")[1]):
         content, info = graphs.read(path)
+        assert info.precision == ("int8" if "int8" in path.name else "fp32")
         assert hashlib.sha256(content).hexdigest() == sums[path.name]
         assert info.weights_sha256 == sums[weights.name]
         assert info.metrics["psnr_y_db"] == release(weights.stem).psnr_y_db
@@ -154,7 +157,7 @@ def session_of(*used: str) -> object:
 def test_a_provider_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime goes on with the CPU without a word; we do not."""
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(providers, "_available", lambda: both)
+    monkeypatch.setattr(providers, "available", lambda: both)
     monkeypatch.setattr(providers, "has_nvidia_driver", lambda: False)
 
     def opener(_: list[object]) -> object:
@@ -224,4 +227,4 @@ def test_networks_that_look_at_the_whole_photo_need_pytorch(tmp_path: Path) -> N
         precision="fp32",
     )
     with pytest.raises(BackendError, match=r"need PyTorch to be tiled: pip install 'dcls\[torch\]"):
-        OnnxBackend(content, content, paper, "cpu")
+        OnnxBackend(Pair(content, content, paper), "cpu")

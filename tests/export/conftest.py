@@ -18,6 +18,9 @@ CONFIG = ModelConfig.photo(
 )  # fmt: skip
 
 
+CALIBRATION = Path(__file__).resolve().parents[2] / "export" / "calibration"
+
+
 @dataclass(frozen=True)
 class Exported:
     """Graphs with the network that they were made from."""
@@ -59,6 +62,6 @@ def standard(weight_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Exp
 
 @pytest.fixture(scope="session")
 def split(weight_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """Halves, in matrix products."""
-    options = ExportOptions(fft="matmul", split=True)
+    """Halves, in matrix products, and a restorer in int8."""
+    options = ExportOptions(fft="matmul", split=True, int8=CALIBRATION)
     return exported(weight_file, tmp_path_factory.mktemp("split"), options)

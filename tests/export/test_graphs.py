@@ -13,7 +13,7 @@ from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, ExportError, UsageError, WeightsError
 from dcls_cli.export import ExportOptions, Shape, export, parity
-from dcls_cli.graphs import partner, read
+from dcls_cli.graphs import exact, partner, read
 from dcls_cli.network.dcls import DCLS, repeated
 from tests import scenes
 from tests.export.conftest import CONFIG, Exported, exported
@@ -80,25 +80,30 @@ def test_files_are_whole_checked_and_say_what_they_are(
         for graph in each.report.graphs:
             model = onnx.load(graph.path)
             onnx.checker.check_model(model, full_check=True)
-            assert [(item.domain, item.version) for item in model.opset_import] == [("", 20)]
+            assert ("", 20) in [(item.domain, item.version) for item in model.opset_import]
             assert not any(tensor.external_data for tensor in model.graph.initializer)
             content, info = read(graph.path)
             assert len(content) == graph.size == graph.path.stat().st_size
-            assert (info.kind, info.fft, info.precision) == (graph.kind, fft, "fp32")
+            precision = "int8" if "int8" in graph.path.name else "fp32"
+            assert graph.precision == precision
+            assert (info.kind, info.fft, info.precision) == (graph.kind, fft, precision)
             assert info.config == CONFIG
             assert info.weights_sha256 == hashlib.sha256(each.weights.read_bytes()).hexdigest()
             assert info.metrics == {"validation_psnr_y_db": "12.345"}
     assert sorted(path.name for path in split.paths[0].parent.iterdir()) == [
         "tiny-estimator.onnx",
+        "tiny-restorer-int8.onnx",
         "tiny-restorer.onnx",
     ]
-    estimator, restorer = split.paths
-    assert (partner(estimator), partner(restorer)) == (restorer, estimator)
+    estimator, restorer, quantised = split.paths
+    assert [partner(path) for path in split.paths] == [restorer, estimator, estimator]
+    assert [exact(path) for path in split.paths] == [restorer] * 3
+    assert quantised.stat().st_size < restorer.stat().st_size
 
 
 def test_halves_give_what_the_network_gives_window_by_window(split: Exported) -> None:
     """The contract of export/README.md, by hand: two windows with a halo, then two tiles."""
-    estimator, restorer = (session(path) for path in split.paths)
+    estimator, restorer, _ = (session(path) for path in split.paths)
     lr = picture(40, 52)
     reach = 3 + 2 * CONFIG.estimator_blocks
     columns = np.arange(52)
@@ -162,6 +167,24 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
 def test_operator_sets_that_are_not_supported(fft: str, opset: int) -> None:
     with pytest.raises(UsageError, match=f"operator set {opset} is not supported: --fft {fft}"):
         ExportOptions(fft=fft, opset=opset)  # type: ignore[arg-type]
+
+
+def test_int8_needs_halves_in_fp32_and_pictures(weight_file: Path, tmp_path: Path) -> None:
+    for options in ({}, {"split": True, "half": True}):
+        with pytest.raises(UsageError, match="--int8 adds to halves in fp32: it needs --split"):
+            ExportOptions(int8=tmp_path, **options)  # type: ignore[arg-type]
+    for folder in (tmp_path, tmp_path / "no"):
+        with pytest.raises(ExportError, match="a folder with pictures is expected"):
+            export(weight_file, tmp_path / "x.onnx", ExportOptions(split=True, int8=folder))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_in_int8_that_is_too_far_off_does_not_pass(
+    split: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parity, "INT8_PSNR_DB", 150.0)  # no graph in int8 is as exact as that
+    with pytest.raises(ExportError, match=r"the int8 graph differs from the network: \d.*dB on"):
+        parity.compare_int8(split.network, split.paths[2].read_bytes())
 
 
 def test_shapes() -> None:

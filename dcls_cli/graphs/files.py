@@ -1,4 +1,4 @@
-"""Graph files: a network as ONNX; their names, their metadata, and what is refused.
+"""Graph files: a network as ONNX; their metadata, and what is refused.
 
 A graph file is one ONNX file without external data, whose metadata carry the `ModelConfig`, the
 SHA-256 of the weights that it was made from and a digest of everything else in it. `onnx` is
@@ -19,17 +19,12 @@ from dcls_cli.errors import WeightsError
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-SUFFIX = ".onnx"
-
 #: `fused`: image -> picture; the others are halves of a network that share one blur between tiles.
 Kind = Literal["fused", "estimator", "restorer"]
 
 Fft = Literal["dft", "matmul"]
 
 DIGEST_KEY = "dcls_sha256"
-
-#: Name of the input that a graph of each kind has first.
-IMAGE = "lr"
 
 _KEYS = ("dcls_config", "dcls_graph", "dcls_fft", "dcls_precision", "dcls_weights_sha256")
 
@@ -97,64 +92,6 @@ class GraphInfo:
             precision=precision,
             metrics=metrics,
         )
-
-
-def statistics_of(config: ModelConfig) -> tuple[str, ...]:
-    """What a restorer takes beside image and kernel, in the order of its inputs.
-
-    All are frozen for a photo, so that its tiles agree: see `backends.Blur`.
-    """
-    names = [
-        ("noise", config.noise == "estimated"),
-        ("smoothing", config.deconvolution == "dcls"),
-        ("gates", config.attention),
-    ]
-    return tuple(name for name, used in names if used)
-
-
-def estimates_of(config: ModelConfig) -> tuple[str, ...]:
-    """What an estimator gives after `pooled` and `kernel`, in the order of its outputs."""
-    by_code = config.smoothing == "code" and config.deconvolution == "dcls"
-    names = [("smoothing", by_code), ("noise", config.noise == "estimated")]
-    return tuple(name for name, given in names if given)
-
-
-def pool_width(config: ModelConfig) -> int:
-    """D: how many pools of an image an estimator sums."""
-    return config.estimator_features * (2 if config.pooling == "energy" else 1)
-
-
-def estimator_reach(config: ModelConfig) -> int:
-    """Pixels on each side that a pooled feature sees: of the head, and of two layers a block."""
-    return 3 + 2 * config.estimator_blocks
-
-
-def pool_margin(config: ModelConfig) -> int:
-    """Pixels that the estimator's layers without padding take off each axis before the pools."""
-    return 0 if config.pooling == "energy" else 4
-
-
-def partner(path: Path) -> Path:
-    """The file of the other half: `x-estimator.onnx` for `x-restorer.onnx`, and the reverse.
-
-    Raises:
-        WeightsError: the name is that of neither.
-    """
-    for own, other in (("estimator", "restorer"), ("restorer", "estimator")):
-        if path.stem.endswith(f"-{own}"):
-            return path.with_name(f"{path.stem.removesuffix(own)}{other}{SUFFIX}")
-    raise WeightsError(
-        f"{path}: the halves of a network are NAME-estimator{SUFFIX} and NAME-restorer{SUFFIX}; "
-        "give one of them its name back"
-    )
-
-
-def halves(path: Path) -> tuple[Path, Path]:
-    """Files of the estimator and of the restorer that `--split -o PATH` writes."""
-    return (
-        path.with_name(f"{path.stem}-estimator{SUFFIX}"),
-        path.with_name(f"{path.stem}-restorer{SUFFIX}"),
-    )
 
 
 def stamp(model: "ModelProto", info: GraphInfo) -> bytes:

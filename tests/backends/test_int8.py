@@ -1,0 +1,144 @@
+"""Graphs in int8: how near they are, who gets them, and what happens when one fails."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+from dcls_cli import example, graphs
+from dcls_cli.backends import load_backend, pairs
+from dcls_cli.errors import BackendError, DclsError, WeightsError
+from dcls_cli.metrics import psnr
+from dcls_cli.releases import location, release
+from tests import scenes
+
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
+
+LIGHT = location(release("dcls-light-x4"))
+PHOTO = location(release("dcls-photo-x4"))
+
+ON_GPU = len(onnxruntime.get_available_providers()) > 2
+
+
+@pytest.mark.parametrize("weights", [LIGHT, PHOTO], ids=["light", "photo"])
+def test_pictures_are_near_those_of_fp32(weights: Path) -> None:
+    """A real photo: more than 47 dB, and no value is off by 12 levels."""
+    lr = example.pixels()
+    exact, quantised = (load_backend(weights, "cpu", kind, "onnx") for kind in ("fp32", "int8"))
+    assert (exact.precision, quantised.precision) == ("fp32", "int8")
+    blur, other = exact.estimate(lr), quantised.estimate(lr)
+    assert np.array_equal(blur.kernel, other.kernel)  # the estimate is the same
+    first, second = (
+        backend.restore(lr[None], blur)[0].clip(0, 1) for backend in (exact, quantised)
+    )
+    difference = np.abs(first - second)
+    assert psnr(second.astype(float), first.astype(float), peak=1.0) > 47
+    assert 0 < difference.max() < 12 / 255
+
+
+def test_convolutions_are_int8_and_the_closed_forms_are_not() -> None:
+    """What ONNX Runtime makes of the graph: integer convolutions but for those at the ends."""
+    _, path = graphs.halves(LIGHT.with_suffix(".onnx"), "int8")
+    model = onnx.load(path)
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    weights = [node.input[1] for node in model.graph.node if node.op_type == "Conv"]
+    kept = [name for name in weights if made_by[name].op_type != "DequantizeLinear"]
+    assert len(weights) == 40
+    (filters,) = (name for name in kept if not name.startswith("restorer."))
+    assert filters not in {item.name for item in model.graph.initializer}  # made for each kernel
+    names = {name.split(".", 1)[1].removesuffix(".weight") for name in kept if name != filters}
+    assert names == {
+        "conv_first", "conv_linear", "deconvolution.reduce", "deconvolution.expand", "fusion",
+        "upsampler.0",
+    }  # fmt: skip
+
+
+def test_tiles_agree_in_int8_too() -> None:
+    """Tiles share ranges and statistics: an inner part is the same up to rounding."""
+    backend = load_backend(LIGHT, "cpu", "int8")
+    lr = scenes.natural(96, 160).transpose(2, 0, 1).astype(np.float32)
+    blur = backend.estimate(lr)
+    whole = backend.restore(lr[None], blur)[0]
+    part = backend.restore(lr[None, :, :, :112], blur)[0]
+    difference = np.abs(whole[:, :, : 4 * 80] - part[:, :, : 4 * 80])
+    assert difference.max() < 4 / 255
+
+
+@pytest.mark.skipif(ON_GPU, reason="this ONNX Runtime has a GPU")
+def test_who_gets_int8_by_himself(monkeypatch: Patch, tmp_path: Path) -> None:
+    def precision(weights: Path = LIGHT, device: str = "auto") -> str:
+        return load_backend(weights, device, "auto", "onnx").precision
+
+    monkeypatch.setattr(pairs, "processor_flags", lambda: frozenset({"avx2"}))
+    assert precision() == "fp32"
+    for flag in ("avx512_vnni", "avx_vnni"):
+        monkeypatch.setattr(pairs, "processor_flags", lambda flag=flag: frozenset({flag}))
+        assert precision() == precision(device="cpu") == "int8"
+    monkeypatch.setattr(pairs, "available", lambda: ["CUDAExecutionProvider"])
+    assert not pairs.is_int8_faster("auto")
+    assert not pairs.is_int8_faster("cuda")
+    for path in (LIGHT, *graphs.halves(LIGHT.with_suffix(".onnx"))):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert precision(tmp_path / LIGHT.name, "cpu") == "fp32"  # there is none
+
+
+def test_what_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    from dcls_cli.cli.app import run
+
+    with pytest.raises(BackendError, match="int8 runs on ONNX Runtime only; use --backend onnx"):
+        load_backend(LIGHT, "cpu", "int8", "torch")
+    with pytest.raises(BackendError, match=r"x2-restorer-int8\.onnx, which is not there: make it"):
+        load_backend(location(release("dcls-light-x2")), "cpu", "int8")
+    with pytest.raises(BackendError, match="ONNX Runtime has no bf16"):
+        load_backend(LIGHT, "cpu", "bf16", "onnx")
+    _, path = graphs.halves(LIGHT.with_suffix(".onnx"), "int8")
+    with pytest.raises(BackendError, match="precision fp32 is not that of the graph, int8"):
+        load_backend(path, "cpu", "fp32")
+    small, out = tmp_path / "small.png", tmp_path / "out.png"
+    Image.open(example.location()).crop((0, 0, 24, 16)).save(small)
+    line = ["upscale", str(small), "--precision", "int8", "-o", str(out)]
+    assert run([*line, "-s", "2"]) == 5
+    assert run([*line, "--backend", "torch"]) == 5
+    assert not out.exists()
+    capsys.readouterr()
+    assert run([*line, "-m", "dcls-light-x4"]) == 0
+    assert "cpu (ONNX Runtime) int8" in capsys.readouterr().out
+
+
+def with_a_value(path: Path, folder: Path, value: float) -> Path:
+    """A copy of a graph whose last convolution adds a value, with the estimator beside it."""
+    content, info = graphs.read(path)
+    model = onnx.load_model_from_string(content)
+    (bias,) = (item for item in model.graph.initializer if item.name == "restorer.upsampler.0.bias")
+    numbers = onnx.numpy_helper.to_array(bias).copy()
+    numbers[0] = value
+    bias.CopyFrom(onnx.numpy_helper.from_array(numbers, bias.name))
+    copy = folder / path.name
+    copy.write_bytes(graphs.stamp(model, info))
+    estimator = graphs.partner(path)
+    (folder / estimator.name).write_bytes(estimator.read_bytes())
+    return copy
+
+
+def test_a_tile_that_is_not_finite_is_restored_in_fp32_or_an_error(tmp_path: Path) -> None:
+    whole = LIGHT.with_suffix(".onnx")
+    exact = graphs.halves(whole)[1]
+    bad = with_a_value(graphs.halves(whole, "int8")[1], tmp_path, np.nan)
+    lr = example.pixels(24, 20)
+    backend = load_backend(bad, "cpu")
+    blur = backend.estimate(lr)
+    with pytest.raises(DclsError, match="non-finite values in int8, and there is no graph in fp32"):
+        backend.restore(lr[None], blur)
+    (tmp_path / exact.name).write_bytes(graphs.halves(PHOTO.with_suffix(".onnx"))[1].read_bytes())
+    with pytest.raises(WeightsError, match="not of the same network in fp32"):
+        backend.restore(lr[None], blur)
+    (tmp_path / exact.name).write_bytes(exact.read_bytes())
+    expected = load_backend(exact, "cpu").restore(lr[None], blur)
+    assert np.array_equal(backend.restore(lr[None], blur), expected)
+    with_a_value(exact, tmp_path, np.inf)
+    with pytest.raises(DclsError, match="produced non-finite values, even in fp32"):
+        load_backend(bad, "cpu").restore(lr[None], blur)
