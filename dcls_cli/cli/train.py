@@ -12,7 +12,7 @@ Resume = Literal["auto", "never"]
 PrecisionName = Literal["auto", "bf16", "fp32"]
 OptimizerOption = Literal["muon", "adamw"]
 KernelTargetOption = Literal["expected", "image"]
-PartOption = Literal["all", "estimator"]
+PartOption = Literal["all", "estimator", "restorer"]
 
 
 def train(

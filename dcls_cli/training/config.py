@@ -11,7 +11,7 @@ OptimizerName = Literal["muon", "adamw"]
 KernelTarget = Literal["expected", "image"]
 Degradation = Literal["isotropic", "anisotropic", "photo"]
 Precision = Literal["bf16", "fp32"]
-Part = Literal["all", "estimator"]
+Part = Literal["all", "estimator", "restorer"]
 
 #: The margin around a patch absorbs no wider blur.
 MAX_SOFTNESS = 1.5
@@ -27,8 +27,9 @@ class TrainConfig:
     """Options of `dcls train` that change the result; stored in every checkpoint.
 
     Attributes:
-        part: what is trained: `all`, or the `estimator` alone, whose steps cost a tenth. The two
-            share no gradient; the restorer then has to be trained on with the better estimates.
+        part: what is trained: `all`, or the `estimator` alone, whose steps cost a tenth, or the
+            `restorer` alone. The two share no gradient; after the estimator, the restorer has to
+            be trained on with the better estimates.
         seed: of every random number; a step's batch depends on the seed and the step alone.
         iterations: length of the run, and of the learning rate's decay without `max_minutes`.
         max_minutes: length of the run and of the decay in wall-clock minutes instead.

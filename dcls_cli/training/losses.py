@@ -35,7 +35,8 @@ class Objective:
         """Scalar losses of a batch."""
         image = (restoration.sr.float() - batch.hr).abs().mean()
         estimate, kernel = self._estimate(restoration, batch)
-        return Losses(image + estimate, image, kernel)
+        total = image if self.config.part == "restorer" else image + estimate
+        return Losses(total, image, kernel)
 
     def blur(self, blur: Blur, batch: Batch) -> Losses:
         """Losses of the estimator alone; nothing was restored, so the image's is 0."""

@@ -285,6 +285,15 @@ def test_time_of_validation_is_not_time_of_training(hr: Path, tmp_path: Path) ->
     assert trainer.elapsed_s < time.monotonic() - before - 1.9
 
 
+def test_the_restorer_alone(hr: Path, tmp_path: Path) -> None:
+    trainer, reports = runs.trainer(hr, tmp_path, runs.config(part="restorer", iterations=20))
+    before = {name: value.clone() for name, value in trainer.state.network.named_parameters()}
+    trainer.run()
+    after = dict(trainer.state.network.named_parameters())
+    moved = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert moved == {name for name in before if not name.startswith("estimator.")}
+
+
 def test_the_estimator_alone(hr: Path, tmp_path: Path) -> None:
     options = runs.config(part="estimator", iterations=60)
     made, recorder = runs.trainer(hr, tmp_path / "run", options)
