@@ -72,13 +72,18 @@ def batch(
         int,
         typer.Option("-j", "--jobs", min=1, max=64, help="Photos at work per device, by threads."),
     ] = 3,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be done and what it takes; do nothing."),
+    ] = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
     """Restore all photos of a folder, except those that are done already."""
     from dcls_cli.batching.report import check_report
     from dcls_cli.batching.selection import Shard
-    from dcls_cli.cli.batch_plan import Wanted, make_folder, plan
+    from dcls_cli.cli.batch_forecast import foretell
+    from dcls_cli.cli.batch_plan import Wanted, plan, prepare_folder
     from dcls_cli.cli.batch_run import run
     from dcls_cli.cli.batch_tally import BatchTally
     from dcls_cli.cli.evidence import known_kernel
@@ -89,6 +94,8 @@ def batch(
     check_scale(scale)
     tile_px = options.tile_of(tile)
     if report is not None:
+        if dry_run:
+            raise UsageError("--report tells what was done, and --dry-run does nothing")
         check_report(report)
     wanted = Wanted(
         inputs=tuple(inputs),
@@ -99,6 +106,7 @@ def batch(
         shard=Shard.parse(shard) if shard else None,
         limit=limit,
         overwrite=overwrite,
+        dry_run=dry_run,
     )
     networks = [
         Networks(model, weights, scale, device=each, precision=precision, engine=backend)
@@ -119,8 +127,10 @@ def batch(
         tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
     )
     tally = BatchTally(json=json, fail_fast=fail_fast, report=report)
-    make_folder(output)
+    prepare_folder(output, dry_run=dry_run)
     items = plan(wanted, naming, size, tally)
+    if dry_run:
+        raise typer.Exit(foretell(items, output, networks, settings, tally, threads=jobs))
     raise typer.Exit(run(items, networks, settings, tally, threads=jobs))
 
 

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What the command line asks for; see the options of `dcls batch`."""
+    """What the command line asks for; see the options of `dcls batch`.
+
+    Attributes:
+        dry_run: nothing may change: no folder is made, no leftovers are removed.
+    """
 
     inputs: tuple[str, ...]
     out: Path
@@ -34,6 +38,7 @@ class Wanted:
     shard: Shard | None
     limit: int | None
     overwrite: bool
+    dry_run: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,24 +48,35 @@ class Item:
     Attributes:
         source: the photo.
         output: the file that it becomes.
+        size: of the photo, as it is stored, pixels; None if it does not tell.
         sizes: what the output may have, pixels; empty if the photo does not tell.
-        pixels: of the photo; 0 if it does not tell.
         replace: whether the output may be replaced.
+        renamed: whether its suffix tells its output from that of another photo.
     """
 
     source: Path
     output: Path
+    size: Size | None
     sizes: frozenset[Size]
-    pixels: int
-    replace: bool
+    replace: bool = False
+    renamed: bool = False
+
+    @property
+    def pixels(self) -> int:
+        """Of the photo; 0 if it does not tell."""
+        return self.size[0] * self.size[1] if self.size is not None else 0
 
     def is_done(self) -> bool:
         """Whether the output is there, whole, and of the right size."""
         return look(self.output, set(self.sizes)).state is State.WHOLE
 
 
-def make_folder(out: Path) -> None:
+def prepare_folder(out: Path, *, dry_run: bool) -> None:
     """Make the folder of the outputs and find out whether it can be written.
+
+    Args:
+        out: the folder.
+        dry_run: make none; find out whether one could be made.
 
     Raises:
         UsageError: it is a file.
@@ -71,13 +87,19 @@ def make_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UsageError(f"{visible(out)}: is a file, expected a folder for the outputs")
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        check_writable(out / "output.png")
+        if not dry_run:
+            out.mkdir(parents=True, exist_ok=True)
+        check_writable(nearest(out) / "output.png")
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in (errno.ENOTDIR, errno.EEXIST):
             raise UsageError(f"{visible(out)}: cannot be made: {reason}") from error
         raise DclsError(f"{visible(out)}: cannot be written: {reason}") from error
+
+
+def nearest(out: Path) -> Path:
+    """The folder itself, or the one in which it will be made."""
+    return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
 
 
 def plan(
@@ -101,12 +123,14 @@ def plan(
     for folder, reason in found.problems:
         tally.fail(folder, None, DclsError(reason))
     tally.left_out = dict(found.left_out)
-    assignments = names.assign(photos, wanted.out, naming.name, names.sameness(wanted.out))
-    _clean({each.output.parent for each in assignments})
+    same = names.sameness(nearest(wanted.out))
+    assignments = names.assign(photos, wanted.out, naming.name, same)
+    if not wanted.dry_run:
+        _clean({each.output.parent for each in assignments})
     items = []
     for each in assignments:
         if wanted.shard is None or wanted.shard.has(each.source):
-            item = _item(each.source.path, each.output, naming.scale, target)
+            item = _item(each.source.path, each.output, naming, target)
             todo = replace(item, replace=True) if wanted.overwrite else _unsettled(item, tally)
             items += [todo] if todo is not None else []
     chosen = items[: wanted.limit]
@@ -142,15 +166,16 @@ def _photos(found: Found, wanted: Wanted, naming: "Naming") -> list[Source]:
     return kept
 
 
-def _item(source: Path, output: Path, scale: int, target: "TargetSize | None") -> Item:
+def _item(source: Path, output: Path, naming: "Naming", target: "TargetSize | None") -> Item:
     """Measure a photo, and what it becomes: its orientation may turn it."""
+    renamed = output.name != naming.name(source)
     size = measure(source) if source.is_file() else None
     if size is None:
-        return Item(source, output, frozenset(), pixels=0, replace=False)
-    width, height = size
-    large = [(width * scale, height * scale), (height * scale, width * scale)]
-    sizes = large if target is None else [target.of(*each) for each in large]
-    return Item(source, output, frozenset(sizes), pixels=width * height, replace=False)
+        return Item(source, output, None, frozenset(), renamed=renamed)
+    width, height = (side * naming.scale for side in size)
+    sizes = (width, height), (height, width)
+    fitted = sizes if target is None else (target.of(*each) for each in sizes)
+    return Item(source, output, size, frozenset(fitted), renamed=renamed)
 
 
 def _unsettled(item: Item, tally: "BatchTally") -> Item | None:

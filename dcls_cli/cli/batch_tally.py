@@ -101,6 +101,21 @@ class BatchTally:
         alone = self.done + self.skipped == 0 and len(set(self.codes)) == 1
         return self.codes[0] if alone else 1
 
+    def foretell(self, to_do: int, sentence: str, /, **measured: Any) -> None:  # noqa: ANN401
+        """Tell what would be done, and what it would take.
+
+        Args:
+            to_do: photos that would be restored.
+            sentence: what they would take.
+            measured: the same, further fields of the event.
+        """
+        failed = len(self.codes)
+        if self.json:
+            counts = {"to_do": to_do, "failed": failed, "skipped": self.skipped, "left": self.left}
+            console.event("summary", **counts, left_out=dict(self.left_out), **measured)
+        said = {"to do": to_do, "would fail": failed, "done already": self.skipped}
+        console.note(self._sentence(said) + (f"; {sentence}" if sentence else ""))
+
     def _sentence(self, counts: Mapping[str, int]) -> str:
         parts = [f"{count} {what}" for what, count in counts.items()]
         if self.left:

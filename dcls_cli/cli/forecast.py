@@ -69,8 +69,8 @@ def foretell(job: "Job", networks: "Networks", settings: Settings, *, json: bool
         f"{found.output}  {found.input_width}x{found.input_height} -> "
         f"{found.width}x{found.height}  {found.model}  {found.device} {found.precision}  "
         f"{found.tiles} tile{'s' * (found.tiles > 1)} of {found.tile_px} px  "
-        f"memory {_megabytes(found.memory_bytes)} of {_megabytes(found.free_memory_bytes)} free  "
-        f"disk {_megabytes(found.disk_bytes)}  about {_time(found.seconds)}"
+        f"memory {megabytes(found.memory_bytes)} of {megabytes(found.free_memory_bytes)} free  "
+        f"disk {megabytes(found.disk_bytes)}  about {time_of(found.seconds)}"
     )
 
 
@@ -130,11 +130,13 @@ def _seconds(loaded: Loaded, backend: "Backend", tiles: "list[Tile]", planes: in
     return float((work + (ended - estimated) * in_tiles) / (height * width))
 
 
-def _megabytes(count: int) -> str:
+def megabytes(count: int) -> str:
+    """For people."""
     return f"{count / 1e6:.0f} MB" if count < 1e10 else f"{count / 1e9:.0f} GB"
 
 
-def _time(seconds: float) -> str:
+def time_of(seconds: float) -> str:
+    """For people, in the unit that fits."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

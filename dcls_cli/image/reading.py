@@ -127,7 +127,7 @@ def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = F
 def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
     tags = read_tags(file)
     tiff.refuse_raw(tags)
-    _check_size(tiff.size_of(tags), max_pixels)
+    check_size(tiff.size_of(tags), max_pixels)
     samples = tiff.decode(file, tags)
     pages = count_pages(file)
     if samples is None:  # a kind of colour that Pillow knows
@@ -146,7 +146,7 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
 
 def _heif(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
     photo = HeifPhoto(file)
-    _check_size(photo.size, max_pixels)
+    check_size(photo.size, max_pixels)
     samples = photo.decode()
     image = photo.stand_in()
     return assemble(image, samples, form="HEIF", pages=photo.pages, is_upright=True, kept=kept)
@@ -164,11 +164,20 @@ def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
             image = Image.open(file, formats=_BY_PILLOW)
         finally:
             Image.MAX_IMAGE_PIXELS = before
-    _check_size(image.size, max_pixels)
+    check_size(image.size, max_pixels)
     return image
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def check_size(size: tuple[int, int], max_pixels: int) -> None:
+    """Refuse what is too large to be decoded.
+
+    Args:
+        size: width and height, pixels.
+        max_pixels: see `read`.
+
+    Raises:
+        ImageError: more pixels than that, or than there is memory for.
+    """
     if size[0] * size[1] > max_pixels:
         raise ImageError(_too_large(size, max_pixels))
     needed = size[0] * size[1] * _BYTES_PER_PIXEL

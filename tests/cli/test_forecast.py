@@ -12,6 +12,7 @@ from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
+from tests.batching.files import picture
 
 
 @pytest.fixture
@@ -67,3 +68,90 @@ def test_one_blur_for_all_and_one_for_each_tile_exclude_each_other(
     value = "k.npy" if option == "--kernel" else "r.html"
     assert run(["upscale", "a.png", "-w", x2, "--kernel-mode", "tile", option, value]) == 2
     assert f"{option} is about one blur" in capsys.readouterr().err
+
+
+def tree(folder: str) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_batch_is_foretold_and_nothing_is_touched(
+    x2: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, size in (("a.png", (30, 20)), ("a.bmp", (30, 20)), ("b/c.jpg", (64, 48))):
+        picture(Path("in") / name, size)
+    turned = Image.open("in/b/c.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save("in/b/turned.jpg", exif=exif)
+    Path("in/text.jpg").write_text("no photo")
+    Path("in/notes.txt").write_text("nothing")
+    before = tree(".")
+    arguments = ["batch", "in", "-w", x2, "-d", "cpu", "--json", "-o", "out/deep"]
+    assert run([*arguments, "--dry-run"]) == 1
+    assert tree(".") == before
+    assert not Path("out").exists()
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    planned = {event["output"]: event for event in told if event["event"] == "forecast"}
+    (error,) = (event for event in told if event["event"] == "error")
+    assert error["input"] == "in/text.jpg"
+    assert run(arguments) == 1
+    done = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    made = {event["output"]: event for event in done if event["event"] == "done"}
+    assert planned.keys() == made.keys()
+    for output, event in made.items():
+        sizes = {(event["width"], event["height"]), (event["height"], event["width"])}
+        assert (planned[output]["width"], planned[output]["height"]) in sizes
+        assert planned[output]["input"] == event["input"]
+    summary = told[-1]
+    counts = {name: summary[name] for name in ("to_do", "failed", "skipped", "left", "renamed")}
+    assert counts == {"to_do": 4, "failed": 1, "skipped": 0, "left": 0, "renamed": 1}
+    assert summary["left_out"] == {"not a photo": 1}
+    assert summary["input_pixels"] == 2 * 600 + 2 * 64 * 48
+    assert summary["output_pixels"] == 4 * summary["input_pixels"]
+    size = sum(path.stat().st_size for path in Path("out").rglob("*.*"))
+    assert size / 6 < summary["disk_bytes"] < 6 * size
+    assert summary["free_disk_bytes"] > 0
+    assert 0 < summary["memory_bytes"] < summary["free_memory_bytes"]
+    assert 0 < summary["seconds"] < 600
+
+
+def test_a_batch_that_is_partly_done_is_foretold_for_people(
+    x2: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        picture(Path("in") / name, (30, 20))
+    arguments = ["batch", "in", "-w", x2, "-d", "cpu", "-o", "out"]
+    assert run([*arguments, "--limit", "1"]) == 0
+    capsys.readouterr()
+    before = tree("out")
+    assert run([*arguments, "--dry-run", "--limit", "1"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "out/b_x2.png  60x40  from in/b.png\n"
+    said = "dcls: 1 to do, 0 would fail, 1 done already, 1 left; 0.0006 -> 0.0024 megapixels; disk "
+    assert captured.err.startswith(said)
+    assert run([*arguments, "--dry-run", "--overwrite"]) == 0
+    replaced = "out/a_x2.png  60x40  from in/a.png  replaces the one that is there"
+    assert replaced in capsys.readouterr().out.splitlines()
+    assert tree("out") == before
+    assert run([*arguments, "--dry-run", "--width", "20000", "-f", "webp", "--overwrite"]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("WEBP is limited to 16383 pixels per side") == 3
+    assert "0 to do, 3 would fail" in captured.err
+    assert run([*arguments, "--dry-run", "--max-pixels", "100"]) == 1
+    assert capsys.readouterr().err.count("more than the limit") == 2
+    assert run([*arguments, "--dry-run", "--report", "rows.csv"]) == 2
+
+
+def test_conflicts_and_folders_that_cannot_be_made_are_found(
+    x2: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture(Path("in/a.png"))
+    picture(Path("more/a.png"))
+    Path("file").touch()
+    arguments = ["-w", x2, "-d", "cpu", "--dry-run", "-o"]
+    assert run(["batch", "in", "more", *arguments, "out"]) == 2
+    assert "in/a.png and more/a.png" in capsys.readouterr().err
+    assert run(["batch", "in", *arguments, "file/out"]) == 2
+    assert "file/out: cannot be made" in capsys.readouterr().err
+    assert run(["batch", "in", *arguments, "in", "--name", "{stem}"]) == 2
+    assert "would replace the photo" in capsys.readouterr().err
