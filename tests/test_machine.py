@@ -68,8 +68,13 @@ def test_a_limit_of_addresses_is_a_limit_of_memory() -> None:
 
 
 def test_restoring_does_not_load_the_compiler() -> None:
-    """It takes as long to load as all the rest."""
-    code = "import sys, dcls_cli.backends.pytorch; print('torch._dynamo' in sys.modules)"
+    """It takes as long to load as all the rest: with released weights, and a tile."""
+    code = (
+        "import sys; from dcls_cli import example, releases; "
+        "from dcls_cli.backends import load_backend; lr = example.pixels(24, 24); "
+        "backend = load_backend(releases.location(releases.RELEASES[0]), 'cpu', engine='torch'); "
+        "backend.restore(lr[None], backend.estimate(lr)); print('torch._dynamo' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

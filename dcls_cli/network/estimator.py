@@ -131,7 +131,7 @@ class DeepLinearKernel(nn.Module):
         decoder = self.decoders[i]
         assert isinstance(decoder, nn.Linear)
         nn.init.normal_(decoder.weight, std=0.1 / (width * math.sqrt(inputs * decoder.in_features)))
-        decoder.bias.data = bias.flatten()
+        decoder.bias = nn.Parameter(bias.flatten())
 
     def _dft(self, width: int) -> Tensor:
         """(2, width^2, k (k // 2 + 1)): real and imaginary part of exp(-2 pi i f t / k)."""
@@ -206,7 +206,7 @@ class Estimator(nn.Module):
             *(ResidualBlock(features) for _ in range(config.estimator_blocks))
         )
         if config.pooling == "energy":
-            self.head.weight.data = band_filters(features, self.head.kernel_size[0])
+            self.head.weight = nn.Parameter(band_filters(features, self.head.kernel_size[0]))
         pooling = EnergyPooling if config.pooling == "energy" else MeanPooling
         self.pooling = pooling(features, config.latent)
         self.deep_linear_kernel = DeepLinearKernel(config)
