@@ -132,6 +132,7 @@ class Study:
         items = find_items("gaussian8", self.scale, self.val)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+        self._refuse_other_networks()
         with clear_errors():
             for number, job in enumerate(self.jobs, start=1):
                 if not self._finished(job):
@@ -155,8 +156,28 @@ class Study:
             for line in text.splitlines():
                 console.say(line)
         else:
-            console.out.print(table(results))
+            console.show(table(results))
         return 0
+
+    def _refuse_other_networks(self) -> None:
+        """Refuse a folder whose networks are no longer made as they were, before any work.
+
+        Raises:
+            UsageError: it is one.
+        """
+        for job in self.jobs:
+            if not self._weights(job).is_file():
+                continue
+            then, now = vars(read_metadata(self._weights(job))[0]), vars(self.networks[job.name])
+            changed = [
+                f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]
+            ]
+            if changed:
+                raise UsageError(
+                    f"{self.out}: the network {job.name} of this study is another than this "
+                    f"command makes ({', '.join(changed)}): it had other options, or another "
+                    f"version of dcls; choose another --out (its table is in {TABLE})"
+                )
 
     def _weights(self, job: Job) -> Path:
         return self.out / job.name / LATEST

@@ -13,6 +13,9 @@ from dcls_cli.training.ablations import FULL, Arm
 HEAD = ("in question", "this network has", "parameters", "PSNR Y", "difference", "SSIM Y",
         "LR-PSNR", "kernel error HR")  # fmt: skip
 
+#: The same for terminals, whose lines are short: what is in question shows in the answer.
+SHORT_HEAD = ("this network has", "params", "PSNR Y", "diff.", "SSIM Y", "LR-PSNR", "k. error")
+
 
 @dataclass(frozen=True)
 class Result:
@@ -26,11 +29,14 @@ class Result:
 
 def table(results: Sequence[Result]) -> Table:
     """For people."""
-    shown = Table(title="ablations", box=box.SIMPLE if console.out.is_terminal else None)
-    for place, head in enumerate(HEAD):
-        shown.add_column(head, justify="left" if place < 2 else "right", overflow="fold")
+    narrow = console.out.is_terminal
+    shown = Table(title="ablations", box=box.SIMPLE if narrow else None)
+    shown.caption = "differences from the mean of the bases, PSNR in dB, error of taps in HR space"
+    for place, head in enumerate(SHORT_HEAD if narrow else HEAD):
+        numbers = place >= (1 if narrow else 2)
+        shown.add_column(head, justify="right" if numbers else "left", no_wrap=numbers)
     for line in lines(results):
-        shown.add_row(*line)
+        shown.add_row(*(line[1:] if narrow else line))
     return shown
 
 

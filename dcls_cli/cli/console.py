@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
@@ -48,6 +49,9 @@ class LastingConsole(Console):
         os.close(nowhere)
 
 
+#: Columns of what is no terminal: a line of a table is never broken there.
+_WIDEST = 10_000
+
 out = LastingConsole(soft_wrap=True, markup=False, highlight=False, emoji=False)
 err = LastingConsole(soft_wrap=True, markup=False, highlight=False, emoji=False, stderr=True)
 
@@ -63,6 +67,19 @@ def visible(text: object) -> str:
 def say(text: object) -> None:
     """Print a result on stdout, one line."""
     out.print(Text(visible(text)))
+
+
+def show(table: Table) -> None:
+    """Print a table on stdout: as wide as a terminal, or as wide as its lines where there is none.
+
+    Args:
+        table: whose cells are free of what `visible` escapes.
+    """
+    if out.is_terminal:
+        out.print(table)
+        return
+    needed = out.measure(table, options=out.options.update(max_width=_WIDEST)).maximum
+    LastingConsole(width=needed, markup=False, highlight=False, emoji=False).print(table)
 
 
 def note(text: object) -> None:

@@ -21,11 +21,11 @@ from dcls_cli.evaluation.rows import Row
 def print_tables(output: Output) -> None:
     """PSNR and SSIM on Y side by side, the kernels, then all means and what is published."""
     methods = list(output.results)
-    console.out.print(_lines(output, "PSNR Y in dB / SSIM Y", pair_cell, methods))
+    console.show(_lines(output, "PSNR Y in dB / SSIM Y", pair_cell, methods))
     if output.has_kernels:
         text = "kernels: LR-PSNR in dB / error of taps in HR / in LR space"
-        console.out.print(_lines(output, text, kernel_cell, output.estimating))
-    console.out.print(_means(output))
+        console.show(_lines(output, text, kernel_cell, output.estimating))
+    console.show(_means(output))
 
 
 def _lines(output: Output, what: str, of: Callable[[Row], str], methods: list[str]) -> Table:

@@ -1,6 +1,8 @@
 """`dcls ablate`: real runs of a few steps, its table, its refusals."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,11 @@ import pytest
 import torch
 import typer
 from PIL import Image
+from rich.text import Text
 from typer.testing import CliRunner, Result
 
+from dcls_cli import weights
+from dcls_cli.cli import console
 from dcls_cli.cli.ablate import ablate
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
@@ -112,6 +117,33 @@ def test_a_study_goes_on_where_it_was(
     whole = run(photos, tmp_path, *TWO, "--markdown")
     assert cells(whole.stdout) == cells(study[1].stdout)
     assert kept.stat().st_mtime_ns == before
+
+
+def test_a_study_of_networks_that_are_made_otherwise_now_is_refused(
+    photos: Path, study: tuple[Path, Result], tmp_path: Path
+) -> None:
+    shutil.copytree(study[0], tmp_path / "old")
+    path = tmp_path / "old" / "rgb-seed0" / "latest.safetensors"
+    config, _ = read_metadata(path)
+    weights.write(DCLS(replace(config, skip_taps=31)), path)
+    error = run(photos, tmp_path / "old", *TWO).exception
+    assert isinstance(error, UsageError)
+    said = "the network rgb-seed0 of this study is another than this command makes"
+    assert f"{said} (skip_taps 31, now {config.skip_taps})" in str(error)
+
+
+def test_the_table_fits_a_page_and_a_terminal(
+    photos: Path, study: tuple[Path, Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Off a terminal a line for each network; on a narrow terminal no number is broken."""
+    plain = run(photos, study[0], *TWO).stdout
+    assert [item.answer in plain for item in TRAINED] == [True] * 3
+    assert len([line for line in plain.splitlines() if line.strip()]) == 7
+    monkeypatch.setattr(console, "out", console.LastingConsole(width=80, force_terminal=True))
+    narrow = run(photos, study[0], *TWO).stdout
+    figures = {cell for row in cells(study[1].stdout) for cell in row[2:]}
+    assert all(figure in narrow for figure in figures)
+    assert max(len(Text.from_ansi(line)) for line in narrow.splitlines()) <= 80
 
 
 @pytest.mark.parametrize(
