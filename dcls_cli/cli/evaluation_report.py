@@ -2,6 +2,7 @@
 
 import importlib.util
 import io
+from itertools import accumulate
 from pathlib import Path
 
 from dcls_cli.cli import console
@@ -108,9 +109,16 @@ def _summary(output: Output) -> FigureTable:
 def _detailed(
     output: Output, figures: tuple[str, ...], of: Cells, methods: list[str], caption: str
 ) -> FigureTable:
-    head = [f"{method}, {figure}" for method in methods for figure in figures]
+    head = (output.benchmark.cases or "image", *figures * len(methods))
     lines = tuple(output.lines(of, methods))
-    return FigureTable(caption, (output.benchmark.cases or "image", *head), lines)
+    starts = accumulate(len(block.names) for block in output.blocks[:-1])
+    return FigureTable(
+        caption,
+        head,
+        lines,
+        groups=tuple((method, len(figures)) for method in methods),
+        first=frozenset(starts),
+    )
 
 
 def _write_substitute(output: Output, out: Path) -> None:

@@ -20,12 +20,17 @@ class FigureTable:
         head: of the columns.
         lines: cells as they are printed; the first of a line names it.
         marked: places of lines that others have published.
+        groups: what several columns have in common, and how many those are; from the second
+            column on.
+        first: places of lines with which something new begins.
     """
 
     caption: str
     head: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
     marked: frozenset[int] = frozenset()
+    groups: tuple[tuple[str, int], ...] = ()
+    first: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,11 @@ def comparison_page(
         comparisons: at least one.
         curves: a figure, where there is one.
     """
-    drawn = "" if curves is None else _section("curves", "Against the width", _curves(curves))
+    drawn = (
+        ""
+        if curves is None
+        else _section("curves", "PSNR against the width of the blur", _curves(curves))
+    )
     return Template(_file("comparison.html")).substitute(
         title=escape(title),
         css=_file("page.css") + slider_css(),
@@ -78,15 +87,22 @@ def comparison_page(
 
 def _table(table: FigureTable) -> str:
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.head)
+    spans = "".join(
+        f'<th scope="colgroup" colspan="{count}">{escape(name)}</th>'
+        for name, count in table.groups
+    )
+    above = f"<tr><td></td>{spans}</tr>\n" if spans else ""
     lines = []
     for place, line in enumerate(table.lines):
-        kind = ' class="published"' if place in table.marked else ""
+        kinds = {"published": place in table.marked, "first": place in table.first}
+        names = " ".join(name for name, has in kinds.items() if has)
+        kind = f' class="{names}"' if names else ""
         cells = "".join(f"<td>{escape(cell)}</td>" for cell in line[1:])
         lines.append(f'<tr{kind}><th scope="row">{escape(line[0])}</th>{cells}</tr>')
     body = "\n".join(lines)
     return (
         f'<div class="wide"><table class="figures"><caption>{escape(table.caption)}</caption>\n'
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
+        f"<thead>{above}<tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody></table></div>"
     )
 
 

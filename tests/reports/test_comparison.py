@@ -86,6 +86,28 @@ def test_published_lines_are_marked_and_names_are_escaped() -> None:
     assert "<b>x</b>" not in page("<b>x</b>")
 
 
+def test_groups_of_columns_and_the_starts_of_blocks_are_marked() -> None:
+    table = FigureTable(
+        "All.",
+        ("sigma", "PSNR", "SSIM", "PSNR", "SSIM"),
+        (("1.8", "1", "2", "3", "4"), ("mean", "5", "6", "7", "8")),
+        groups=(("<ours>", 2), ("theirs", 2)),
+        first=frozenset({1}),
+    )
+    picture = encode(np.zeros((8, 8, 3), np.uint8))
+    view = Comparison(picture, picture, ("a", "b"), "c")
+    text = comparison_page("t", [], [table], [view], None)
+    assert '<th scope="colgroup" colspan="2">&lt;ours&gt;</th>' in text
+    reader = Reader()
+    reader.feed(text)
+    assert [(kind, len(cells)) for kind, cells in reader.rows] == [
+        (None, 2),  # and an empty cell
+        (None, 5),
+        (None, 5),
+        ("first", 5),
+    ]
+
+
 def test_the_montage_has_every_panel_pixel_by_pixel() -> None:
     random = np.random.default_rng(1)
     pictures = [random.integers(0, 256, (50, 60, 3), np.uint8) for _ in range(5)]
