@@ -10,6 +10,7 @@ import numpy as np
 
 from dcls_cli import __version__, example
 from dcls_cli.backends import has_torch, load_backend
+from dcls_cli.backends.pairs import has_int8_instructions
 from dcls_cli.backends.providers import (
     WHEELS,
     cache_folder,
@@ -111,6 +112,7 @@ def _devices() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processors": str(usable_processors()),
         "free memory": f"{free_memory_bytes() / 2**30:.1f} GiB",
+        "8-bit dot products": "found" if has_int8_instructions() else "not found",
         "nvidia driver": "found" if has_nvidia_driver() else "not found",
     }
     if has_torch():

@@ -14,7 +14,7 @@ from dcls_cli.machine import processor_flags
 #: Precisions that a restorer of ONNX Runtime can have.
 PRECISIONS = ("fp32", "fp16", "int8")
 
-#: Processors with any of these multiply 8-bit numbers four at a time.
+#: Of processors that multiply 8-bit numbers four at a time.
 INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni"})
 
 
@@ -121,7 +121,12 @@ def is_int8_faster(device: str) -> bool:
     on_cpu = device == "cpu" or (
         device == "auto" and not any(PROVIDERS[name] in available() for name in AUTOMATIC)
     )
-    return on_cpu and not INT8_FLAGS.isdisjoint(processor_flags())
+    return on_cpu and has_int8_instructions()
+
+
+def has_int8_instructions() -> bool:
+    """Whether the processor is known to multiply 8-bit numbers four at a time."""
+    return not INT8_FLAGS.isdisjoint(processor_flags())
 
 
 def _of_one_network(one: graphs.GraphInfo, other: graphs.GraphInfo) -> bool:

@@ -121,16 +121,13 @@ class _Inputs:
 def _kept(model: "ModelProto") -> list[str]:
     """Names of the convolutions that stay in fp32."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    shuffled = {node.input[0] for node in model.graph.node if node.op_type == "DepthToSpace"}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
     return [
         node.name
-        for node in model.graph.node
-        if node.op_type == "Conv"
-        and (
-            node.input[1] not in weights  # the linear super-resolver
-            or node.input[1].startswith(KEPT)
-            or node.output[0] in shuffled  # the last one
-        )
+        for node in convolutions
+        if node.input[1] not in weights  # the linear super-resolver
+        or node.input[1].startswith(KEPT)
+        or node is convolutions[-1]
     ]
 
 
