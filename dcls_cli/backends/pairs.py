@@ -96,19 +96,29 @@ def beside(weights_path: Path, device: str, precision: str) -> Pair:
     if precision == "auto":
         has_int8 = graphs.halves(whole, "int8")[1].is_file()
         precision = "int8" if has_int8 and is_int8_faster(device) else "fp32"
-    if precision not in PRECISIONS:
-        raise BackendError(
-            f"ONNX Runtime has no {precision} for these networks; use --precision auto, "
-            f"{', '.join(PRECISIONS)}, or --backend torch"
-        )
-    _, path = graphs.halves(whole, precision)
-    if not path.is_file():
-        raise BackendError(f"{weights_path}: {_missing(path, precision)}")
+    path = restorer_beside(weights_path, precision)
     try:
         sha256 = hashlib.sha256(weights_path.read_bytes()).hexdigest()
     except OSError as error:
         raise WeightsError(f"{weights_path}: cannot be read: {error.strerror}") from error
     return Pair.read(path, sha256)
+
+
+def restorer_beside(weights_path: Path, precision: str) -> Path:
+    """File of the restorer in a precision that lies beside a weight file.
+
+    Raises:
+        BackendError: there is none.
+    """
+    if precision not in PRECISIONS:
+        raise BackendError(
+            f"ONNX Runtime has no {precision} for these networks; use --precision auto, "
+            f"{', '.join(PRECISIONS)}, or --backend torch"
+        )
+    _, path = graphs.halves(weights_path.with_suffix(graphs.SUFFIX), precision)
+    if not path.is_file():
+        raise BackendError(f"{weights_path}: {_missing(path, precision)}")
+    return path
 
 
 def is_int8_faster(device: str) -> bool:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dcls_cli.backends import INT8
 from dcls_cli.backends.devices import select_device, select_precision
+from dcls_cli.backends.pairs import restorer_beside
 from dcls_cli.cli.console import visible
 from dcls_cli.cli.downloads import find_model
 from dcls_cli.errors import UsageError
@@ -81,6 +82,8 @@ def _network(name: str, path: Path, scale: int, arithmetic: tuple[str, str]) -> 
     config = graph_info(path).config if is_graph else read_metadata(path)[0]
     if is_graph:  # a graph has one precision
         arithmetic = arithmetic[0], "auto"
+    elif arithmetic[1] == INT8:
+        restorer_beside(path, INT8)
     if config.scale != scale:
         raise UsageError(
             f"{visible(path)} is made for scale {config.scale}, not {scale}; add -s {config.scale}"

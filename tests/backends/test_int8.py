@@ -104,6 +104,7 @@ def test_what_is_refused(tmp_path: Path, capsys: Capture) -> None:
     assert run([*line, "-s", "2"]) == 5
     assert run([*line, "--backend", "torch"]) == 5
     assert not out.exists()
+    assert run(["eval", "--hr", str(tmp_path), "-s", "2", "--precision", "int8"]) == 5
     capsys.readouterr()
     assert run([*line, "-m", "dcls-light-x4"]) == 0
     assert "cpu (ONNX Runtime) int8" in capsys.readouterr().out

@@ -67,6 +67,20 @@ def test_prints_a_line_for_each_sigma_and_the_mean(hr: Path, tiny: Path) -> None
     ]
 
 
+def test_graphs_in_int8_are_measured(hr: Path) -> None:
+    """Near fp32, and not the same: it did run in int8."""
+    figures = []
+    for precision in ("fp32", "int8"):
+        options = ("-m", "dcls-light-x4", "-d", "cpu", "--precision", precision, "--json")
+        result = run("--hr", hr, *options)
+        assert result.exit_code == 0, result.output
+        events = [json.loads(line) for line in result.stdout.splitlines()]
+        (mean,) = (event for event in events if event["event"] == "mean")
+        figures.append(mean["psnr_y"])
+    assert figures[0] != figures[1]
+    assert figures[0] == pytest.approx(figures[1], abs=0.1)
+
+
 def test_prints_json(hr: Path, tiny: Path) -> None:
     result = run("--hr", hr, "-s", 2, "-w", tiny, "--json", "-d", "cpu")
     assert result.exit_code == 0, result.output
