@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from dcls_cli import weights
 from dcls_cli.cli.app import run
@@ -281,10 +281,68 @@ def test_case_10_any_size_becomes_exactly_twice_as_large(
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(noise).save(f"a.{form}")
-    assert run(["upscale", f"a.{form}", "-w", x2]) == 0
-    with Image.open(f"a_x2.{form}") as image:
-        image.load()
-        assert image.size == (2 * size[0], 2 * size[1])
+    outputs = []
+    for tile in ("0", "64"):
+        options = ["-w", x2, "--precision", "fp32", "--tile", tile, "-o", f"{tile}.{form}"]
+        assert run(["upscale", f"a.{form}", *options]) == 0
+        with Image.open(f"{tile}.{form}") as image:
+            assert image.size == (2 * size[0], 2 * size[1])
+            outputs.append(np.asarray(image, int))
+    assert np.abs(outputs[0] - outputs[1]).max() <= 1
+
+
+MODES = {
+    "1": "png",
+    "L": "jpg",
+    "LA": "png",
+    "P": "png",
+    "RGB": "webp",
+    "RGBA": "tif",
+    "CMYK": "jpg",
+    "LAB": "tif",
+    "I;16": "png",
+    "RGB;16": "png",
+    "CMYK;16": "tif",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_case_13_the_mean_of_each_colour_stays(mode: str) -> None:
+    """Through the whole program with a shipped network: within three levels, alpha as well."""
+    photo = Image.fromarray(picture()).convert("RGBA")
+    photo.putalpha(Image.fromarray(picture()[..., 0].clip(30)))
+    deep = picture().astype(np.uint16) * 257
+    name = f"a.{MODES[mode]}"
+    if mode == "RGB;16":
+        Path(name).write_bytes(imagecodecs.png_encode(deep))
+    elif mode == "I;16":
+        Image.fromarray(deep[..., 0]).save(name)
+    elif mode == "CMYK;16":
+        inks = np.concatenate([65535 - deep, deep[..., :1] // 8], axis=2)
+        tifffile.imwrite(name, inks, photometric="separated")
+    elif mode == "LAB":
+        spaces = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+        ImageCms.profileToProfile(photo.convert("RGB"), *spaces, outputMode="LAB").save(name)
+    else:
+        shown = photo if mode in ("RGBA", "LA") else photo.convert("RGB")
+        shown.convert(mode).save(name, quality=95)
+    expected = {
+        "1": picture() @ [0.299, 0.587, 0.114],
+        "L": picture() @ [0.299, 0.587, 0.114],
+        "LA": picture() @ [0.299, 0.587, 0.114],
+        "I;16": picture()[..., 0],
+        "CMYK;16": picture() * (1 - picture()[..., :1] / 8 / 255),
+    }.get(mode, picture())
+    assert run(["upscale", name, "-m", "dcls-light-x2", "-o", "b.png", "--precision", "fp32"]) == 0
+    deep_output = mode.endswith("16")
+    levels = imagecodecs.png_decode(Path("b.png").read_bytes()) / (257 if deep_output else 1)
+    grey = expected.ndim == 2
+    colours = levels if levels.ndim == 2 else levels[..., : 1 if grey else 3]
+    assert np.abs(colours.mean(axis=(0, 1)) - expected.mean(axis=(0, 1))).max() < 3
+    if mode in ("LA", "RGBA"):
+        assert abs(levels[..., -1].mean() - picture()[..., 0].clip(30).mean()) < 3
+    else:
+        assert levels.ndim == (2 if grey else 3)
 
 
 def test_case_13_a_cut_out_figure_has_no_rings() -> None:
