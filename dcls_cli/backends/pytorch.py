@@ -54,6 +54,8 @@ class PyTorchBackend:
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._run: Run = self._in_half if self._precision != "fp32" else self._network.restore
         self._captured: Captured | None = None
+        self._notes: list[str] = []
+        self._overflowed = False
         if self._device.type == "cuda":
             self._run = self._captured = Captured(self._run, CudaGraph)
 
@@ -92,8 +94,9 @@ class PyTorchBackend:
         return BATCH_PX[self._device.type]
 
     def told(self) -> list[str]:
-        """That something runs without a CUDA graph; see `Backend.told`."""
-        return [] if self._captured is None else self._captured.told()
+        """What runs without a CUDA graph, or again in fp32; see `Backend.told`."""
+        notes, self._notes = self._notes, []
+        return notes + ([] if self._captured is None else self._captured.told())
 
     def memory(self) -> Memory:
         """What is free on the device, and what a pixel takes; see `Backend.memory`."""
@@ -153,6 +156,12 @@ class PyTorchBackend:
             raise
         broken = ~np.isfinite(restored).all(axis=(1, 2, 3))
         if broken.any() and self._precision != "fp32":
+            if not self._overflowed:
+                self._overflowed = True
+                self._notes.append(
+                    f"some values are not finite in {self._precision}; such tiles are restored "
+                    "again in fp32"
+                )
             restored[broken] = self._restored(lr[broken], blur, self._network.restore, "fp32")
             broken = ~np.isfinite(restored).all(axis=(1, 2, 3))
         if broken.any():
