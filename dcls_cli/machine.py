@@ -44,6 +44,15 @@ def free_memory_bytes() -> int:
     return max(min(_limits()), 0)
 
 
+def use_large_pages() -> None:
+    """Have PyTorch ask Linux for pages of 2 MB, before its first tensor; what is set stays.
+
+    Each tensor is new memory, which costs a call of the system a page: with pages of 4 kB that is
+    up to 7 % of the processor's time for the paper's network.
+    """
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
 @contextmanager
 def threads_take_memory() -> Iterator[None]:
     """Turn what Python raises when there is no memory for a thread into a MemoryError."""

@@ -124,6 +124,12 @@ def location(item: Release) -> Path:
     return folder / item.file
 
 
+def is_released(path: Path) -> bool:
+    """Whether a file that can be read is, byte for byte, one that was released."""
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return any(item.sha256 == sha256 for item in RELEASES)
+
+
 def verify(item: Release, content: bytes, path: Path) -> None:
     """Refuse a file that is not, byte for byte, what was released.
 

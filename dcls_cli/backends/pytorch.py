@@ -10,6 +10,7 @@ from torch import Tensor
 from dcls_cli import weights
 from dcls_cli.backends import Blur, Memory, Raster
 from dcls_cli.backends.capture import Captured, CudaGraph, Run
+from dcls_cli.backends.checking import LEAST_DB, half_precision_db
 from dcls_cli.backends.devices import DTYPES, fit_threads, select_device, select_precision
 from dcls_cli.backends.memory import (
     bytes_per_px,
@@ -21,10 +22,12 @@ from dcls_cli.backends.memory import (
 from dcls_cli.backends.transfers import Transfers
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
+from dcls_cli.machine import use_large_pages
 from dcls_cli.network import statistics
 from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
 from dcls_cli.network.windows import WINDOW_PX
+from dcls_cli.releases import is_released
 
 #: Of the windows that the blur is estimated in, pixels.
 SMALLEST_WINDOW_PX = 64
@@ -57,14 +60,33 @@ class PyTorchBackend:
         self._notes: list[str] = []
         self._overflowed = False
         if self._device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32, in the estimate above all
             self._run = self._captured = Captured(self._run, CudaGraph)
 
     @classmethod
     def load(cls, weights_path: Path, device: str = "auto", precision: str = "auto") -> Self:
-        """Refuse an unusable device before weights are read; see `load_backend`."""
-        select_precision(precision, select_device(device))
+        """Refuse an unusable device before weights are read; see `load_backend`.
+
+        `auto` takes half precision for the released weights, whose tests hold it near fp32, and
+        for others that are near it on the example photo.
+        """
+        where = select_device(device)
+        chosen = select_precision(precision, where)
         fit_threads()
-        return cls(weights.load(weights_path), device, precision)
+        use_large_pages()
+        network = weights.load(weights_path)
+        if precision != "auto" or chosen == "fp32" or is_released(weights_path):
+            return cls(network, device, chosen)
+        checked = network.to(where).eval()
+        checked.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        near_db = half_precision_db(checked, chosen, where)
+        backend = cls(network, device, chosen if near_db >= LEAST_DB else "fp32")
+        if near_db < LEAST_DB:
+            backend._notes.append(
+                f"{weights_path.name}: fp32 is used, as {chosen} is too far from it with these "
+                f"weights: a PSNR of {near_db:.0f} dB on the example photo, under {LEAST_DB:.0f}"
+            )
+        return backend
 
     @property
     def config(self) -> ModelConfig:

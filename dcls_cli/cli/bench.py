@@ -32,9 +32,11 @@ def bench(
     from dcls_cli.backends.devices import DTYPES, select_device, select_precision
     from dcls_cli.benchmark import compare, measure_tiles
     from dcls_cli.config import checked_scale
+    from dcls_cli.machine import use_large_pages
     from dcls_cli.training.presets import PRESETS
     from dcls_cli.training.throughput import measure_inference, measure_training
 
+    use_large_pages()
     where = select_device(device)
     torch.set_num_threads(threads)
     known = checked_scale(scale)

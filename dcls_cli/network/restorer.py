@@ -1,18 +1,21 @@
 """Dual-path network (DPAN): deconvolved and blurred features restore the picture together."""
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.alternatives import FixedSmoothing, KernelStretching
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares, FeatureSmoothing, high_pass
 from dcls_cli.network.layers import (
+    LEAK,
     ChannelAttention,
     ResidualBlock,
-    activation,
+    activated,
     add_gated,
     channel_means,
     conv3x3,
+    fuses,
 )
 
 LAST_LAYER_GAIN = 0.01
@@ -34,7 +37,6 @@ class DualPathBlock(nn.Module):
         self.side_conv1 = conv3x3(side_features, side_features) if dual else None
         self.side_conv2 = conv3x3(side_features, side_features) if dual else None
         self.fuse = conv3x3(features + side_features, features)
-        self.activation = activation()
         self.main_attention = ChannelAttention(features) if attention else None
         self.side_attention = ChannelAttention(side_features) if attention and dual else None
 
@@ -55,11 +57,15 @@ class DualPathBlock(nn.Module):
 
     def updates(self, main: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
         """What is to be added to both paths, before the gates; shapes stay."""
-        main_update = self.main_conv2(self.activation(self.main_conv1(main)))
-        side_update = side
+        hidden, side_update = activated(self.main_conv1, main), side
         if self.side_conv1 is not None and self.side_conv2 is not None:
-            side_update = self.side_conv2(self.activation(self.side_conv1(side)))
-        both = self.activation(torch.cat((main_update, side_update), dim=1))
+            side_update = self.side_conv2(activated(self.side_conv1, side))
+        if fuses(main):
+            sides = F.leaky_relu(side_update, LEAK)
+            both = torch.cat((activated(self.main_conv2, hidden), sides), dim=1)
+        else:
+            both = torch.cat((self.main_conv2(hidden), side_update), dim=1)
+            both = F.leaky_relu(both, LEAK, inplace=True)
         return self.fuse(both), side_update
 
     def gates(self, main_means: Tensor, side_means: Tensor) -> Tensor:

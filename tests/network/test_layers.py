@@ -3,16 +3,20 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from scipy.signal import correlate2d
 from torch import Tensor, nn
 
 from dcls_cli.network.layers import (
+    LEAK,
     ChannelAttention,
     ResidualBlock,
+    activated,
     activation,
     add_gated,
     channel_means,
     conv3x3,
+    fuses,
 )
 
 
@@ -97,3 +101,37 @@ def test_gates_and_means_are_those_of_numpy(
     means = channel_means(x).double().numpy()
     assert means.shape == shape[:2]
     np.testing.assert_allclose(means, exact.mean((2, 3)), atol=rounding)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 12)])
+def test_an_activated_convolution_in_one_step_is_more_exact_than_in_two(
+    size: tuple[int, int],
+) -> None:
+    torch.manual_seed(0)
+    conv = torch.nn.Conv2d(16, 24, 3, padding=1).to(memory_format=torch.channels_last)
+    x = torch.randn(2, 16, *size).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        assert not fuses(x)
+        rounded = [part.bfloat16().double() for part in (x, conv.weight, conv.bias)]
+        expected = F.leaky_relu(F.conv2d(*rounded, padding=1), LEAK)
+        exact = activated(conv, x)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert fuses(x)
+            got = activated(conv, x)
+            steps = F.leaky_relu(conv(x), LEAK)
+    assert got.dtype == torch.bfloat16
+    assert got.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(exact, F.leaky_relu(conv(x), LEAK))
+    error, of_steps = (float((y.double() - expected).abs().mean()) for y in (got, steps))
+    assert 0 < error <= of_steps
+    torch.testing.assert_close(got.double(), expected, atol=1e-3, rtol=2**-8)
+
+
+def test_with_gradients_the_activation_is_a_step_of_its_own() -> None:
+    conv = torch.nn.Conv2d(16, 16, 3, padding=1)
+    x = torch.randn(1, 16, 8, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not fuses(x)
+        activated(conv, x).float().sum().backward()
+    assert x.grad is not None
+    assert conv.weight.grad is not None
