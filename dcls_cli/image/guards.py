@@ -2,7 +2,12 @@
 
 import os
 import struct
+import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
 
 from dcls_cli.errors import ImageError
 
@@ -18,6 +23,22 @@ _ORDINARY_SCANS = 24
 _START_OF_SCAN = b"\xff\xda"
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+#: Samples of a pixel, by the kind of colour; others have one.
+_PNG_CHANNELS = {2: 3, 4: 2, 6: 4}
+
+#: First column, first row, and steps of the seven passes of an interlaced PNG.
+_ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+
+_PIECE_BYTES = 2**20
 
 _GIF_EXTENSION, _GIF_FRAME = b"\x21", b"\x2c"
 
@@ -57,6 +78,49 @@ def refuse_unfinished_png(file: BinaryIO) -> None:
         if len(file.read(4)) == 4 and name == b"IEND":  # the checksum is the chunk's last part
             return
     raise ImageError("truncated PNG: it has no end")
+
+
+def refuse_short_png(file: BinaryIO, image: Image.Image) -> None:
+    """Count the bytes of a PNG that was decoded: of rows that are missing Pillow makes black ones.
+
+    Args:
+        file: seekable.
+        image: decoded from it by Pillow.
+
+    Raises:
+        ImageError: there are fewer than its header promises.
+    """
+    last = image.crop((0, image.height - 1, image.width, image.height))
+    if np.asarray(last).any():
+        return
+    file.seek(len(_PNG_SIGNATURE) + 8)
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", file.read(13))
+    bits = depth * _PNG_CHANNELS.get(colour, 1)
+    passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    missing = 0
+    for left, top, across, down in passes:
+        columns, rows = -((left - width) // across), -((top - height) // down)
+        missing += rows * (1 + -(-columns * bits // 8)) if columns > 0 else 0
+    inflate = zlib.decompressobj()
+    for data in _pixel_data(file):
+        rest = data
+        while rest and missing > 0:
+            missing -= len(inflate.decompress(rest, _PIECE_BYTES))
+            rest = inflate.unconsumed_tail
+    if missing > 0:
+        raise ImageError("truncated PNG: its data end before the picture does")
+
+
+def _pixel_data(file: BinaryIO) -> Iterator[bytes]:
+    """The content of each IDAT chunk of a PNG."""
+    file.seek(len(_PNG_SIGNATURE))
+    while len(header := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", header)
+        if name == b"IDAT":
+            yield file.read(length)
+            file.seek(4, os.SEEK_CUR)
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
 
 
 def gif_frames(file: BinaryIO) -> int:

@@ -117,6 +117,8 @@ def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = F
     pages = _pages(file, image)
     if samples is None:
         image.load()
+        if image.format == "PNG":
+            guards.refuse_short_png(file, image)
     note = scans.check(file, image) if image.format in ("JPEG", "MPO") else None
     photo = assemble(image, samples, pages=pages, kept=kept)
     if damaged:

@@ -151,6 +151,34 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("bits", "colour"), [(1, 0), (8, 0), (16, 0), (4, 3), (8, 2), (8, 6)])
+@pytest.mark.parametrize("missing", [0, 1, 9, 40])
+@pytest.mark.parametrize("split", [7, 1000])
+def test_a_png_whose_data_end_properly_but_too_early(  # noqa: PLR0917 - a matrix
+    tmp_path: Path, interlaced: bool, bits: int, colour: int, missing: int, split: int
+) -> None:
+    """Black rows at the end are what the decoder makes of data that are missing."""
+    width, height = 13, 11
+    pixel = bits * {2: 3, 6: 4}.get(colour, 1)
+    passes = [(2, 2), (2, 2), (4, 1), (3, 3), (7, 3), (6, 6), (13, 5)]  # of Adam7, by hand
+    sizes = passes if interlaced else [(width, height)]
+    rows = b"".join(bytes(h * (1 + -(-w * pixel // 8))) for w, h in sizes)
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
+    data = zlib.compress(rows[: len(rows) - missing] if missing else rows)
+    (tmp_path / "photo").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + (chunk(b"PLTE", bytes(48)) if colour == 3 else b"")
+        + b"".join(chunk(b"IDAT", data[at : at + split]) for at in range(0, len(data), split))
+        + chunk(b"IEND", b"")
+    )
+    if missing:
+        assert "truncated" in refusal(tmp_path / "photo")
+    else:
+        assert read(tmp_path / "photo").pixels.shape == (height, width, 3)
+
+
 def png_header(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"")
