@@ -54,8 +54,8 @@ class Forecast:
     seconds: float
 
 
-def foretell(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> None:
-    """Check everything that `upscale` checks, and print the forecast of one photo.
+def foretell(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> int:
+    """Check everything that `upscale` checks, and print the forecast of one photo; 0 are done.
 
     Raises:
         DclsError: the photo could not be restored.
@@ -64,7 +64,7 @@ def foretell(job: "Job", networks: "Networks", settings: Settings, *, json: bool
     found = forecast(loaded, networks.load(loaded.network), settings)
     if json:
         console.event("forecast", **asdict(found))
-        return
+        return 0
     console.say(
         f"{found.output}  {found.input_width}x{found.input_height} -> "
         f"{found.width}x{found.height}  {found.model}  {found.device} {found.precision}  "
@@ -72,6 +72,7 @@ def foretell(job: "Job", networks: "Networks", settings: Settings, *, json: bool
         f"memory {megabytes(found.memory_bytes)} of {megabytes(found.free_memory_bytes)} free  "
         f"disk {megabytes(found.disk_bytes)}  about {time_of(found.seconds)}"
     )
+    return 0
 
 
 def forecast(loaded: Loaded, backend: "Backend", settings: Settings) -> Forecast:

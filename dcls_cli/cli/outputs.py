@@ -1,6 +1,8 @@
 """Which file each photo becomes; every conflict is found before any work."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +85,24 @@ def _check_extra(
     if path.suffix.lower() not in suffixes:
         option = takes.partition(" ")[0]
         raise UsageError(f"{visible(path)}: {option} writes {' or '.join(suffixes)}")
+
+
+@contextmanager
+def passing_folder(output: str | None, *, several: bool) -> Iterator[None]:
+    """Make the folder that outputs would go to, and take away what was made.
+
+    Raises:
+        DclsError: it cannot be made.
+    """
+    folder = _folder(output, several=several)
+    places = () if folder is None else (folder, *folder.parents)
+    made = [place for place in places if not place.exists()]
+    prepare_folder(output, several=several)
+    try:
+        yield
+    finally:
+        for place in made:
+            place.rmdir()
 
 
 def prepare_folder(output: str | None, *, several: bool) -> None:

@@ -1,6 +1,6 @@
 """`dcls upscale`: photos in, sharper photos out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from dcls_cli.cli.networks import Named, Networks
     from dcls_cli.cli.outputs import Job
     from dcls_cli.upscaling import Progress
+
+    #: What is done with a photo; how many it has restored.
+    Work = Callable[..., int]
 
 
 def upscale(
@@ -76,7 +79,7 @@ def upscale(
     from dcls_cli.cli.evidence import known_kernel
     from dcls_cli.cli.naming import Naming
     from dcls_cli.cli.networks import Networks
-    from dcls_cli.cli.outputs import plan_jobs, prepare_folder
+    from dcls_cli.cli.outputs import passing_folder, plan_jobs, prepare_folder
     from dcls_cli.cli.piping import check_streams
 
     check_scale(scale)
@@ -101,8 +104,25 @@ def upscale(
     settings = Settings(
         tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
     )
-    prepare_folder(output, several=len(photos) > 1)
     tally = Tally(json=json)
+    several = len(photos) > 1
+    if dry_run:
+        with passing_folder(output, several=several):
+            work(jobs, networks, settings, tally, foretell)
+    else:
+        prepare_folder(output, several=several)
+        work(jobs, networks, settings, tally, run)
+    raise typer.Exit(tally.exit_code())
+
+
+def work(
+    jobs: "Sequence[Job]", networks: "Networks", settings: Settings, tally: Tally, each: "Work"
+) -> None:
+    """Check all photos, then do something with each that can be restored.
+
+    Raises:
+        DclsError: a network cannot be loaded.
+    """
     ready: list[tuple[Job, Named]] = []
     for job in jobs:
         try:
@@ -114,14 +134,9 @@ def upscale(
         networks.load(named)
     for job, _ in ready:
         try:
-            if dry_run:
-                foretell(job, networks, settings, json=json)
-                continue
-            run(job, networks, settings, json=json)
-            tally.done += 1
+            tally.done += each(job, networks, settings, json=tally.json)
         except DclsError as error:
             tally.fail(job.source, error)
-    raise typer.Exit(tally.exit_code())
 
 
 def check_scale(scale: int | None) -> None:
@@ -136,8 +151,8 @@ def check_scale(scale: int | None) -> None:
         checked_scale(scale)
 
 
-def run(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> None:
-    """Up-scale one photo, write it, and tell about it.
+def run(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> int:
+    """Up-scale one photo, write it, and tell about it; 1, the photos that are done.
 
     Raises:
         DclsError: there is no output.
@@ -152,6 +167,7 @@ def run(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> 
         restored = restore(loaded, networks.load(loaded.network), settings, progress)
         result = save(restored, settings)
     tell(result, json=json)
+    return 1
 
 
 @contextmanager

@@ -55,6 +55,15 @@ def test_a_forecast_is_one_line_for_people(x2: str, capsys: pytest.CaptureFixtur
         assert part in line
 
 
+def test_no_folder_is_left(x2: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("there").mkdir()
+    for output in ("new/deeper/", "there/new/"):
+        assert run(["upscale", "a.png", "-w", x2, "-o", output, "--dry-run"]) == 0
+        assert f"{output}a_x2.png  100x80 -> " in capsys.readouterr().out
+    assert sorted(path.name for path in Path().iterdir()) == ["a.png", "there", "x2.safetensors"]
+    assert list(Path("there").iterdir()) == []
+
+
 def test_what_would_fail_fails(x2: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("a_x2.png").write_bytes(b"old")
     assert run(["upscale", "a.png", "-w", x2, "--dry-run"]) == 1
