@@ -22,6 +22,12 @@ _START, _END, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _HUFFMAN = (0xC0, 0xC1, 0xC2)
 _PROGRESSIVE = 0xC2
 
+#: Start of frame of any kind.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+#: Of the start of a scan with 255 components.
+_LONGEST_PARAMETERS = 6 + 2 * 255
+
 #: Ends the data of a scan: a marker that is neither a stuffed byte, nor a fill byte, nor a restart.
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
@@ -94,14 +100,15 @@ def _scans(content: bytes) -> _Scans:
     frame = components = 0
     left: dict[int, list[int]] = {}
     for marker, at in _markers(content):
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            frame, components = marker, content[at + 7]
-        if marker == _START_OF_SCAN:
-            found = _NEXT_MARKER.search(content, at)
+        parameters = content[at : at + _LONGEST_PARAMETERS]
+        if not ends and marker in _FRAMES and len(parameters) > 7:
+            frame, components = marker, parameters[7]
+        if marker == _START_OF_SCAN and len(parameters) > 5 + 2 * parameters[2]:
+            after = 3 + 2 * parameters[2]
+            found = _NEXT_MARKER.search(content, at + after + 3)
             ends.append(found.start() if found else len(content))
-            count = content[at + 2]
-            first, last, bits = content[at + 3 + 2 * count : at + 6 + 2 * count]
-            for component in content[at + 3 : at + 3 + 2 * count : 2]:
+            first, last, bits = parameters[after : after + 3]
+            for component in parameters[3:after:2]:
                 coefficients = left.setdefault(component, [_ALL_BITS] * 64)
                 coefficients[first : last + 1] = [bits & 15] * (last + 1 - first)
     incomplete = len(left) < components or any(any(of_one) for of_one in left.values())
