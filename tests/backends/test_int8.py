@@ -58,14 +58,15 @@ def test_convolutions_are_int8_and_the_closed_forms_are_not() -> None:
 
 
 def test_tiles_agree_in_int8_too() -> None:
-    """Tiles share ranges and statistics: an inner part is the same up to rounding."""
+    """Tiles share ranges and statistics: an inner part is the same but for roundings."""
     backend = load_backend(LIGHT, "cpu", "int8")
     lr = scenes.natural(96, 160).transpose(2, 0, 1).astype(np.float32)
     blur = backend.estimate(lr)
     whole = backend.restore(lr[None], blur)[0]
     part = backend.restore(lr[None, :, :, :112], blur)[0]
     difference = np.abs(whole[:, :, : 4 * 80] - part[:, :, : 4 * 80])
-    assert difference.max() < 4 / 255
+    assert difference.max() < 8 / 255
+    assert difference.mean() < 0.5 / 255
 
 
 @pytest.mark.skipif(ON_GPU, reason="this ONNX Runtime has a GPU")
