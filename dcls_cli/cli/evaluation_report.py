@@ -9,7 +9,6 @@ from dcls_cli.cli import console
 from dcls_cli.cli.evaluation_output import (
     FIGURES,
     KERNEL_FIGURES,
-    MARK,
     Cells,
     Output,
     cells,
@@ -101,7 +100,7 @@ def _summary(output: Output) -> FigureTable:
     marked = range(len(lines), len(lines) + len(output.published))
     for item in output.published:
         method, size, psnr, ssim = published_cells(item)
-        lines.append((f"{method} ({MARK})", size, psnr, ssim, "", ""))
+        lines.append((f"{method} (published)", size, psnr, ssim, "", ""))
     head = ("method", "parameters", *FIGURES)
     return FigureTable("Means over all images and cases.", head, tuple(lines), frozenset(marked))
 

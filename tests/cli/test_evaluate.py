@@ -182,7 +182,8 @@ def test_writes_a_folder(set5: Path, tiny: Path, tmp_path: Path) -> None:
     assert {path.name for path in out.iterdir()} == names
     assert Image.open(out / "montage.png").width > 4 * 40
     text = (out / "report.html").read_text(encoding="utf-8")
-    assert "DCLS (paper) (published by others, not measured here)" in text
+    assert "DCLS (paper) (published)" in text
+    assert "published by others and were not measured here" in text
     assert text.count('class="slider"') == 2
     again = run(*arguments)
     assert again.stdout == first.stdout
