@@ -1,5 +1,6 @@
 """`dcls upscale --dry-run`: what would be done, and what it would take."""
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Side of the piece of which the time is taken, LR pixels.
 _SAMPLE_PX = 128
+
+#: Times that are taken of it.
+_SAMPLES = 3
 
 #: Bands of finished rows that exist at a time: one is encoded, one is made.
 _BANDS = 2
@@ -111,24 +115,32 @@ def forecast(loaded: Loaded, backend: "Backend", settings: Settings) -> Forecast
         memory_bytes=photo.samples.nbytes + restoring + _BANDS * row_bytes * tall * scale,
         free_memory_bytes=memory.free_bytes,
         disk_bytes=expected_bytes(form, samples, depth) + waiting_bytes(form, samples, depth),
-        seconds=_seconds(loaded, backend, tiles, planes),
+        seconds=_seconds(loaded, backend, tiles, planes, local=settings.kernel_mode == "tile"),
     )
 
 
-def _seconds(loaded: Loaded, backend: "Backend", tiles: "list[Tile]", planes: int) -> float:
-    """Time one small piece, twice, as the first one warms up; count the pixels of all."""
+def _seconds(
+    loaded: Loaded, backend: "Backend", tiles: "list[Tile]", planes: int, *, local: bool
+) -> float:
+    """Time one small piece; count the pixels of all, of `local` estimates too.
+
+    Of some times the least counts: the first one warms up, and others may disturb.
+    """
     raster = loaded.photo.colour
     piece = raster[:, slice(0, _SAMPLE_PX), slice(0, _SAMPLE_PX)]
-    for _ in range(2):
+    estimate_s = restore_s = math.inf
+    for _ in range(_SAMPLES):
         started = time.perf_counter()
         blur = backend.estimate(piece, tiled=len(tiles) > 1)
         estimated = time.perf_counter()
         backend.restore(piece[None], blur)
-        ended = time.perf_counter()
+        estimate_s = min(estimate_s, estimated - started)
+        restore_s = min(restore_s, time.perf_counter() - estimated)
     height, width = piece.shape[1:]
-    in_tiles = sum(tile.size[0] * tile.size[1] for tile in tiles) * planes
-    work = (estimated - started) * loaded.photo.width * loaded.photo.height
-    return float((work + (ended - estimated) * in_tiles) / (height * width))
+    in_tiles = sum(tile.size[0] * tile.size[1] for tile in tiles)
+    estimated_px = loaded.photo.width * loaded.photo.height * planes + in_tiles * local
+    work = estimate_s * estimated_px + restore_s * in_tiles * planes
+    return float(work / (height * width))
 
 
 def megabytes(count: int) -> str:
