@@ -1,5 +1,6 @@
 """The plain implementation is the same mathematics, and the counted work is the real one."""
 
+import pytest
 import torch
 
 from dcls_cli.benchmark import compare, plain_least_squares
@@ -18,12 +19,13 @@ def test_plainly_gives_the_same_picture() -> None:
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
-def test_the_work_is_that_of_the_layers() -> None:
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_the_work_is_that_of_the_layers(precision: torch.dtype) -> None:
     """Every layer of a network without attention that convolves does it once for each pixel."""
     config = ModelConfig.light(
         2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
     )
-    found = compare(config, torch.float32, 24, torch.device("cpu"), 0.01)
+    found = compare(config, precision, 24, torch.device("cpu"), 0.01)
     from dcls_cli.network.dcls import DCLS
 
     layers = [part for part in DCLS(config).modules() if isinstance(part, torch.nn.Conv2d)]
