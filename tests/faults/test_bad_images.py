@@ -400,19 +400,29 @@ def test_case_16_floats_that_are_no_numbers(value: float, x2: str, capsys: Captu
     assert "1 of its samples are NaN or infinite" in refused(capsys, "a.tif", "-w", x2)
 
 
-def test_case_17_a_network_that_gives_no_numbers(x2: str, capsys: Capture) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("estimator", "the estimated blur is not finite"),
+        ("restorer", "the network produced non-finite values, in fp32 too"),
+    ],
+)
+def test_case_17_a_network_that_gives_no_numbers(
+    part: str, said: str, precision: str, x2: str, capsys: Capture
+) -> None:
     network = weights.load(Path(x2))
     with torch.no_grad():
-        for parameter in network.parameters():
+        for parameter in getattr(network, part).parameters():
             parameter.mul_(1e15)  # finite, but not what comes of it
     weights.write(network, Path("broken.safetensors"))
     Path("a.png").write_bytes(WHOLE["png"])
-    line = refused(capsys, "a.png", "-w", "broken.safetensors")
-    assert "finite" in line
+    arguments = ("-w", "broken.safetensors", "-d", "cpu", "--precision", precision)
+    assert said in refused(capsys, "a.png", *arguments)
 
 
 def test_case_17_tiles_that_overflow_in_fp16_are_redone_in_fp32(
-    x2: str, monkeypatch: pytest.MonkeyPatch
+    x2: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Features of 1e6 are too large for fp16, which no CPU is given but here, and only for it."""
     network = weights.load(Path(x2))
@@ -435,8 +445,9 @@ def test_case_17_tiles_that_overflow_in_fp16_are_redone_in_fp32(
     tiles = len(precisions)
     precisions.clear()
     monkeypatch.setattr("dcls_cli.backends.pytorch.select_precision", lambda *_: "fp16")
-    assert run([*command, "-o", "half.png"]) == 0
+    assert run([*command, "--precision", "fp16", "-o", "half.png"]) == 0
     assert precisions == ["fp16", "fp32"] * tiles
+    assert capsys.readouterr().err.count("such tiles are restored again in fp32") == 1
     exact, half = (np.asarray(Image.open(name)) for name in ("exact.png", "half.png"))
     assert exact.std() > 20
     assert np.array_equal(exact, half)
