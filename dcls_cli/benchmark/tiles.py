@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dcls_cli.backends.capture import CudaGraph
 from dcls_cli.backends.devices import DTYPES
+from dcls_cli.backends.memory import translated_memory_errors
 from dcls_cli.backends.pytorch import BATCH_PX
 from dcls_cli.benchmark.timing import fastest
 from dcls_cli.config import ModelConfig
@@ -62,7 +63,7 @@ def measure_tiles(
         seconds: for each way, about.
 
     Raises:
-        RuntimeError: memory ran out.
+        OutOfMemoryError: memory ran out.
     """
     batch = max(BATCH_PX[device.type] // side_px**2, 1)
     network = DCLS(model).to(device).eval()
@@ -72,8 +73,9 @@ def measure_tiles(
         with torch.autocast(device.type, DTYPES[precision], precision != "fp32"):
             return network.restore(lr, blur)
 
-    with torch.inference_mode():
-        images = torch.rand(batch, 3, side_px, side_px, device=device)
+    shape = (batch, 3, side_px, side_px)
+    with torch.inference_mode(), translated_memory_errors(shape):
+        images = torch.rand(shape, device=device)
         images = images.contiguous(memory_format=torch.channels_last)
         one = network.estimate(images[:1])
         blur = repeated(one, batch)
