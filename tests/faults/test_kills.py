@@ -23,6 +23,7 @@ pytestmark = [
 ]
 
 PHOTOS = 40
+JOBS = 3  # as a batch has by default
 KILLS = int(os.environ.get("DCLS_KILLS", "60"))
 
 
@@ -68,6 +69,7 @@ def test_a_batch_that_is_killed_anywhere_loses_nothing(
 
     def start(out: str) -> Running:
         options = ["-w", x2, "-d", "cpu", "--precision", "fp32", "--tile", "64", "--json"]
+        options += ["-j", JOBS]
         return nursery.start("batch", "in", "-o", out, *options, cwd=tmp_path)
 
     assert start("warm").wait() == 0
@@ -106,5 +108,5 @@ def test_a_batch_that_is_killed_anywhere_loses_nothing(
     if "DCLS_FIGURES" in os.environ:
         Path(os.environ["DCLS_FIGURES"]).write_text(json.dumps(figures))
     assert figures["half_written"] == 0
-    assert figures["redone"] <= 1
+    assert figures["redone"] <= JOBS  # each may have a photo that is restored and not written yet
     assert figures["kills"] == KILLS
