@@ -2,8 +2,8 @@
 
     python export/make_calibration.py PHOTOS -o export/calibration
 
-Of every photo the sharpest parts are taken, blurred and made four times smaller; every second one is
-then damaged as cameras do it. See export/calibration/README.md for the photos that were used.
+Of every photo the sharpest parts are taken, blurred and made four times smaller; every second one
+is then damaged as cameras do it. See export/calibration/README.md for the photos that were used.
 """
 
 import argparse
