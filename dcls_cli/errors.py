@@ -4,7 +4,8 @@ Every message says what was expected, what was got and what to do. Only the comm
 error into text and an exit code; library code raises.
 """
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
 
 class DclsError(Exception):
@@ -51,6 +52,12 @@ class OutOfMemoryError(DclsError):
     """Not even the smallest tile fits into memory."""
 
     exit_code: ClassVar[int] = 4
+
+    @classmethod
+    def of_piece(cls, shape: Sequence[int]) -> Self:
+        """Of an input (..., H, W)."""
+        size = f"{shape[-1]}x{shape[-2]}"
+        return cls(f"out of memory on a piece of {size} pixels; use a smaller --tile")
 
 
 class BackendError(DclsError):

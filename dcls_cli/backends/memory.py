@@ -52,7 +52,7 @@ def require(shape: Sequence[int], per_px: int, device: torch.device) -> None:
     """
     batch, _, height, width = shape
     if device.type == "cpu" and batch * height * width * per_px > free_bytes(device):
-        raise _too_large(shape)
+        raise OutOfMemoryError.of_piece(shape)
 
 
 def bytes_per_px(config: ModelConfig, precision: str) -> int:
@@ -91,10 +91,4 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
         of_cpu = any(text in str(error) for text in _MEMORY_TEXTS)
         if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
             raise
-        raise _too_large(shape) from error
-
-
-def _too_large(shape: Sequence[int]) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        f"out of memory on a piece of {shape[-1]}x{shape[-2]} pixels; use a smaller --tile"
-    )
+        raise OutOfMemoryError.of_piece(shape) from error

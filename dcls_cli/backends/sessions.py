@@ -60,10 +60,10 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        raise _too_large(shape) from error
+        raise OutOfMemoryError.of_piece(shape) from error
     except Exception as error:  # ONNX Runtime's errors have no common class
         if any(word in str(error) for word in _MEMORY_WORDS):
-            raise _too_large(shape) from error
+            raise OutOfMemoryError.of_piece(shape) from error
         raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from error
 
 
@@ -78,10 +78,4 @@ def check_memory(shape: tuple[int, ...], needed: int) -> None:
         OutOfMemoryError: more than is free.
     """
     if needed > free_memory_bytes():
-        raise _too_large(shape)
-
-
-def _too_large(shape: tuple[int, ...]) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        f"out of memory on a piece of {shape[-1]}x{shape[-2]} pixels; use a smaller --tile"
-    )
+        raise OutOfMemoryError.of_piece(shape)
