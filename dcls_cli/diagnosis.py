@@ -9,15 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from dcls_cli import __version__, example
-from dcls_cli.backends import has_torch, load_backend
+from dcls_cli.backends import has_torch, load_backend, wheels
 from dcls_cli.backends.pairs import has_int8_instructions
-from dcls_cli.backends.providers import (
-    WHEELS,
-    cache_folder,
-    clash,
-    has_nvidia_driver,
-    installed_wheels,
-)
+from dcls_cli.backends.providers import cache_folder
 from dcls_cli.errors import DclsError
 from dcls_cli.hub.transfer import StalledError, within
 from dcls_cli.machine import free_memory_bytes, usable_processors
@@ -29,7 +23,10 @@ TILE_PX = 64
 #: Seconds that the Hub is waited for.
 PATIENCE_S = 5.0
 
-PACKAGES = ("torch", *WHEELS, "onnx", "numpy", "pillow", "safetensors", "huggingface_hub")
+#: Of an engine that nobody needs for the ×4 models.
+NO_TORCH = "not installed, and optional: pip install 'dcls[torch]'"
+
+PACKAGES = ("torch", *wheels.WHEELS, "onnx", "numpy", "pillow", "safetensors", "huggingface_hub")
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class Trial:
         seconds: for the tile, after a first one.
         difference: largest, from the first engine that ran; of samples in [0, 1].
         problem: why it did not run.
+        note: what `auto` could not use, where it ran on something else.
     """
 
     engine: str
@@ -51,6 +49,7 @@ class Trial:
     seconds: float | None = None
     difference: float | None = None
     problem: str | None = None
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Diagnosis:
         providers: of ONNX Runtime.
         clash: what is wrong with the installed wheels.
         caches: folders with their sizes in bytes; None where there is none.
-        hub: `reachable`, `off` (HF_HUB_OFFLINE), or why not.
+        hub: `reachable`, `off` (HF_HUB_OFFLINE), or why not, in words.
         trials: of the engines.
     """
 
@@ -89,7 +88,7 @@ def diagnose() -> Diagnosis:
         versions=_versions(),
         devices=_devices(),
         providers=list(onnxruntime.get_available_providers()),
-        clash=clash(),
+        clash=wheels.clash(),
         caches=_caches(),
         hub=_hub(),
         trials=_trials(),
@@ -102,7 +101,7 @@ def _versions() -> dict[str, str | None]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            if name not in WHEELS or not installed_wheels():
+            if name not in wheels.WHEELS or not wheels.installed_wheels():
                 found[name] = None
     return found
 
@@ -113,7 +112,7 @@ def _devices() -> dict[str, str]:
         "processors": str(usable_processors()),
         "free memory": f"{free_memory_bytes() / 2**30:.1f} GiB",
         "8-bit dot products": "found" if has_int8_instructions() else "not found",
-        "nvidia driver": "found" if has_nvidia_driver() else "not found",
+        "nvidia driver": "found" if wheels.has_nvidia_driver() else "not found",
     }
     if has_torch():
         import torch
@@ -138,17 +137,19 @@ def _size(folder: Path) -> int | None:
 
 
 def _hub() -> str:
-    """Ask the Hub for anything: an answer of any kind is one."""
+    """Ask the Hub for its first page, which a proxy or a captive portal would not have."""
     import httpx2
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
         return "off"
     try:
-        within(PATIENCE_S, lambda: httpx2.head(constants.ENDPOINT, timeout=PATIENCE_S))
+        answer = within(PATIENCE_S, lambda: httpx2.head(constants.ENDPOINT, timeout=PATIENCE_S))
     except (StalledError, httpx2.HTTPError, OSError, ValueError) as error:
         return f"not reachable: {str(error) or type(error).__name__}"
-    return "reachable"
+    if answer.is_success:
+        return "reachable"
+    return f"not reachable: {constants.ENDPOINT} answers with HTTP {answer.status_code}"
 
 
 def _trials() -> list[Trial]:
@@ -166,6 +167,8 @@ def _trial(
     engine: str, lr: np.ndarray, first: np.ndarray | None
 ) -> tuple[Trial, np.ndarray | None]:
     """One tile with the default network, in fp32."""
+    if engine == "torch" and not has_torch():
+        return Trial(engine, problem=NO_TORCH), None
     try:
         backend = load_backend(location(RELEASES[0]), "auto", "fp32", engine)
         blur = backend.estimate(lr)
@@ -176,4 +179,6 @@ def _trial(
     except DclsError as error:
         return Trial(engine, problem=str(error)), None
     difference = None if first is None else float(np.abs(restored - first).max())
-    return Trial(engine, backend.device, backend.precision, seconds, difference), restored
+    note = "; ".join(backend.told()) or None
+    trial = Trial(engine, backend.device, backend.precision, seconds, difference, note=note)
+    return trial, restored

@@ -55,6 +55,13 @@ def test_a_photo_is_restored_and_soon(packages: Path, small: Path, tmp_path: Pat
     assert spent < COLD_START_S
 
 
+def test_the_doctor_does_not_call_it_ill(packages: Path) -> None:
+    done = dcls(packages, "doctor")
+    assert done.returncode == 0, done.stderr
+    assert "not installed, and optional: pip install 'dcls[torch]'" in done.stdout
+    assert re.search(r"engine onnx +cpu \(ONNX Runtime\) fp32, a tile in \d+ ms", done.stdout)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -17,6 +17,9 @@ ENGINES = ("auto", "torch", "onnx")
 #: The precision that ONNX Runtime alone has.
 INT8 = "int8"
 
+#: Devices that only ONNX Runtime has.
+ONLY_ONNX = ("tensorrt", "directml", "coreml")
+
 
 @dataclass(frozen=True, eq=False)
 class Blur:
@@ -151,8 +154,8 @@ def load_backend(
             (NAME-estimator.onnx, NAME-restorer.onnx).
         device: auto, cpu, cuda or cuda:N; with ONNX Runtime tensorrt, directml and coreml too.
         precision: auto, fp32, bf16, fp16 or int8.
-        engine: torch, onnx, or auto: ONNX Runtime for graphs, for int8, and where PyTorch is not
-            installed; else PyTorch.
+        engine: torch, onnx, or auto: ONNX Runtime for graphs, for int8, for devices that PyTorch
+            lacks, and where it is not installed; else PyTorch.
 
     Raises:
         UsageError: an unknown engine, or one that cannot take the file.
@@ -166,7 +169,8 @@ def load_backend(
         raise UsageError(f"{weights_path}: a graph runs with --backend onnx, not with torch")
     if engine == "torch" and precision == INT8:
         raise BackendError("int8 runs on ONNX Runtime only; use --backend onnx or auto")
-    wants_torch = engine == "auto" and has_torch() and precision != INT8
+    only_onnx = precision == INT8 or device.partition(":")[0] in ONLY_ONNX
+    wants_torch = engine == "auto" and has_torch() and not only_onnx
     if not is_graph and (engine == "torch" or wants_torch):
         require_torch("--backend torch")
         from dcls_cli.backends.pytorch import PyTorchBackend

@@ -1,14 +1,14 @@
 """Execution providers of ONNX Runtime: which one a device means, and why one is not to be had."""
 
-import ctypes
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dcls_cli.backends import wheels
 from dcls_cli.errors import BackendError
 
 if TYPE_CHECKING:
@@ -27,8 +27,14 @@ PROVIDERS = {
 #: minutes, so it is used only where it is asked for.
 AUTOMATIC = ("cuda", "directml", "coreml")
 
-#: All wheels bring the same module: the one that was installed last hides the others.
-WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
+#: Those that need NVIDIA's driver and libraries.
+NVIDIA = ("cuda", "tensorrt")
+
+#: Where the wheel that has a provider is to be had.
+_WHEEL_OF = {
+    "directml": "on Windows pip uninstall -y onnxruntime, then pip install onnxruntime-directml",
+    "coreml": "the wheels for macOS have it",
+}
 
 #: Makes a session of providers with their options.
 Opener = Callable[[list[Any]], "InferenceSession"]
@@ -84,12 +90,20 @@ def _open(device: str, opener: Opener) -> "InferenceSession":
         chosen.append((PROVIDERS["cuda"], options_of("cuda", number)))
     if name != "cpu":
         chosen.append(PROVIDERS["cpu"])
-    session = opener(chosen)
+    if name in NVIDIA:
+        wheels.load_libraries()
+    try:
+        session = opener(chosen)
+    except BackendError as error:
+        if name == "cpu":
+            raise
+        reason = why_failing(name) or f"{error}; use --device cpu"
+        raise BackendError(f"device {device!r} is not usable: {reason}") from error
     used = session.get_providers()[0]
     if used != provider:
+        reason = why_failing(name) or "use --device cpu"
         raise BackendError(
-            f"device {device!r} is not usable: ONNX Runtime took {used} instead; "
-            f"{why_failing(name)}"
+            f"device {device!r} is not usable: ONNX Runtime took {used} instead; {reason}"
         )
     return session
 
@@ -103,14 +117,13 @@ def options_of(name: str, number: int) -> dict[str, str]:
             "arena_extend_strategy": "kSameAsRequested",
         }
     if name == "tensorrt":
-        folder = cache_folder() / "tensorrt"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = str(_made(cache_folder() / "tensorrt"))
         return {
             "device_id": str(number),
             "trt_engine_cache_enable": "1",
-            "trt_engine_cache_path": str(folder),
+            "trt_engine_cache_path": folder,
             "trt_timing_cache_enable": "1",
-            "trt_timing_cache_path": str(folder),
+            "trt_timing_cache_path": folder,
         }
     return {"device_id": str(number)} if name == "directml" else {}
 
@@ -126,64 +139,52 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "dcls"
 
 
-def installed_wheels() -> dict[str, str]:
-    """The wheels of ONNX Runtime that are installed, with their versions."""
-    found = {}
-    for name in WHEELS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def _made(folder: Path) -> Path:
+    """A cache folder, which is there and can be written.
 
-
-def clash() -> str | None:
-    """What is wrong where several wheels of ONNX Runtime are installed, and how to mend it."""
-    wheels = list(installed_wheels())
-    if len(wheels) < 2:
-        return None
-    keep = wheels[-1]
-    return (
-        f"{' and '.join(wheels)} are installed at once and overwrite each other: "
-        f"pip uninstall -y {' '.join(wheels)}, then pip install {keep}"
-    )
+    Raises:
+        BackendError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BackendError(
+            f"{folder}: TensorRT's engines cannot be kept there: {error.strerror}; make it "
+            "writable, or give another folder by XDG_CACHE_HOME"
+        ) from error
+    return folder
 
 
 def why_missing(name: str) -> str:
     """Why this ONNX Runtime does not have a provider, and what to do."""
-    both = clash()
+    both = wheels.clash()
     if both is not None:
         return both
-    wheels = ", ".join(installed_wheels()) or "this build of onnxruntime"
-    if name in ("cuda", "tensorrt"):
+    installed = ", ".join(wheels.installed_wheels()) or "this build of onnxruntime"
+    if name in NVIDIA:
         return (
-            f"{wheels} has no {PROVIDERS[name]}; pip uninstall -y onnxruntime, then "
+            f"{installed} has no {PROVIDERS[name]}; pip uninstall -y onnxruntime, then "
             "pip install 'onnxruntime-gpu[cuda,cudnn]'; or pip install 'dcls[torch]'"
         )
-    return f"{wheels} has no {PROVIDERS[name]}; use --device cpu"
+    return f"{installed} has no {PROVIDERS[name]}; {_WHEEL_OF[name]}; or use --device cpu"
 
 
-def why_failing(name: str) -> str:
-    """Why a provider that this ONNX Runtime has does not work here, and what to do."""
-    both = clash()
+def why_failing(name: str) -> str | None:
+    """Why a provider that this ONNX Runtime has does not work here, and what to do, if known."""
+    both = wheels.clash()
     if both is not None:
         return both
-    if name in ("cuda", "tensorrt") and not has_nvidia_driver():
+    if name not in NVIDIA:
+        return None
+    if not wheels.has_nvidia_driver():
         return "no NVIDIA driver was found; install it, or use --device cpu"
-    return (
-        "a library that it needs is missing (for CUDA: pip install "
-        "'onnxruntime-gpu[cuda,cudnn]'); or use --device cpu"
-    )
-
-
-def has_nvidia_driver() -> bool:
-    """Whether the library of NVIDIA's driver can be loaded."""
-    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    try:
-        ctypes.CDLL(name)
-    except OSError:
-        return False
-    return True
+    missing = wheels.missing_library(name)
+    if missing is None:
+        return None
+    package = "tensorrt" if "nvinfer" in missing else "'onnxruntime-gpu[cuda,cudnn]'"
+    return f"a library is missing: {missing}; pip install {package}, or use --device cpu"
 
 
 def available() -> list[str]:

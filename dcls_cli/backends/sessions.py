@@ -1,6 +1,7 @@
 """Sessions of ONNX Runtime: how a graph is started, and what its errors mean."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
 
 #: What ONNX Runtime says when memory runs out; its errors have no class of their own.
 _MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad allocation")
+
+#: Before what it has to say: a code, and a place in its source with the name of a function.
+_PLACE = re.compile(
+    r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/onnxruntime_src/\S+:\d+ [^()]*\([^()]*\)( const)? )?"
+)
 
 
 def threads() -> int:
@@ -36,14 +42,20 @@ def start(content: bytes, providers: list[Any]) -> "InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
     options.log_severity_level = 4  # what goes wrong is told by us, in one line
+    onnxruntime.set_default_logger_severity(4)
     try:
-        return onnxruntime.InferenceSession(content, options, providers=providers)
+        # Its own fallback would go on with the CPU and print that on stdout.
+        return onnxruntime.InferenceSession(
+            content, options, providers=providers, enable_fallback=False
+        )
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise BackendError(f"ONNX Runtime cannot load the graph: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What ONNX Runtime says, without its codes and the place in its source."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return _PLACE.sub("", line) or line
 
 
 @contextmanager

@@ -47,7 +47,11 @@ def tell(found: "Diagnosis") -> None:
 
 def in_words(trial: "Trial") -> str:
     """What became of a tile."""
+    from dcls_cli.diagnosis import NO_TORCH
+
     if trial.problem is not None or trial.seconds is None:
-        return f"not usable: {trial.problem}"
+        return trial.problem if trial.problem == NO_TORCH else f"not usable: {trial.problem}"
     text = f"{trial.device} {trial.precision}, a tile in {trial.seconds * 1000:.0f} ms"
-    return text if trial.difference is None else f"{text}, {trial.difference:.1e} from the other"
+    if trial.difference is not None:
+        text = f"{text}, at most {trial.difference:.1e} from the other engine"
+    return text if trial.note is None else f"{text}; {trial.note}"

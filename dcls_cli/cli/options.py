@@ -124,7 +124,9 @@ Precision = Annotated[
     typer.Option("--precision", help="Of the convolutions; int8: ONNX Runtime."),
 ]
 
-Device = Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")]
+Device = Annotated[
+    str, typer.Option("-d", "--device", help="auto, cpu, cuda[:N], tensorrt, directml, coreml.")
+]
 
 Engine = Annotated[
     Literal["auto", "torch", "onnx"],

@@ -1,6 +1,7 @@
 """A network as ONNX graphs that any runtime can use; checked before they are written."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,8 +107,8 @@ def export(
         parity = compare(network, dict(zip(options.kinds, contents, strict=False)), options)
         if options.int8 is not None:
             parity = (*parity, compare_int8(network, contents[-1]))
-    for graph, content in zip(graphs, contents, strict=True):
-        _write(graph.path, content, overwrite=overwrite)
+    paths = [graph.path for graph in graphs]
+    _write(list(zip(paths, contents, strict=True)), overwrite=overwrite)
     return ExportReport(tuple(graphs), parity)
 
 
@@ -175,9 +176,17 @@ def _check_output(path: Path, *, overwrite: bool) -> None:
         raise DclsError(f"{path}: exists already; give another name or --overwrite")
 
 
-def _write(path: Path, content: bytes, *, overwrite: bool) -> None:
+def _write(files: Sequence[tuple[Path, bytes]], *, overwrite: bool) -> None:
+    """Write all files or none: each gets its name when all contents are on the disk."""
+    if not files:
+        return
+    (path, content), *others = files
+
     def writer(file: BinaryIO) -> None:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        _write(others, overwrite=overwrite)
 
     try:
         atomic_write(path, writer, overwrite=overwrite)

@@ -31,6 +31,9 @@ _KEYS = ("dcls_config", "dcls_graph", "dcls_fft", "dcls_precision", "dcls_weight
 #: The newest ONNX operator set that the ONNX Runtime of this project runs.
 NEWEST_OPSET = 25
 
+#: The newest form of ONNX files that this ONNX Runtime reads.
+NEWEST_IR = 14
+
 
 @dataclass(frozen=True, kw_only=True)
 class GraphInfo:
@@ -148,7 +151,13 @@ def _checked(content: bytes) -> GraphInfo:
                 f"tensor {tensor.name!r:.60} lies in another file, which is not read: "
                 "one file without external data is expected"
             )
-    newest = max(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    if model.ir_version > NEWEST_IR:
+        raise WeightsError(
+            f"written for a newer ONNX (IR version {model.ir_version}), at most {NEWEST_IR} is "
+            "supported"
+        )
+    versions = (item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    newest = max(versions, default=0)
     if newest > NEWEST_OPSET:
         raise WeightsError(f"operator set {newest}, at most {NEWEST_OPSET} is supported")
     metadata = {item.key: item.value for item in model.metadata_props}

@@ -4,19 +4,21 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, ort, providers, sessions
+from dcls_cli.backends import load_backend, ort, sessions
 from dcls_cli.backends.ort import OnnxBackend
 from dcls_cli.backends.pairs import Pair
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
+from dcls_cli.image import Photo
+from dcls_cli.image.picture import collect
 from dcls_cli.network.estimator import Estimator
 from dcls_cli.releases import location, release
+from dcls_cli.upscaling import upscale
 from tests import scenes
 
 PHOTO = location(release("dcls-photo-x4"))
@@ -43,6 +45,17 @@ def test_the_shipped_graphs_give_what_pytorch_gives(weights: Path) -> None:
             assert np.abs(part - other).max() < 1e-5
     difference = ours.restore(lr[None], blur) - theirs.restore(lr[None], expected)
     assert np.abs(difference).max() < 1e-4
+
+
+def test_a_real_photo_in_tiles_is_that_of_pytorch() -> None:
+    """The same tiles with the same statistics: the files' samples differ by one level at most."""
+    photo = Photo.from_samples(np.asarray(Image.open(example.location())), 255, 8)
+    levels = np.dtype(np.uint8)
+    ours, theirs = (
+        collect(upscale(photo, load_backend(PHOTO, "cpu", "fp32", engine), tile=64), levels)
+        for engine in ("onnx", "torch")
+    )
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
 
 
 @pytest.mark.parametrize("weights", [LIGHT, PHOTO], ids=["light", "photo"])
@@ -136,45 +149,6 @@ def test_graphs_beside_other_weights_are_refused(tmp_path: Path) -> None:
         load_backend(weights, engine="onnx")
 
 
-@pytest.mark.skipif(
-    "CUDAExecutionProvider" in onnxruntime.get_available_providers(),
-    reason="this ONNX Runtime has CUDA",
-)
-@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tensorrt"])
-def test_a_device_that_is_named_is_used_or_the_command_fails(device: str) -> None:
-    with pytest.raises(BackendError, match=f"'{device}' is not usable: .*onnxruntime.* has no"):
-        load_backend(LIGHT, device, "auto", "onnx")
-
-
-def session_of(*used: str) -> object:
-    class Session:
-        def get_providers(self) -> list[str]:
-            return list(used)
-
-    return Session()
-
-
-def test_a_provider_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime goes on with the CPU without a word; we do not."""
-    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(providers, "available", lambda: both)
-    monkeypatch.setattr(providers, "has_nvidia_driver", lambda: False)
-
-    def opener(_: list[object]) -> object:
-        return session_of("CPUExecutionProvider")
-
-    with pytest.raises(BackendError, match="took CPUExecutionProvider instead; no NVIDIA driver"):
-        providers.open_session("cuda:0", opener)  # type: ignore[arg-type]
-    _, device, note = providers.open_session("auto", opener)  # type: ignore[arg-type]
-    assert device == "cpu"
-    assert note is not None
-    assert "the CPU is used" in note
-    wheels = {"onnxruntime": "1", "onnxruntime-gpu": "1"}
-    monkeypatch.setattr(providers, "installed_wheels", lambda: wheels)
-    with pytest.raises(BackendError, match="installed at once and overwrite each other"):
-        providers.open_session("cuda", opener)  # type: ignore[arg-type]
-
-
 def test_memory_that_runs_out_is_our_error() -> None:
     with (
         pytest.raises(OutOfMemoryError, match="a piece of 8x6 pixels"),
@@ -212,7 +186,7 @@ def test_upscale_on_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert run([*line, "--backend", "torch"]) == 0
     one, two = (np.asarray(Image.open(path)).astype(int) for path in (first, second))
     assert np.abs(one - two).max() <= 1
-    assert run([*line, "--overwrite", "--backend", "onnx", "-d", "tensorrt"]) == 5
+    assert run([*line, "--overwrite", "-d", "tensorrt"]) == 5
     assert "has no TensorrtExecutionProvider" in capsys.readouterr().err
 
 

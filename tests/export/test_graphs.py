@@ -12,7 +12,7 @@ import torch
 from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, ExportError, UsageError, WeightsError
-from dcls_cli.export import ExportOptions, Shape, export, parity
+from dcls_cli.export import ExportOptions, Shape, _write, export, parity
 from dcls_cli.graphs import exact, partner, read
 from dcls_cli.network.dcls import DCLS, repeated
 from tests import scenes
@@ -163,6 +163,20 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["x-restorer.onnx"]
 
 
+def test_of_several_files_all_are_written_or_none(tmp_path: Path) -> None:
+    first, second = tmp_path / "x-estimator.onnx", tmp_path / "x-restorer.onnx"
+    first.write_bytes(b"old")
+    second.mkdir()  # which no file can replace
+    with pytest.raises(DclsError, match=r"x-restorer\.onnx: not written: is a folder"):
+        _write([(first, b"new"), (second, b"new")], overwrite=True)
+    assert first.read_bytes() == b"old"
+    assert sorted(tmp_path.iterdir()) == [first, second]
+    second.rmdir()
+    _write([(first, b"new"), (second, b"newer")], overwrite=True)
+    assert (first.read_bytes(), second.read_bytes()) == (b"new", b"newer")
+    assert sorted(tmp_path.iterdir()) == [first, second]
+
+
 @pytest.mark.parametrize(("fft", "opset"), [("dft", 19), ("matmul", 17), ("dft", 99)])
 def test_operator_sets_that_are_not_supported(fft: str, opset: int) -> None:
     with pytest.raises(UsageError, match=f"operator set {opset} is not supported: --fft {fft}"):
@@ -221,6 +235,10 @@ def damaged(path: Path, tmp_path: Path, change: str) -> Path:
         del model.metadata_props[:]
     elif change == "newer operators":
         model.opset_import[0].version = 99
+    elif change == "foreign operators":
+        model.opset_import[0].domain = "com.microsoft"
+    elif change == "newer form":
+        model.ir_version = 99
     target.write_bytes(model.SerializeToString())
     return target
 
@@ -234,6 +252,8 @@ def damaged(path: Path, tmp_path: Path, change: str) -> Path:
         ("external in a function", "lies in another file, which is not read"),
         ("of another program", "not a graph of dcls"),
         ("newer operators", "operator set 99"),
+        ("foreign operators", "damaged: its content does not match"),
+        ("newer form", "for a newer ONNX .IR version 99., at most 14 is supported"),
     ],
 )
 def test_bad_graph_files(split: Exported, tmp_path: Path, change: str, message: str) -> None:

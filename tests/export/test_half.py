@@ -9,9 +9,25 @@ import torch
 from dcls_cli import example, graphs, weights
 from dcls_cli.backends import load_backend
 from dcls_cli.errors import DclsError
-from dcls_cli.export import ExportOptions, export
+from dcls_cli.export import ExportOptions, export, parity
+from dcls_cli.export.modules import FusedGraph
 from dcls_cli.network.dcls import DCLS
+from dcls_cli.releases import location, release
 from tests.export.conftest import CONFIG
+
+
+def test_halves_in_fp16_are_compared_with_the_blur_that_they_share() -> None:
+    """Two pictures of different blurs in one batch: both are restored with that of the first."""
+    network = weights.load(location(release("dcls-light-x4")))
+    options = ExportOptions(fft="matmul", split=True, half=True)
+    photo, noise = example.pixels(24, 30), np.random.default_rng(0).random((3, 24, 30), np.float32)
+    batch = torch.from_numpy(np.stack((photo, noise)))
+    blur = parity._blur(network, batch, options)
+    graph = FusedGraph(network, "matmul", half=True).eval()
+    with torch.inference_mode():
+        rounded = parity._rounded(graph, batch, blur, options)
+        exact = network.restore(batch, blur).numpy()
+    assert 0 < np.abs(rounded - exact).max() < 0.02
 
 
 @pytest.mark.slow

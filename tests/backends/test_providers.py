@@ -1,0 +1,155 @@
+"""Devices of ONNX Runtime: their options, and the cause that is told where one is not to be had."""
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from dcls_cli.backends import load_backend, providers, sessions, wheels
+from dcls_cli.errors import BackendError
+from dcls_cli.releases import location, release
+
+LIGHT = location(release("dcls-light-x4"))
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+NO_CUDA = pytest.mark.skipif(
+    CUDA in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA"
+)
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A wheel's metadata, as pip leaves them."""
+    about = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+@NO_CUDA
+@pytest.mark.parametrize(
+    ("device", "what_to_do"),
+    [
+        ("cuda", r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'"),
+        ("cuda:1", r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'"),
+        ("tensorrt", r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'"),
+        ("directml", "on Windows .* pip install onnxruntime-directml"),
+        ("coreml", "the wheels for macOS have it"),
+    ],
+)
+def test_a_device_that_is_named_is_used_or_the_command_fails(device: str, what_to_do: str) -> None:
+    with pytest.raises(BackendError, match=f"'{device}' .* onnxruntime has no .*{what_to_do}"):
+        load_backend(LIGHT, device, "auto", "onnx")
+    if not device.startswith("cuda"):  # which PyTorch has as well
+        with pytest.raises(BackendError, match=f"'{device}' is not usable: onnxruntime has no"):
+            load_backend(LIGHT, device)
+
+
+def test_two_wheels_at_once_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wheels.clash() is None
+    install(tmp_path, monkeypatch, "onnxruntime-gpu")
+    both = "onnxruntime and onnxruntime-gpu are installed at once and overwrite each other: pip"
+    with pytest.raises(BackendError, match=f"'tensorrt' is not usable: {both}"):
+        load_backend(LIGHT, "tensorrt")
+
+
+def session_of(*used: str) -> providers.Opener:
+    """What ONNX Runtime opens where the library of a provider does not load."""
+
+    class Session:
+        def get_providers(self) -> list[str]:
+            return list(used)
+
+    return lambda _: Session()  # type: ignore[return-value]
+
+
+@pytest.fixture
+def gpu_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As if ONNX Runtime were that for CUDA; the folder of its libraries."""
+    monkeypatch.setattr(providers, "available", lambda: [CUDA, CPU])
+    monkeypatch.setattr(wheels, "has_nvidia_driver", lambda: True)
+    libraries = tmp_path / "onnxruntime" / "capi"
+    libraries.mkdir(parents=True)
+    monkeypatch.setattr(onnxruntime, "__file__", str(libraries.parent / "__init__.py"))
+    return libraries
+
+
+def test_a_missing_driver_is_told(gpu_wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wheels, "has_nvidia_driver", lambda: False)
+    with pytest.raises(BackendError, match=f"took {CPU} instead; no NVIDIA driver was found"):
+        providers.open_session("cuda:0", session_of(CPU))
+
+
+def test_a_missing_library_is_named(gpu_wheel: Path) -> None:
+    library = gpu_wheel / "libonnxruntime_providers_cuda.so"
+    library.write_bytes(b"not a library")
+    with pytest.raises(BackendError, match=f"a library is missing: .*{library}: .*; pip install"):
+        providers.open_session("cuda", session_of(CPU))
+
+
+def test_what_the_driver_says_is_told(gpu_wheel: Path) -> None:
+    """A number that no GPU has: ONNX Runtime refuses to make the provider."""
+
+    def refuse(_: list[object]) -> onnxruntime.InferenceSession:
+        raise BackendError("ONNX Runtime cannot load the graph: CUDA failure 101")
+
+    with pytest.raises(BackendError, match="'cuda:7' is not usable: .*CUDA failure 101; use --dev"):
+        providers.open_session("cuda:7", refuse)
+    with pytest.raises(BackendError, match="^ONNX Runtime cannot load the graph: CUDA failure 101"):
+        providers.open_session("cpu", refuse)
+
+
+def test_auto_falls_back_aloud(gpu_wheel: Path) -> None:
+    _, device, note = providers.open_session("auto", session_of(CPU))
+    assert device == "cpu"
+    assert note is not None
+    assert note.endswith("; the CPU is used")
+    assert providers.open_session("auto", session_of(CUDA, CPU))[1:] == ("cuda", None)
+
+
+def test_onnx_runtime_itself_never_goes_on_with_another_provider(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Its own fallback prints on stdout and takes the CPU, without our knowing at run time."""
+    with pytest.raises(BackendError, match="^ONNX Runtime cannot load the graph: [^/]*$"):
+        sessions.start(b"no graph", [CPU])
+    content = LIGHT.with_name("dcls-light-x4-estimator.onnx").read_bytes()
+    assert sessions.start(content, [CPU])._enable_fallback is False
+    assert capfd.readouterr() == ("", "")
+
+
+def test_options_of_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = providers.options_of("cuda", 1)
+    assert (cuda["device_id"], cuda["cudnn_conv_algo_search"]) == ("1", "HEURISTIC")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tensorrt = providers.options_of("tensorrt", 2)
+    folder = tmp_path / "cache" / "dcls" / "tensorrt"
+    assert folder.is_dir()
+    assert tensorrt == {
+        "device_id": "2",
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(folder),
+    }
+    assert list(folder.iterdir()) == []
+    assert providers.options_of("directml", 3) == {"device_id": "3"}
+    assert providers.options_of("cpu", 0) == providers.options_of("coreml", 0) == {}
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "dcls").write_bytes(b"a file")
+    with pytest.raises(BackendError, match="TensorRT's engines cannot be kept there: Not a direct"):
+        providers.options_of("tensorrt", 0)
+
+
+def test_devices_that_are_unknown() -> None:
+    for device in ("gpu", "cpu:1", "cuda:", "coreml:0"):
+        with pytest.raises(BackendError, match=f"unknown device '{device}'"):
+            providers.parse(device)
+    assert providers.parse("tensorrt:12") == ("tensorrt", 12)
