@@ -50,6 +50,7 @@ for (const folder of ["ort", "models"]) mkdirSync(join(out, folder), { recursive
 cpSync(join(HERE, "src"), out, { recursive: true });
 for (const name of RUNTIME_FILES) cpSync(join(RUNTIME, "dist", name), join(out, "ort", name));
 writeFileSync(join(out, "ort", "NOTICE.txt"), NOTICE);
+cpSync(join(HERE, "..", "..", "examples", "dog.png"), join(out, "example.png"));
 if (values.models) {
   for (const { name } of MODELS) {
     for (const half of ["estimator", "restorer"]) {

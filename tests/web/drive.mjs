@@ -10,13 +10,14 @@ import { createRequire } from "node:module";
  * @typedef {object} Order
  * @property {string} url of the page.
  * @property {string} browser executable.
- * @property {string} picture file to choose.
+ * @property {string} [picture] file to choose; without one the page's example is taken.
  * @property {Record<string, string>} [settings] values of the selects by id.
  * @property {string} [download] where to save the result.
  * @property {string} [screenshot] where to save what the page looks like.
  * @property {string[]} [args] of the browser.
  * @property {object} [page] options of the browser's context, such as `viewport`.
  * @property {boolean} [slide] move the slider with the keyboard.
+ * @property {number} [touch] drag the slider with a finger from the middle to this share.
  * @property {boolean} [zoom] press Actual size.
  * @property {boolean} [cancel] press Cancel as soon as there is a first tile.
  * @property {string} [elsewhere] an address that neither page nor worker may reach.
@@ -57,7 +58,8 @@ try {
   for (const [id, value] of Object.entries(order.settings ?? {})) {
     await page.selectOption(`#${id}`, value);
   }
-  await page.setInputFiles("#file", order.picture);
+  if (order.picture) await page.setInputFiles("#file", order.picture);
+  else await page.click("#example button");
   let longest = 0;
   if (order.cancel) {
     await page.waitForSelector("#progress[value]");
@@ -85,6 +87,21 @@ try {
   if (order.slide) {
     await page.focus("#split");
     for (const key of ["ArrowRight", "ArrowRight"]) await page.keyboard.press(key);
+    split.push(await position());
+  }
+  if (order.touch) {
+    const { x, y, width, height } = await page.locator("#split").boundingBox();
+    const session = await context.newCDPSession(page);
+    const touch = (type, share) =>
+      session.send("Input.dispatchTouchEvent", {
+        type,
+        touchPoints: type === "touchEnd" ? [] : [{ x: x + share * width, y: y + height / 2 }],
+      });
+    await touch("touchStart", 0.5);
+    for (const part of [0.25, 0.5, 0.75, 1]) {
+      await touch("touchMove", 0.5 + part * (order.touch - 0.5));
+    }
+    await touch("touchEnd", order.touch);
     split.push(await position());
   }
   if (order.zoom) await page.click("#zoom");

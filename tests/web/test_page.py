@@ -63,6 +63,31 @@ def test_the_example_is_restored_as_by_the_python_engine(
     assert said["longest"] < 2000  # milliseconds without an answer; a tile takes longer
 
 
+def test_the_page_has_an_example(site: str, drive: Drive, tmp_path: Path) -> None:
+    result = tmp_path / "result.png"
+    said = drive(url=site, download=result)
+    assert said["name"] == "example_x4.png"
+    assert differs(result, EXAMPLES / "dog.png", LIGHT) <= TOLERANCE
+
+
+@pytest.mark.parametrize("form", ["grey.png", "deep.png", "cmyk.jpg", "palette.gif"])
+def test_other_samples_than_8_bit_colours(
+    site: str, drive: Drive, tmp_path: Path, form: str
+) -> None:
+    image, picture, result = example((200, 150, 256, 198)), tmp_path / form, tmp_path / "x.png"
+    if form == "deep.png":
+        levels = np.asarray(image.convert("L")).astype(np.uint16) * 257
+        Image.fromarray(levels).save(picture)
+        image = image.convert("L").convert("RGB")
+    else:
+        converted = {"grey.png": "L", "cmyk.jpg": "CMYK", "palette.gif": "P"}[form]
+        image.convert(converted).save(picture)
+        with Image.open(picture) as saved:
+            image = saved.convert("RGB")
+    drive(url=site, picture=picture, download=result)
+    assert differs(result, image, PHOTO if form.endswith("jpg") else LIGHT) <= TOLERANCE
+
+
 def test_tiles_of_a_picture_larger_than_one_window_leave_no_trace(
     site: str, drive: Drive, tmp_path: Path
 ) -> None:
@@ -212,9 +237,10 @@ def test_smaller_tiles_where_memory_runs_out(dist: Path, drive: Drive, tmp_path:
 def test_the_page_fits_a_phone(site: str, drive: Drive, tmp_path: Path, scheme: str) -> None:
     picture = tmp_path / "crop.png"
     example((60, 60, 200, 100)).save(picture)
-    phone = {"viewport": {"width": 360, "height": 740}, "colorScheme": scheme}
-    shot = tmp_path / "phone.png"
-    said = drive(url=site, picture=picture, page=phone, zoom=scheme == "dark", screenshot=shot)
+    phone = {"viewport": {"width": 360, "height": 740}, "colorScheme": scheme, "hasTouch": True}
+    shot, zoom = tmp_path / "phone.png", scheme == "dark"
+    said = drive(url=site, picture=picture, page=phone, touch=0.25, zoom=zoom, screenshot=shot)
     assert not said["sideways"]
+    assert [round(float(share.rstrip("%"))) for share in said["split"]] == [50, 25]
     with Image.open(shot) as image:
         assert (np.asarray(image.convert("L"))[0].mean() < 128) == (scheme == "dark")

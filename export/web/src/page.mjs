@@ -44,6 +44,7 @@ function run(file, changed = {}) {
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
   let webgpu = false;
+  let restoringSince = 0;
   const attempt = startWorker();
   worker = attempt;
 
@@ -83,11 +84,12 @@ function run(file, changed = {}) {
       case "network":
         return view.showNetwork(message);
       case "kernel":
+        restoringSince = seconds();
         return view.showKernel(message.kernel);
       case "patch":
         return view.showPatch(message.patch);
       case "progress":
-        return view.progress(message.done, message.total, seconds());
+        return view.progress(message.done, message.total, seconds() - restoringSince);
       case "done":
         stop();
         return view.finish(message.png, file.name, seconds());
@@ -116,6 +118,13 @@ function explain(kind, text) {
   return text;
 }
 
+/** Restore the picture that the build puts beside the page. */
+async function takeExample() {
+  const answer = await fetch(new URL("example.png", import.meta.url)).catch(() => null);
+  if (answer?.ok) run(new File([await answer.blob()], "example.png"));
+  else view.fail("example.png, a file of this page, did not load: build the page anew.");
+}
+
 /** @param {Iterable<File> | undefined} files */
 function take(files) {
   const [file, ...others] = files ?? [];
@@ -128,6 +137,9 @@ function take(files) {
 view.file.addEventListener("change", () => {
   take(view.file.files ?? []);
   view.file.value = ""; // the same file may be chosen again
+});
+view.example.addEventListener("click", ({ target }) => {
+  if (target instanceof HTMLButtonElement) takeExample();
 });
 view.settings.addEventListener("change", () => current && run(current));
 view.settings.addEventListener("submit", (event) => event.preventDefault());

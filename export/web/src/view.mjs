@@ -17,6 +17,7 @@ export const settings = element("settings", HTMLFormElement);
 export const model = element("model", HTMLSelectElement);
 export const engine = element("engine", HTMLSelectElement);
 export const tile = element("tile", HTMLSelectElement);
+export const example = element("example", HTMLParagraphElement);
 export const cancel = element("cancel", HTMLButtonElement);
 
 const state = element("state", HTMLDivElement);
@@ -51,6 +52,7 @@ function brush(canvas) {
 
 /** @param {string[]} texts what is worth telling from the start. */
 export function begin(texts) {
+  document.body.classList.remove("empty");
   error.hidden = findings.hidden = viewer.hidden = download.hidden = true;
   if (download.href) URL.revokeObjectURL(download.href);
   facts.replaceChildren();
@@ -151,7 +153,7 @@ export function showPatch({ x, y, bitmap }) {
 /**
  * @param {number} done
  * @param {number} total
- * @param {number} elapsed in seconds.
+ * @param {number} elapsed in seconds, for these tiles.
  */
 export function progress(done, total, elapsed) {
   bar.max = total;
