@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 #: What ONNX Runtime says when memory runs out; its errors have no class of their own.
-_MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad allocation")
+MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad allocation")
 
 #: Before what it has to say: a code, and a place in its source with the name of a function.
 _PLACE = re.compile(
@@ -74,7 +74,7 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
     except MemoryError as error:
         raise OutOfMemoryError.of_piece(shape) from error
     except Exception as error:  # ONNX Runtime's errors have no common class
-        if any(word in str(error) for word in _MEMORY_WORDS):
+        if any(word in str(error) for word in MEMORY_WORDS):
             raise OutOfMemoryError.of_piece(shape) from error
         raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from error
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dcls_cli import example
 from dcls_cli.errors import ExportError
+from dcls_cli.export.memory import require_for_both, told_memory_errors
 from dcls_cli.export.modules import FusedGraph
 from dcls_cli.export.options import ExportOptions
 from dcls_cli.export.quantising import blur_of, inputs_of
@@ -51,6 +52,7 @@ class Parity:
     psnr_db: float
 
 
+@told_memory_errors()
 @torch.inference_mode()
 def compare(
     network: DCLS, models: Mapping[Kind, bytes], options: ExportOptions
@@ -59,6 +61,7 @@ def compare(
 
     Raises:
         ExportError: a graph does not run, or differs by more than the tolerance.
+        OutOfMemoryError: the comparison does not fit into memory.
     """
     sessions = {kind: _session(content) for kind, content in models.items()}
     # ONNX Runtime computes fp16 graphs in fp32 on CPUs; PyTorch rounds as a GPU does.
@@ -109,6 +112,7 @@ def _images(network: DCLS, options: ExportOptions) -> list[tuple[str, np.ndarray
     for index, odd in enumerate(ODD_SIZES):
         size = (height or odd[0], width or odd[1])
         batch = 2 if index == 0 else 1
+        require_for_both((batch, 3, *size), network.config)
         noise = generator.random((batch, 3, *size), dtype=np.float32)
         images.append(
             (f"random {size[1]}x{size[0]}" + (", batch of 2" if batch > 1 else ""), noise)

@@ -11,7 +11,7 @@ import torch
 
 from dcls_cli import weights
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import DclsError, ExportError, UsageError, WeightsError
+from dcls_cli.errors import DclsError, ExportError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.export import ExportOptions, Shape, _write, export, parity
 from dcls_cli.graphs import exact, partner, read
 from dcls_cli.network.dcls import DCLS, repeated
@@ -137,6 +137,27 @@ def test_a_graph_of_another_network_does_not_pass(standard: Exported) -> None:
     contents = {graph.kind: graph.path.read_bytes() for graph in standard.report.graphs}
     with pytest.raises(ExportError, match=r"differs from the network: by \d.*nothing was written"):
         parity.compare(DCLS(CONFIG).eval(), contents, ExportOptions())
+
+
+@pytest.mark.parametrize("where", ["before", "PyTorch", "ONNX Runtime"])
+def test_memory_that_runs_out_is_told(
+    standard: Exported, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What these engines say where they say it, and a size that is refused at once."""
+    options = ExportOptions(shape=(8192, 8192)) if where == "before" else ExportOptions()
+    contents = {graph.kind: graph.path.read_bytes() for graph in standard.report.graphs}
+    text = {
+        "PyTorch": "DefaultCPUAllocator: can't allocate memory: you tried to allocate 327680000",
+        "ONNX Runtime": "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Failed to allocate memory",
+    }.get(where, "must not be reached")
+
+    def restore(*_: object) -> None:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(standard.network, "restore", restore)
+    words = "not enough memory to compare the graph with PyTorch; give a smaller --shape"
+    with pytest.raises(OutOfMemoryError, match=words):
+        parity.compare(standard.network, contents, options)
 
 
 @pytest.mark.slow
