@@ -164,9 +164,10 @@ def why_missing(name: str) -> str:
         return both
     installed = ", ".join(wheels.installed_wheels()) or "this build of onnxruntime"
     if name in NVIDIA:
+        other = "; or pip install 'dcls[torch]'" if name == "cuda" else " tensorrt"
         return (
             f"{installed} has no {PROVIDERS[name]}; pip uninstall -y onnxruntime, then "
-            "pip install 'onnxruntime-gpu[cuda,cudnn]'; or pip install 'dcls[torch]'"
+            f"pip install 'onnxruntime-gpu[cuda,cudnn]'{other}"
         )
     return f"{installed} has no {PROVIDERS[name]}; {_WHEEL_OF[name]}; or use --device cpu"
 
