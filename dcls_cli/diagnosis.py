@@ -10,7 +10,7 @@ import numpy as np
 
 from dcls_cli import __version__, example
 from dcls_cli.backends import has_torch, load_backend, wheels
-from dcls_cli.backends.pairs import has_int8_instructions
+from dcls_cli.backends.parts import has_int8_instructions
 from dcls_cli.backends.providers import cache_folder
 from dcls_cli.errors import DclsError
 from dcls_cli.hub.transfer import StalledError, within

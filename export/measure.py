@@ -2,10 +2,12 @@
 
     OMP_NUM_THREADS=1 python export/measure.py PHOTO WEIGHTS.safetensors NAME.onnx [--side 256]
 
-NAME.onnx names halves that were made with `dcls export-onnx --split --int8`: NAME-estimator.onnx,
-NAME-restorer.onnx and NAME-restorer-int8.onnx. "Plain" is the same network as the authors' code
-runs it: fp32, channels first, every channel deconvolved by complex FFTs of its own. Graphs are
-given the statistics that no estimator graph gives (of the paper's layout), which PyTorch computes.
+NAME.onnx names graphs that were made with `dcls export-onnx --split --int8`: NAME-restorer.onnx,
+NAME-restorer-int8.onnx and what goes with them. "Plain" is the same network as the authors' code
+runs it: fp32, channels first, every channel deconvolved by complex FFTs of its own. All engines
+restore the picture in one piece. Of networks that look at the whole photo (the paper's layout) the
+graphs of P and of the gates are run each time; a line more for each restorer is without them, as
+for the tiles of a photo, which share them.
 
 The times are processor times of the whole process, which other work on the machine disturbs less
 than the clock. All engines take turns, and each has the median of its rounds.
@@ -14,6 +16,7 @@ than the clock. All engines take turns, and each has the median of its rounds.
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -21,11 +24,10 @@ import numpy as np
 import torch
 
 from dcls_cli import weights
-from dcls_cli.backends import load_backend, sessions
+from dcls_cli.backends import load_backend
 from dcls_cli.benchmark import plain_least_squares
 from dcls_cli.evaluation.gaussian8 import read_hr
-from dcls_cli.export.quantising import blur_of, inputs_of
-from dcls_cli.graphs import estimates_of, halves, pool_margin, pool_width
+from dcls_cli.graphs import part, parts_of
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 
@@ -55,27 +57,22 @@ def torch_run(path: Path, precision: str, lr: np.ndarray) -> Run:
     return lambda: backend.restore(lr[None], backend.estimate(lr, tiled=False))
 
 
-def graph_run(network: DCLS, estimator: Path, restorer: Path, lr: np.ndarray) -> Run:
-    """Both halves, the picture in one window."""
-    config = network.config
-    first, second = (
-        sessions.start(path.read_bytes(), ["CPUExecutionProvider"])
-        for path in (estimator, restorer)
-    )
-    rows, columns = (
-        np.full(side - pool_margin(config), 1 / (side - pool_margin(config)), np.float32)
-        for side in lr.shape[1:]
-    )
-    before = np.zeros((1, pool_width(config)), np.float32)
-    window = {"lr": lr[None], "rows": rows, "columns": columns, "before": before}
-    names = ["kernel", *estimates_of(config)]
-    given = inputs_of(network, lr, blur_of(network, lr))
+def graph_runs(name: str, restorer: Path, lr: np.ndarray) -> dict[str, Run]:
+    """The engine of `dcls`: all that it does, and with P and gates that are known."""
+    backend = load_backend(restorer, "cpu")
 
-    def run() -> object:
-        found = dict(zip(names, first.run(names, window), strict=True))
-        return second.run(["sr"], {**given, **found})
+    def whole() -> object:
+        return backend.restore(lr[None], backend.estimate(lr, tiled=False))
 
-    return run
+    blur = backend.estimate(lr)
+
+    def told() -> object:
+        own = backend.estimate(lr, tiled=False)
+        return backend.restore(lr[None], replace(blur, kernel=own.kernel, noise=own.noise))
+
+    if {"smoothing", "gates"}.isdisjoint(parts_of(backend.config)):
+        return {name: whole}
+    return {name: whole, f"{name}, P and gates known": told}
 
 
 def processor_time_s(work: Run) -> float:
@@ -98,15 +95,13 @@ def main() -> None:
     lr = np.ascontiguousarray(read_hr(options.photo)[:, :side, :side], np.float32) / 255
     if lr.shape != (3, side, side):
         parser.error(f"{options.photo}: expected at least {side}x{side} pixels")
-    network = weights.load(options.weights).eval()
-    estimator, restorer = halves(options.graphs)
-    quantised = halves(options.graphs, "int8")[1]
+    exact, quantised = (part(options.graphs, "restorer", kind) for kind in ("fp32", "int8"))
     engines = {
         "plain PyTorch fp32": plain_run(weights.load(options.weights).eval(), lr),
         "PyTorch fp32": torch_run(options.weights, "fp32", lr),
         "PyTorch bf16": torch_run(options.weights, "bf16", lr),
-        "ONNX Runtime fp32": graph_run(network, estimator, restorer, lr),
-        "ONNX Runtime int8": graph_run(network, estimator, quantised, lr),
+        **graph_runs("ONNX Runtime fp32", exact, lr),
+        **graph_runs("ONNX Runtime int8", quantised, lr),
     }
     times: dict[str, list[float]] = {name: [] for name in engines}
     for _ in range(ROUNDS + 1):

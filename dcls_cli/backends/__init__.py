@@ -150,8 +150,8 @@ def load_backend(
     """Load a weight file into the engine that runs on a device.
 
     Args:
-        weights_path: a safetensors file of dcls, or either half of its graphs
-            (NAME-estimator.onnx, NAME-restorer.onnx).
+        weights_path: a safetensors file of dcls, or any part of its graphs, such as
+            NAME-restorer.onnx.
         device: auto, cpu, cuda or cuda:N; with ONNX Runtime tensorrt, directml and coreml too.
         precision: auto, fp32, bf16, fp16 or int8.
         engine: torch, onnx, or auto: ONNX Runtime for graphs, for int8, for devices that PyTorch
@@ -197,14 +197,14 @@ def require_torch(what: str) -> None:
 def _onnx(path: Path, device: str, precision: str) -> Backend:
     """The graphs of a file, or those beside a weight file."""
     from dcls_cli.backends.ort import OnnxBackend
-    from dcls_cli.backends.pairs import Pair, beside
+    from dcls_cli.backends.parts import Parts, beside
 
     if path.suffix != SUFFIX:
         return OnnxBackend(beside(path, device, precision), device)
-    pair = Pair.read(path)
-    if precision not in ("auto", pair.info.precision):
+    parts = Parts.read(path)
+    if precision not in ("auto", parts.info.precision):
         raise BackendError(
-            f"{path}: precision {precision} is not that of the graph, {pair.info.precision}; "
+            f"{path}: precision {precision} is not that of the graph, {parts.info.precision}; "
             "use --precision auto, or give another file"
         )
-    return OnnxBackend(pair, device)
+    return OnnxBackend(parts, device)

@@ -39,7 +39,9 @@ def export_onnx(
     ] = None,
     split: Annotated[
         bool,
-        typer.Option("--split/--fused", help="Estimator and restorer for tiles, or one graph."),
+        typer.Option(
+            "--split/--fused", help="Graphs for tiles, FILE-restorer.onnx and others, or one."
+        ),
     ] = False,
     fp16: Annotated[bool, typer.Option("--fp16", help="Convolutions in half precision.")] = False,
     int8: Annotated[

@@ -123,7 +123,7 @@ def show(
     picture = read(photo)
     named = networks.choose(picture)
     backend = networks.load(named)
-    blur = backend.estimate(picture.colour)
+    blur = backend.estimate(picture.colour, tiled=False)
     space = backend.config.kernel_space
     for target in targets:
         write_kernel(blur.kernel, space, target, overwrite=overwrite)

@@ -13,6 +13,7 @@ from torch.onnx import OnnxExporterError
 
 from dcls_cli import weights
 from dcls_cli.atomic import atomic_write, check_writable
+from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, ExportError
 from dcls_cli.export.compact import compact
 from dcls_cli.export.operators import beyond_cuda, operators
@@ -20,7 +21,7 @@ from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare, compare_int8
 from dcls_cli.export.quantising import pictures, quantised
 from dcls_cli.export.tracing import trace
-from dcls_cli.graphs import GraphInfo, Kind, halves, stamp
+from dcls_cli.graphs import GraphInfo, Kind, part, stamp
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.releases import RELEASES, location
 
@@ -76,8 +77,9 @@ def export(
 
     Args:
         weights_path: a safetensors file of dcls.
-        output: FILE.onnx; halves become FILE-estimator.onnx and FILE-restorer.onnx, or
-            FILE-restorer-fp16.onnx and FILE-restorer-int8.onnx.
+        output: FILE.onnx; parts become FILE-estimator.onnx, FILE-restorer.onnx, or
+            FILE-restorer-fp16.onnx, FILE-restorer-int8.onnx, and for networks that need them
+            FILE-smoothing.onnx and FILE-gates.onnx.
         options: which graphs.
         verify: compare the graphs with the network before anything is written.
         overwrite: replace existing files.
@@ -88,7 +90,8 @@ def export(
             for int8; existing files stay.
         DclsError: a file exists already or cannot be written.
     """
-    files = _files(output, options)
+    config, _ = weights.read_metadata(weights_path)
+    files = _files(output, options, config)
     for path, _, _ in files:
         _check_output(path, overwrite=overwrite)
     examples = [] if options.int8 is None else pictures(options.int8)
@@ -104,7 +107,7 @@ def export(
         graphs.append(ExportedGraph(path, kind, precision, len(content), count, beyond))
     parity: tuple[Parity, ...] = ()
     if verify:
-        parity = compare(network, dict(zip(options.kinds, contents, strict=False)), options)
+        parity = compare(network, dict(zip(options.kinds(config), contents, strict=False)), options)
         if options.int8 is not None:
             parity = (*parity, compare_int8(network, contents[-1]))
     paths = [graph.path for graph in graphs]
@@ -152,17 +155,18 @@ class _About:
         )
 
 
-def _files(output: Path, options: ExportOptions) -> list[tuple[Path, Kind, str]]:
+def _files(
+    output: Path, options: ExportOptions, config: ModelConfig
+) -> list[tuple[Path, Kind, str]]:
     """Path, kind and precision of each graph, one in int8 after that which it is made from."""
     if not options.split:
         return [(output, "fused", options.precision)]
-    estimator, restorer = halves(output, options.precision)
-    files: list[tuple[Path, Kind, str]] = [
-        (estimator, "estimator", "fp32"),
-        (restorer, "restorer", options.precision),
-    ]
+    files: list[tuple[Path, Kind, str]] = []
+    for kind in options.kinds(config):
+        precision = options.precision if kind == "restorer" else "fp32"
+        files.append((part(output, kind, precision), kind, precision))
     if options.int8 is not None:
-        files.append((halves(output, "int8")[1], "restorer", "int8"))
+        files.append((part(output, "restorer", "int8"), "restorer", "int8"))
     return files
 
 

@@ -15,13 +15,10 @@ from dcls_cli.export.transforms import (
     constrained_least_squares,
 )
 from dcls_cli.graphs import Fft, statistics_of
-from dcls_cli.network.dcls import DCLS
-from dcls_cli.network.deconvolution import (
-    SMOOTHING_TAPS,
-    ConstrainedLeastSquares,
-    FeatureSmoothing,
-)
+from dcls_cli.network.dcls import DCLS, impulse
+from dcls_cli.network.deconvolution import ConstrainedLeastSquares, FeatureSmoothing
 from dcls_cli.network.reformulation import NOISE_TO_SIGNAL
+from dcls_cli.network.windows import SMOOTHING_TAPS
 
 TRANSFORMS: dict[Fft, type[Transform]] = {"dft": OperatorTransform, "matmul": MatrixTransform}
 
@@ -65,15 +62,17 @@ class EstimatorGraph(nn.Module):
 
         Args:
             lr: (B, 3, h, w) in [0, 1].
-            rows: weight of each row of the features, (h - margin,).
-            columns: weight of each column of the features, (w - margin,).
+            rows: weight of each row of the features, (h,); those that layers without padding
+                take off the end of a photo have the weight 0.
+            columns: weight of each column, in the same way, (w,).
             pooled: sums of the windows before this one, (B, D).
 
         Returns:
             The new sums (B, D), kernel (B, 1, k, k), then P and noise where there are such.
         """
         estimator = self.network.estimator
-        levels = estimator.pooling.levels(*estimator.features(lr))
+        shallow, deep = estimator.features(lr)
+        levels = estimator.pooling.levels(shallow, grown(deep, estimator.pooling.margin))
         sums = [(level @ columns[:, None]).squeeze(-1) @ rows for level in levels]
         pooled = pooled + torch.cat(sums, dim=1)
         outputs = (pooled, *self.decoder(pooled))
@@ -102,6 +101,9 @@ class RestorerGraph(nn.Module):
             if network.linear is None
             else RealLinearSuperResolver(network.linear, config.kernel_size)
         )
+        taps = torch.zeros(1, 1, config.kernel_size, config.kernel_size)
+        self.register_buffer("no_blur", impulse(taps) if config.skip == "interpolation" else None)
+        self.no_blur: Tensor | None
         self.transform = TRANSFORMS[fft]()
         deconvolution = self.restorer.deconvolution
         if isinstance(deconvolution, ConstrainedLeastSquares):
@@ -121,11 +123,29 @@ class RestorerGraph(nn.Module):
             (B, 3, s H, s W), not clamped.
         """
         given = dict(zip(statistics_of(self.config), statistics, strict=True))
-        linear = None
-        if self.linear is not None:
-            filters = self.linear.filters(kernel, given.get("noise", NOISE_TO_SIGNAL))
-            linear = self.linear.shared(lr, filters)
+        linear = self.linear_image(lr, kernel, given.get("noise"))
         return self.restore(lr, kernel, linear, given.get("smoothing"), given.get("gates"))
+
+    def linear_image(
+        self, lr: Tensor, kernel: Tensor | None, noise: Tensor | None
+    ) -> Tensor | None:
+        """The linear super-resolver's image, (B, 3 s^2, H, W), where the network has one."""
+        if self.linear is None:
+            return None
+        ratio = NOISE_TO_SIGNAL if noise is None else noise
+        filters = self.linear.filters(self.inverted(kernel), ratio)
+        return self.linear.shared(lr, filters)
+
+    def inverted(self, kernel: Tensor | None) -> Tensor:
+        """What the linear super-resolver inverts: the blur, or none, which needs no kernel."""
+        if self.no_blur is not None:
+            return self.no_blur
+        assert kernel is not None, "the linear skip inverts the blur"
+        return kernel
+
+    def lr_kernel(self, kernel: Tensor) -> Tensor:
+        """What is deconvolved with: (1 or B, 1, k, k), in LR pixels."""
+        return kernel if self.reformulated is None else self.reformulated(kernel)
 
     def restore(
         self,
@@ -136,10 +156,9 @@ class RestorerGraph(nn.Module):
         gates: Tensor | None,
     ) -> Tensor:
         """As `forward`, with the linear super-resolver's image (B, 3 s^2, H, W), in fp32."""
-        if self.reformulated is not None:
-            kernel = self.reformulated(kernel)
+        kernel, image = self.lr_kernel(kernel), lr.to(self.dtype)
         given = None if linear is None else linear.to(self.dtype)
-        restored: Tensor = self.restorer(lr.to(self.dtype), kernel, smoothing, given, gates).float()
+        restored: Tensor = self.restorer(image, kernel, smoothing, given, gates).float()
         if linear is None:
             return restored
         return restored + F.pixel_shuffle(linear, self.config.scale)
@@ -162,10 +181,21 @@ class FusedGraph(nn.Module):
         kernel, smoothing, noise = self.decoder(pooled)
         linear, resolver = None, self.restorer.linear
         if resolver is not None:
-            filters = resolver.filters(kernel, NOISE_TO_SIGNAL if noise is None else noise)
+            inverted = self.restorer.inverted(kernel)
+            filters = resolver.filters(inverted, NOISE_TO_SIGNAL if noise is None else noise)
             pad = max(self.network.config.kernel_size, resolver.taps // 2)
             linear = resolver.each(lr, filters, pad)
         return self.restorer.restore(lr, kernel, linear, smoothing, None), kernel
+
+
+def grown(features: Tensor, margin: int) -> Tensor:
+    """Features of any size, also one that layers without padding would leave nothing of.
+
+    Rows and columns are repeated at the end, as many as such layers take off: they give
+    (B, C, H, W) for (B, C, H, W). Where the image is larger than the margin, what is new has the
+    weight 0; where it is not, the first pixel is what `levels` and `to_be_pooled` give.
+    """
+    return F.pad(features, (0, margin, 0, margin), mode="replicate") if margin else features
 
 
 def adaptive_pool(features: Tensor) -> Tensor:

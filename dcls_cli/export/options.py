@@ -7,7 +7,7 @@ from typing import Self
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
-from dcls_cli.graphs import NEWEST_OPSET, Fft, Kind
+from dcls_cli.graphs import NEWEST_OPSET, Fft, Kind, parts_of
 from dcls_cli.network.reformulation import LR_KERNEL_TAPS
 
 DEFAULT_OPSET = 20
@@ -34,9 +34,10 @@ class ExportOptions:
         fft: `dft`: DFT operators of the standard; `matmul`: the same transforms as products with
             constant matrices, for providers without DFT.
         shape: height and width of the image; None is free. Without a pair, fused graphs have the
-            sides that make spectra of SPECTRUM_PX, and the halves of a split one are free.
-        split: an estimator and a restorer, which share one blur between tiles, in place of one
-            fused graph.
+            sides that make spectra of SPECTRUM_PX, and the parts of a split one are free; those
+            that gather smoothing filters and gates are always free.
+        split: an estimator, a restorer and what else is needed for tiles that share one blur, in
+            place of one fused graph.
         half: run the convolutions in fp16.
         opset: version of the ONNX operators.
         int8: folder of pictures; beside a restorer in fp32 comes one in int8, whose ranges are
@@ -58,7 +59,7 @@ class ExportOptions:
                 each other.
         """
         if self.int8 is not None and (self.half or not self.split):
-            raise UsageError("--int8 adds to halves in fp32: it needs --split and no --fp16")
+            raise UsageError("--int8 adds to parts in fp32: it needs --split and no --fp16")
         oldest = OLDEST_OPSET[self.fft]
         if not oldest <= self.opset <= NEWEST_OPSET:
             raise UsageError(
@@ -71,10 +72,9 @@ class ExportOptions:
                     f"a side of {side} pixels is not supported: give {SMALLEST_PX} to {LARGEST_PX}"
                 )
 
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """The graphs that are made."""
-        return ("estimator", "restorer") if self.split else ("fused",)
+    def kinds(self, config: ModelConfig) -> tuple[Kind, ...]:
+        """The graphs that are made of a network."""
+        return parts_of(config) if self.split else ("fused",)
 
     @property
     def precision(self) -> str:

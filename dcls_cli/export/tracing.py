@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from dcls_cli.config import ModelConfig
 from dcls_cli.export.modules import EstimatorGraph, FusedGraph, RestorerGraph
 from dcls_cli.export.options import SMALLEST_PX, ExportOptions
-from dcls_cli.graphs import Kind, estimates_of, pool_width, statistics_of
+from dcls_cli.export.statistics import GatesGraph, SmoothingGraph
+from dcls_cli.graphs import Kind, estimates_of, pool_width, told_to
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.network.deconvolution import SMOOTHING_TAPS
+from dcls_cli.network.windows import SMOOTHING_TAPS
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -43,12 +45,14 @@ class Traced:
         inputs: examples by name.
         axes: by the name of an input, which of its axes are free.
         outputs: names.
+        named: parameters of the module before the one that takes the rest, if one does.
     """
 
     module: nn.Module
     inputs: dict[str, Tensor]
     axes: dict[str, _Axes]
     outputs: tuple[str, ...]
+    named: int | None = None
 
 
 def trace(network: DCLS, kind: Kind, options: ExportOptions) -> "ModelProto":
@@ -71,57 +75,79 @@ def trace(network: DCLS, kind: Kind, options: ExportOptions) -> "ModelProto":
 
 
 def _wanted(network: DCLS, kind: Kind, options: ExportOptions) -> Traced:
+    """The module of a graph with its inputs; axes that are free have names."""
     config = network.config
-    height, width = (
-        side or traced for side, traced in zip(options.sides(config), TRACED_PX, strict=True)
-    )
-    free_sides: _Axes = {
+    # What is global is gathered in windows of many sizes, also where those of tiles are fixed.
+    gathers = kind in ("smoothing", "gates")
+    sides = (None, None) if gathers else options.sides(config)
+    height, width = (side or traced for side, traced in zip(sides, TRACED_PX, strict=True))
+    free: _Axes = {
         axis: Dim(name, min=SMALLEST_PX, max=LONGEST_PX)
-        for axis, name, side in zip((2, 3), ("height", "width"), options.sides(config), strict=True)
+        for axis, name, side in zip((2, 3), ("height", "width"), sides, strict=True)
         if side is None
     }
-    batch = Dim("batch")
     lr = torch.rand(TRACED_BATCH, 3, height, width)
+    inputs, axes = {"lr": lr}, {"lr": {0: Dim("batch"), **free}}
     if kind == "fused":
         module: nn.Module = FusedGraph(network, options.fft, half=options.half)
-        return Traced(module, {"lr": lr}, {"lr": {0: batch, **free_sides}}, ("sr", "kernel"))
-    kernel = torch.full((1, 1, config.kernel_size, config.kernel_size), config.kernel_size**-2.0)
-    if kind == "restorer":
-        channels = config.deconvolved_channels
-        shapes = {
-            "noise": (1,),
-            "smoothing": (1, channels, SMOOTHING_TAPS, SMOOTHING_TAPS),
-            "gates": (1, config.groups, config.blocks, config.features + config.side_features),
-        }
-        statistics = {name: torch.rand(shapes[name]) for name in statistics_of(config)}
-        inputs = {"lr": lr, "kernel": kernel, **statistics}
-        axes: dict[str, _Axes] = {name: {} for name in inputs}
-        axes["lr"] = {0: batch, **free_sides}
-        module = RestorerGraph(network, options.fft, half=options.half)
-        return Traced(module, inputs, axes, ("sr",))
-    margin = network.estimator.pooling.margin
-    inputs = {
-        "lr": lr,
-        "rows": torch.rand(height - margin),
-        "columns": torch.rand(width - margin),
-        "before": torch.rand(TRACED_BATCH, pool_width(config)),
+        return Traced(module, inputs, axes, ("sr", "kernel"))
+    if kind != "restorer":
+        _add_weights(inputs, axes, kind, config)
+    before = len(inputs)
+    blur = _blur(config)
+    for name in told_to(kind, config):
+        inputs[name], axes[name] = blur[name], {}
+    if kind == "estimator":
+        outputs = ("pooled", "kernel", *estimates_of(config))
+        return Traced(EstimatorGraph(network), inputs, axes, outputs)
+    if kind == "smoothing":
+        return Traced(SmoothingGraph(network), inputs, axes, ("sums", "smoothing"), before)
+    # The kernel is a parameter of its own.
+    if kind == "gates":
+        module = GatesGraph(network, options.fft)
+        return Traced(module, inputs, axes, ("gates",), before + 1)
+    module = RestorerGraph(network, options.fft, half=options.half)
+    return Traced(module, inputs, axes, ("sr",), before + 1)
+
+
+def _add_weights(
+    inputs: dict[str, Tensor], axes: dict[str, _Axes], kind: Kind, config: ModelConfig
+) -> None:
+    """Inputs of a graph that takes means: weights of rows and columns, and the sums so far."""
+    batch, _, height, width = inputs["lr"].shape
+    taps = SMOOTHING_TAPS
+    bins = (taps,) if kind == "smoothing" else ()
+    for name, axis, side in (("rows", 2, height), ("columns", 3, width)):
+        inputs[name] = torch.rand(*bins, side)
+        axes[name] = {len(bins): axes["lr"][axis]} if axis in axes["lr"] else {}
+    if kind == "gates":
+        return
+    pools = (config.deconvolved_channels, taps, taps) if bins else (pool_width(config),)
+    inputs["before"] = torch.rand(batch, *pools)
+    axes["before"] = {0: axes["lr"][0]}
+
+
+def _blur(config: ModelConfig) -> dict[str, Tensor]:
+    """Anything of the shapes that a blur has."""
+    taps = SMOOTHING_TAPS
+    return {
+        "kernel": torch.full(
+            (1, 1, config.kernel_size, config.kernel_size), config.kernel_size**-2.0
+        ),
+        "noise": torch.rand(1),
+        "smoothing": torch.rand(1, config.deconvolved_channels, taps, taps),
+        "gates": torch.rand(
+            1, config.groups, config.blocks, config.features + config.side_features
+        ),
     }
-    axes = {
-        "lr": {0: batch, **free_sides},
-        "rows": {0: free_sides[2] - margin} if 2 in free_sides else {},  # type: ignore[operator]
-        "columns": {0: free_sides[3] - margin} if 3 in free_sides else {},  # type: ignore[operator]
-        "before": {0: batch},
-    }
-    outputs = ("pooled", "kernel", *estimates_of(config))
-    return Traced(EstimatorGraph(network), inputs, axes, outputs)
 
 
 def _by_parameter(wanted: Traced) -> tuple[object, ...]:
     """Axes in the order of the parameters of `forward`; a `*parameter` takes a tuple of them."""
     axes = tuple(wanted.axes[name] for name in wanted.inputs)
-    if isinstance(wanted.module, RestorerGraph):
-        return (*axes[:2], axes[2:])
-    return axes
+    if wanted.named is None or wanted.named == len(axes):
+        return axes
+    return (*axes[: wanted.named], axes[wanted.named :])
 
 
 @contextlib.contextmanager

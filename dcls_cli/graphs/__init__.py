@@ -3,9 +3,11 @@
 from dcls_cli.graphs.contract import (
     estimates_of,
     estimator_reach,
+    parts_of,
     pool_margin,
     pool_width,
     statistics_of,
+    told_to,
 )
 from dcls_cli.graphs.files import (
     DIGEST_KEY,
@@ -17,7 +19,7 @@ from dcls_cli.graphs.files import (
     read,
     stamp,
 )
-from dcls_cli.graphs.names import SUFFIX, exact, halves, partner
+from dcls_cli.graphs.names import SUFFIX, exact, halves, named, part
 
 __all__ = [
     "DIGEST_KEY",
@@ -31,10 +33,13 @@ __all__ = [
     "exact",
     "graph_info",
     "halves",
-    "partner",
+    "named",
+    "part",
+    "parts_of",
     "pool_margin",
     "pool_width",
     "read",
     "stamp",
     "statistics_of",
+    "told_to",
 ]

@@ -1,6 +1,19 @@
 """Inputs and outputs of the graphs of a network; see export/README.md."""
 
 from dcls_cli.config import ModelConfig
+from dcls_cli.graphs.files import Kind
+
+
+def parts_of(config: ModelConfig) -> tuple[Kind, ...]:
+    """The graphs of a network that is split, in the order in which they are run."""
+    by_features = config.smoothing == "features" and config.deconvolution == "dcls"
+    kinds: list[tuple[Kind, bool]] = [
+        ("estimator", True),
+        ("smoothing", by_features),
+        ("gates", config.attention),
+        ("restorer", True),
+    ]
+    return tuple(kind for kind, used in kinds if used)
 
 
 def statistics_of(config: ModelConfig) -> tuple[str, ...]:
@@ -21,6 +34,22 @@ def estimates_of(config: ModelConfig) -> tuple[str, ...]:
     by_code = config.smoothing == "code" and config.deconvolution == "dcls"
     names = [("smoothing", by_code), ("noise", config.noise == "estimated")]
     return tuple(name for name, given in names if given)
+
+
+def told_to(kind: Kind, config: ModelConfig) -> tuple[str, ...]:
+    """What a part is told of the blur, in the order of its inputs, after those of the image.
+
+    Filters P that come from features need the blur only for the linear super-resolver's image,
+    which is among these; in RGB space they come from the image itself.
+    """
+    statistics = statistics_of(config)
+    if kind == "restorer":
+        return ("kernel", *statistics)
+    if kind == "gates":
+        return ("kernel", *(name for name in statistics if name != "gates"))
+    if kind == "smoothing" and config.skip == "linear" and config.deconvolution_space != "rgb":
+        return ("kernel", *(name for name in statistics if name == "noise"))
+    return ()
 
 
 def pool_width(config: ModelConfig) -> int:

@@ -19,8 +19,8 @@ from dcls_cli.errors import WeightsError
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
-#: `fused`: image -> picture; the others are halves of a network that share one blur between tiles.
-Kind = Literal["fused", "estimator", "restorer"]
+#: `fused`: image -> picture; the others are parts of a network whose tiles share one blur.
+Kind = Literal["fused", "estimator", "smoothing", "gates", "restorer"]
 
 Fft = Literal["dft", "matmul"]
 

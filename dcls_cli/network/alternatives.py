@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dcls_cli.network.deconvolution import SMOOTHING_TAPS
 from dcls_cli.network.spectra import reformulation_matrix
+from dcls_cli.network.windows import SMOOTHING_TAPS
 
 #: Principal components of a stretched kernel, as in IKC.
 COMPONENTS = 10

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.config import ModelConfig
-from dcls_cli.network.deconvolution import SMOOTHING_TAPS, high_pass
+from dcls_cli.network.deconvolution import high_pass
 from dcls_cli.network.estimator import Estimator
 from dcls_cli.network.reformulation import (
     NOISE_TO_SIGNAL,
@@ -16,6 +16,7 @@ from dcls_cli.network.reformulation import (
     ReformulatedKernel,
 )
 from dcls_cli.network.restorer import DualPathNetwork
+from dcls_cli.network.windows import SMOOTHING_TAPS
 
 
 class Blur(NamedTuple):
@@ -127,18 +128,18 @@ class DCLS(nn.Module):
         with torch.no_grad(), torch.autocast(lr.device.type, enabled=False):
             if self.linear is not None:
                 noise = NOISE_TO_SIGNAL if blur.noise is None else blur.noise
-                inverted = kernel if self.config.skip == "linear" else _impulse(kernel)
+                inverted = kernel if self.config.skip == "linear" else impulse(kernel)
                 linear = self.linear(lr.float(), self.linear.filters(inverted, noise))
             if self.reformulated is not None:
                 kernel = self.reformulated(kernel)
         return kernel, linear
 
 
-def _impulse(kernel: Tensor) -> Tensor:
+def impulse(kernel: Tensor) -> Tensor:
     """The unit impulse of a kernel's shape, (B, 1, k, k): no blur."""
-    impulse = torch.zeros_like(kernel)
-    impulse[..., kernel.shape[-2] // 2, kernel.shape[-1] // 2] = 1
-    return impulse
+    unit = torch.zeros_like(kernel)
+    unit[..., kernel.shape[-2] // 2, kernel.shape[-1] // 2] = 1
+    return unit
 
 
 def _ratio(logits: Tensor) -> Tensor:

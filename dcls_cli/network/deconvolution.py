@@ -9,14 +9,10 @@ from torch import Tensor, nn
 
 from dcls_cli.network.fourier import constrained_least_squares
 from dcls_cli.network.layers import activation, conv3x3
+from dcls_cli.network.windows import SMOOTHING_MARGIN, SMOOTHING_TAPS
 
 #: Blurred (B, C, H, W), kernel, P and the floor of the denominator -> clear (B, C, H, W).
 Inversion = Callable[[Tensor, Tensor, Tensor, float], Tensor]
-
-SMOOTHING_TAPS = 3
-
-#: Pixels that the three unpadded convolutions of `FeatureSmoothing` take off each axis.
-SMOOTHING_MARGIN = 6
 
 
 def high_pass(logits: Tensor) -> Tensor:

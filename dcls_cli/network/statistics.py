@@ -9,7 +9,6 @@ the next one: they are taken from windows that go through the network together, 
 image, a sample of a large one.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -18,24 +17,18 @@ import torch
 from torch import Tensor
 
 from dcls_cli.network.dcls import DCLS, Blur, repeated
-from dcls_cli.network.deconvolution import (
+from dcls_cli.network.deconvolution import FeatureSmoothing, high_pass
+from dcls_cli.network.restorer import DualPathBlock, DualPathGroup, DualPathNetwork
+from dcls_cli.network.sampling import joint
+from dcls_cli.network.windows import (
     SMOOTHING_MARGIN,
     SMOOTHING_TAPS,
-    FeatureSmoothing,
-    high_pass,
+    WINDOW_PX,
+    Interval,
+    bins,
+    intervals,
+    smoothing_reach,
 )
-from dcls_cli.network.restorer import DualPathBlock, DualPathGroup
-from dcls_cli.network.windows import WINDOW_PX, Interval, intervals
-
-#: An image of at most this many pixels gives its attention means as a whole.
-JOINT_PIXELS = 512 * 512
-
-#: Windows of the sample of a larger image; many small ones show more of it than a few large ones.
-SAMPLE_WINDOWS = 32
-SAMPLE_WINDOW_PX = 64
-
-#: Of a window of the sample: the network sees far, but hardly uses it (design: 97 dB at 16).
-SAMPLE_HALO_PX = 16
 
 
 @dataclass(frozen=True)
@@ -114,8 +107,7 @@ def _smoothing_logits(
     network: DCLS, smoothing: FeatureSmoothing, blur: Blur, source: Source, window: int
 ) -> Tensor:
     """Logits of P, (1, C, 3, 3): sums over the bins of the 3x3 adaptive pool, in fp64."""
-    restorer, linear = network.restorer, network.linear
-    reach = 1 + 2 * len(restorer.features) + (linear.taps // 2 if linear is not None else 0)
+    restorer, reach = network.restorer, smoothing_reach(network.config)
     height, width = source.height, source.width
     axes = [intervals(length, window, reach, SMOOTHING_MARGIN) for length in (height, width)]
     total: Tensor | float = 0.0
@@ -125,54 +117,60 @@ def _smoothing_logits(
         inner = (..., rows.core, columns.core)
         blurred = restorer.blurred(lr[inner], features[inner])
         pooled = smoothing.to_be_pooled(blurred).double()
-        in_row = _bins(rows, height).to(pooled)
-        in_column = _bins(columns, width).to(pooled)
+        in_row = _weights(rows, height).to(pooled)
+        in_column = _weights(columns, width).to(pooled)
         total = total + in_row @ pooled @ in_column.T
     assert isinstance(total, Tensor)
     logits: Tensor = smoothing.project(total.float())
     return logits
 
 
-def _bins(interval: Interval, length: int) -> Tensor:
-    """Weight of each pixel of an interval in the bins of an adaptive pool: (3, pixels).
-
-    Bin i reaches from floor(i n / 3) to ceil((i + 1) n / 3): neighbours may share a pixel.
-    """
-    n = max(length - SMOOTHING_MARGIN, 1)
-    pixel = torch.arange(interval.first, interval.last, dtype=torch.float64)
-    weights = []
-    for i in range(SMOOTHING_TAPS):
-        start, stop = i * n // SMOOTHING_TAPS, -(-(i + 1) * n // SMOOTHING_TAPS)
-        weights.append(((pixel >= start) & (pixel < stop)).double() / (stop - start))
-    return torch.stack(weights)
+def _weights(interval: Interval, length: int) -> Tensor:
+    """Of the pixels of an interval in the bins of the pool of P: (3, pixels)."""
+    return torch.from_numpy(bins(interval, length, SMOOTHING_MARGIN, SMOOTHING_TAPS))
 
 
 def _gates(network: DCLS, blur: Blur, source: Source) -> Tensor:
     """Gates of the channel attention, (1, groups, blocks, F + F / reduction)."""
     lr, (rows, columns) = joint_windows(source)
-    count = lr.shape[0]
-    known = repeated(blur, count)
+    known = repeated(blur, lr.shape[0])
     kernel, linear = network.closed_forms(lr, known)
     _, features = network.restorer.head(lr, linear)
-    main, side = network.restorer.paths(lr, features, kernel, known.smoothing)
+    paths = network.restorer.paths(lr, features, kernel, known.smoothing)
 
     def means(update: Tensor) -> Tensor:
-        """Of all windows as if they were one image: (N, C, H, W) -> (1, C)."""
         return update[..., rows, columns].mean((-2, -1)).mean(0, keepdim=True)
 
+    return joint_gates(network.restorer, paths, means)
+
+
+def joint_gates(
+    restorer: DualPathNetwork, paths: tuple[Tensor, Tensor], means: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Gates that all windows of an image share.
+
+    Args:
+        restorer: with attention.
+        paths: where they begin, (N, F, H, W) and (N, F / reduction, H, W).
+        means: of all windows as if they were one image: (N, C, H, W) -> (1, C).
+
+    Returns:
+        (1, groups, blocks, F + F / reduction).
+    """
     found = []
-    for group in network.restorer.groups:
+    for group in restorer.groups:
         assert isinstance(group, DualPathGroup)
-        first = main, side
+        first = paths
+        of_group = []
         for block in group.blocks:
             assert isinstance(block, DualPathBlock)
-            updates = block.updates(main, side)
+            updates = block.updates(*paths)
             gates = block.gates(*map(means, updates))
-            main, side = block.add(main, side, updates, gates.expand(count, -1))
-            found.append(gates[0])
-        main, side = group.skipped(first, (main, side))
-    config = network.config
-    return torch.stack(found).view(1, config.groups, config.blocks, -1)
+            paths = block.add(*paths, updates, gates)
+            of_group.append(gates)
+        paths = group.skipped(first, paths)
+        found.append(torch.stack(of_group, dim=1))
+    return torch.stack(found, dim=1)
 
 
 def joint_windows(source: Source) -> tuple[Tensor, tuple[slice, slice]]:
@@ -181,25 +179,6 @@ def joint_windows(source: Source) -> tuple[Tensor, tuple[slice, slice]]:
     Returns:
         (N, 3, h, w), and what of their rows and columns counts.
     """
-    everything = slice(None)
-    height, width = source.height, source.width
-    if height * width <= JOINT_PIXELS:
-        return source.read(slice(0, height), slice(0, width)), (everything, everything)
-    side = SAMPLE_WINDOW_PX + 2 * SAMPLE_HALO_PX
-    without_halo = slice(SAMPLE_HALO_PX, -SAMPLE_HALO_PX)
-    # Windows are as high or as wide as an image of extreme shape, and then all of that counts.
-    tall, wide = min(side, height), min(side, width)
-    core = tuple(without_halo if size == side else everything for size in (tall, wide))
-    rows = max(1, round(math.sqrt(SAMPLE_WINDOWS * height / width)))
-    rows = min(rows, SAMPLE_WINDOWS, -(-height // tall))
-    columns = SAMPLE_WINDOWS // rows
-    windows = [
-        source.read(slice(top, top + tall), slice(left, left + wide))
-        for top, left in product(_spread(height - tall, rows), _spread(width - wide, columns))
-    ]
-    return torch.cat(windows), (core[0], core[1])
-
-
-def _spread(last: int, count: int) -> list[int]:
-    """`count` places from 0 to `last`, in the middles of equal parts."""
-    return [round((index + 0.5) * last / count) for index in range(count)]
+    chosen = joint(source.height, source.width)
+    windows = [source.read(*window) for window in chosen.windows]
+    return torch.cat(windows), (chosen.rows, chosen.columns)

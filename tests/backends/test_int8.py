@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, pairs
+from dcls_cli.backends import load_backend, parts
 from dcls_cli.errors import BackendError, DclsError, WeightsError
 from dcls_cli.metrics import psnr
 from dcls_cli.releases import location, release
@@ -74,14 +74,14 @@ def test_who_gets_int8_by_himself(monkeypatch: Patch, tmp_path: Path) -> None:
     def precision(weights: Path = LIGHT, device: str = "auto") -> str:
         return load_backend(weights, device, "auto", "onnx").precision
 
-    monkeypatch.setattr(pairs, "processor_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(parts, "processor_flags", lambda: frozenset({"avx2"}))
     assert precision() == "fp32"
     for flag in ("avx512_vnni", "avx_vnni"):
-        monkeypatch.setattr(pairs, "processor_flags", lambda flag=flag: frozenset({flag}))
+        monkeypatch.setattr(parts, "processor_flags", lambda flag=flag: frozenset({flag}))
         assert precision() == precision(device="cpu") == "int8"
-    monkeypatch.setattr(pairs, "available", lambda: ["CUDAExecutionProvider"])
-    assert not pairs.is_int8_faster("auto")
-    assert not pairs.is_int8_faster("cuda")
+    monkeypatch.setattr(parts, "available", lambda: ["CUDAExecutionProvider"])
+    assert not parts.is_int8_faster("auto")
+    assert not parts.is_int8_faster("cuda")
     for path in (LIGHT, *graphs.halves(LIGHT.with_suffix(".onnx"))):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert precision(tmp_path / LIGHT.name, "cpu") == "fp32"  # there is none
@@ -121,7 +121,7 @@ def with_a_value(path: Path, folder: Path, value: float) -> Path:
     bias.CopyFrom(onnx.numpy_helper.from_array(numbers, bias.name))
     copy = folder / path.name
     copy.write_bytes(graphs.stamp(model, info))
-    estimator = graphs.partner(path)
+    estimator = graphs.part(graphs.named(path)[0], "estimator")
     (folder / estimator.name).write_bytes(estimator.read_bytes())
     return copy
 

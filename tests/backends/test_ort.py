@@ -4,19 +4,23 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, ort, sessions
-from dcls_cli.backends.ort import OnnxBackend
-from dcls_cli.backends.pairs import Pair
+from dcls_cli.backends import load_backend, sessions
+from dcls_cli.backends.gathering import Gathering
+from dcls_cli.backends.parts import Parts
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import collect
+from dcls_cli.network.deconvolution import FeatureSmoothing
 from dcls_cli.network.estimator import Estimator
+from dcls_cli.network.restorer import DualPathNetwork
+from dcls_cli.network.windows import SMOOTHING_MARGIN, smoothing_reach
 from dcls_cli.releases import location, release
 from dcls_cli.upscaling import upscale
 from tests import scenes
@@ -71,15 +75,18 @@ def test_the_shipped_graphs_are_whole_and_of_the_released_weights(weights: Path)
         assert info.metrics["psnr_y_db"] == release(weights.stem).psnr_y_db
 
 
-def test_windows_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    backend = load_backend(PHOTO, "cpu", "auto", "onnx")
+def test_windows_add_up_to_the_whole() -> None:
+    parts = Parts.read(graphs.halves(PHOTO.with_suffix(".onnx"))[0])
+    estimator = onnxruntime.InferenceSession(
+        parts.contents["estimator"], providers=["CPUExecutionProvider"]
+    )
+    gathering = Gathering(parts.info.config, {"estimator": estimator})
     lr = picture(50, 71)
-    whole = backend.estimate(lr)
+    whole = gathering.estimate(lr, tiled=True)
     for window in (16, 33):
-        monkeypatch.setattr(ort, "WINDOW_PX", window)
-        parts = backend.estimate(lr)
-        assert np.abs(parts.kernel - whole.kernel).max() < 1e-6
-        assert parts.noise == pytest.approx(whole.noise, rel=1e-4)
+        parted = gathering.estimate(lr, tiled=True, window=window)
+        assert np.abs(parted.kernel - whole.kernel).max() < 1e-6
+        assert parted.noise == pytest.approx(whole.noise, rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 2), (17, 5)])
@@ -107,6 +114,11 @@ def test_a_known_kernel_takes_the_place_of_the_estimate() -> None:
 
 def test_the_layout_that_is_known_without_pytorch_is_that_of_the_network() -> None:
     for config in (ModelConfig.light(4), ModelConfig.paper(4)):
+        restorer = DualPathNetwork(config)
+        margin = FeatureSmoothing(1).to_be_pooled(torch.zeros(1, 1, 9, 9)).shape[-1] - 9
+        assert -margin == SMOOTHING_MARGIN
+        linear = 0 if config.skip == "none" else config.skip_taps // 2
+        assert smoothing_reach(config) == 1 + 2 * len(restorer.features) + linear
         estimator = Estimator(config)
         assert graphs.estimator_reach(config) == estimator.reach
         assert graphs.pool_margin(config) == estimator.pooling.margin
@@ -133,7 +145,9 @@ def test_what_is_refused(tmp_path: Path) -> None:
         load_backend(copy)
     other = graphs.halves(PHOTO.with_suffix(".onnx"))[0]
     (tmp_path / "dcls-light-x4-estimator.onnx").write_bytes(other.read_bytes())
-    with pytest.raises(WeightsError, match="not the other half of dcls-light-x4-restorer"):
+    with pytest.raises(
+        WeightsError, match="not the estimator that goes with dcls-light-x4-restorer"
+    ):
         load_backend(copy)
     (tmp_path / "x.onnx").write_bytes(restorer.read_bytes())
     with pytest.raises(WeightsError, match="NAME-estimator.onnx and NAME-restorer.onnx"):
@@ -188,17 +202,3 @@ def test_upscale_on_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert np.abs(one - two).max() <= 1
     assert run([*line, "--overwrite", "-d", "tensorrt"]) == 5
     assert "has no TensorrtExecutionProvider" in capsys.readouterr().err
-
-
-def test_networks_that_look_at_the_whole_photo_need_pytorch(tmp_path: Path) -> None:
-    restorer = graphs.halves(LIGHT.with_suffix(".onnx"))[1]
-    content, info = graphs.read(restorer)
-    paper = graphs.GraphInfo(
-        kind="restorer",
-        config=ModelConfig.paper(4),
-        weights_sha256=info.weights_sha256,
-        fft="matmul",
-        precision="fp32",
-    )
-    with pytest.raises(BackendError, match=r"need PyTorch to be tiled: pip install 'dcls\[torch\]"):
-        OnnxBackend(Pair(content, content, paper), "cpu")

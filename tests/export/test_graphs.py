@@ -13,7 +13,7 @@ from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, ExportError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.export import ExportOptions, Shape, _write, export, parity
-from dcls_cli.graphs import exact, partner, read
+from dcls_cli.graphs import exact, named, read
 from dcls_cli.network.dcls import DCLS, repeated
 from tests import scenes
 from tests.export.conftest import CONFIG, Exported, exported
@@ -96,7 +96,9 @@ def test_files_are_whole_checked_and_say_what_they_are(
         "tiny-restorer.onnx",
     ]
     estimator, restorer, quantised = split.paths
-    assert [partner(path) for path in split.paths] == [restorer, estimator, estimator]
+    whole = estimator.with_name("tiny.onnx")
+    kinds = ["estimator", "restorer", "restorer"]
+    assert [named(path) for path in split.paths] == [(whole, kind) for kind in kinds]
     assert [exact(path) for path in split.paths] == [restorer] * 3
     assert quantised.stat().st_size < restorer.stat().st_size
 
@@ -206,7 +208,7 @@ def test_operator_sets_that_are_not_supported(fft: str, opset: int) -> None:
 
 def test_int8_needs_halves_in_fp32_and_pictures(weight_file: Path, tmp_path: Path) -> None:
     for options in ({}, {"split": True, "half": True}):
-        with pytest.raises(UsageError, match="--int8 adds to halves in fp32: it needs --split"):
+        with pytest.raises(UsageError, match="--int8 adds to parts in fp32: it needs --split"):
             ExportOptions(int8=tmp_path, **options)  # type: ignore[arg-type]
     for folder in (tmp_path, tmp_path / "no"):
         with pytest.raises(ExportError, match="a folder with pictures is expected"):

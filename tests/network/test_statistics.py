@@ -9,13 +9,8 @@ from torch import Tensor
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.estimator import EnergyPooling
-from dcls_cli.network.statistics import (
-    JOINT_PIXELS,
-    SAMPLE_WINDOWS,
-    Source,
-    gather,
-    joint_windows,
-)
+from dcls_cli.network.sampling import JOINT_PIXELS, JOINT_SIDE_PX, SAMPLE_WINDOWS
+from dcls_cli.network.statistics import Source, gather, joint_windows
 from dcls_cli.network.windows import intervals
 from tests import scenes
 
@@ -128,10 +123,10 @@ def test_frozen_statistics_make_a_tile_agree_with_the_whole_image() -> None:
     assert error[1] > 20 * error[0]
 
 
-@pytest.mark.parametrize("size", [(600, 500), (40, 9000), (9000, 40), (100_000, 3)])
+@pytest.mark.parametrize("size", [(600, 500), (40, 9000), (9000, 40), (100_000, 3), (2049, 2)])
 def test_a_large_image_gives_a_sample_from_all_over_it(size: tuple[int, int]) -> None:
     height, width = size
-    assert height * width > JOINT_PIXELS
+    assert height * width > JOINT_PIXELS or max(size) > JOINT_SIDE_PX
     places = []
 
     def read(rows: slice, columns: slice) -> Tensor:

@@ -1,6 +1,7 @@
-"""Both halves of a network from their files, and which of its restorers is taken."""
+"""The parts of a network from their files, and which of its restorers is taken."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,28 +20,28 @@ INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The halves of a network.
+class Parts:
+    """The graphs of a network that is split.
 
     Attributes:
-        estimator, restorer: contents of the files, which have been checked.
+        contents: of the files, which have been checked: those that `graphs.parts_of` names.
         info: of the restorer.
         exact: file of the restorer in fp32 where this one is in another precision; it may be
             missing.
     """
 
-    estimator: bytes
-    restorer: bytes
+    contents: Mapping[graphs.Kind, bytes]
     info: graphs.GraphInfo
     exact: Path | None = None
 
     @classmethod
     def read(cls, path: Path, weights_sha256: str | None = None) -> Self:
-        """Read and check both halves.
+        """Read and check all parts.
 
         Args:
-            path: of either half; the other one is beside it.
-            weights_sha256: of the weights that it must be made from, where that is known.
+            path: of any part; the others are beside it. It is the restorer's where there are
+                several of those.
+            weights_sha256: of the weights that they must be made from, where that is known.
 
         Raises:
             WeightsError: a file is missing, damaged, fused or of another network.
@@ -48,22 +49,28 @@ class Pair:
         content, info = graphs.read(path)
         if info.kind == "fused":
             raise WeightsError(
-                f"{path}: a fused graph, whose tiles could not share one blur; make halves with "
+                f"{path}: a fused graph, whose tiles could not share one blur; make parts with "
                 "`dcls export-onnx --split`"
             )
-        other = graphs.partner(path)
-        other_content, other_info = graphs.read(other)
-        by_kind = {info.kind: (content, info), other_info.kind: (other_content, other_info)}
-        if len(by_kind) < 2 or not _of_one_network(info, other_info):
-            raise WeightsError(f"{other}: not the other half of {path.name}; export both again")
+        (whole, kind), exact = graphs.named(path), graphs.exact(path)
+        files = {part: graphs.part(whole, part) for part in graphs.parts_of(info.config)}
+        if kind != info.kind or kind not in files:
+            raise WeightsError(
+                f"{path}: by its name the {kind} of a network, by its content the {info.kind}; "
+                "give each file its name back"
+            )
+        files[kind] = path
         if weights_sha256 not in (None, info.weights_sha256):
             raise WeightsError(
                 f"{path}: made from other weights than those beside it; export again"
             )
-        restorer, about = by_kind["restorer"]
-        own = path if info.kind == "restorer" else other
-        exact = graphs.exact(own)
-        return cls(by_kind["estimator"][0], restorer, about, None if exact == own else exact)
+        found = {
+            part: (content, info) if part == kind else _beside(file, part, path, info)
+            for part, file in files.items()
+        }
+        contents = {part: found[part][0] for part in files}
+        exact_elsewhere = None if exact == files["restorer"] else exact
+        return cls(contents, found["restorer"][1], exact_elsewhere)
 
     def read_exact(self) -> bytes | None:
         """The restorer in fp32, or None where there is none beside this one.
@@ -79,8 +86,8 @@ class Pair:
         return content
 
 
-def beside(weights_path: Path, device: str, precision: str) -> Pair:
-    """The halves that lie beside a weight file and are made from it.
+def beside(weights_path: Path, device: str, precision: str) -> Parts:
+    """The graphs that lie beside a weight file and are made from it.
 
     Args:
         weights_path: NAME.safetensors.
@@ -101,7 +108,7 @@ def beside(weights_path: Path, device: str, precision: str) -> Pair:
         sha256 = hashlib.sha256(weights_path.read_bytes()).hexdigest()
     except OSError as error:
         raise WeightsError(f"{weights_path}: cannot be read: {error.strerror}") from error
-    return Pair.read(path, sha256)
+    return Parts.read(path, sha256)
 
 
 def restorer_beside(weights_path: Path, precision: str) -> Path:
@@ -137,6 +144,23 @@ def is_int8_faster(device: str) -> bool:
 def has_int8_instructions() -> bool:
     """Whether the processor is known to multiply 8-bit numbers four at a time."""
     return not INT8_FLAGS.isdisjoint(processor_flags())
+
+
+def _beside(
+    path: Path, kind: graphs.Kind, given: Path, info: graphs.GraphInfo
+) -> tuple[bytes, graphs.GraphInfo]:
+    """Read a part that goes with a given one."""
+    if not path.exists():
+        raise WeightsError(
+            f"{path}: no such graph file; {given.name} needs it beside it: "
+            "`dcls export-onnx --split` writes all parts"
+        )
+    content, own = graphs.read(path)
+    if own.kind != kind or not _of_one_network(own, info):
+        raise WeightsError(
+            f"{path}: not the {kind} that goes with {given.name}; export all parts again"
+        )
+    return content, own
 
 
 def _of_one_network(one: graphs.GraphInfo, other: graphs.GraphInfo) -> bool:
