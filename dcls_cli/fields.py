@@ -9,7 +9,7 @@ from dcls_cli.errors import WeightsError
 #: No count in a configuration is larger; a damaged file must not ask for all memory.
 LARGEST = 1024
 
-_MAY_BE_ZERO = ("head_blocks", "estimator_blocks")
+_MAY_BE_ZERO = ("head_blocks", "estimator_blocks", "skip_taper")
 
 
 def check_value(name: str, value: object, kind: object) -> None:

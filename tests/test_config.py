@@ -67,6 +67,8 @@ def test_ladders_collapse_to_their_kernel(kernel_size: int) -> None:
         ({"latent": None}, "latent is None"),
         ({"blocks": 0}, "blocks is 0"),
         ({"head_blocks": -1}, "head_blocks is -1"),
+        ({"skip_taper": -1}, "skip_taper is -1"),
+        ({"skip_taper": 16}, "21 taps cannot fade over 16"),
         ({"features": 66}, "multiple of reduction"),
         ({"features": 8, "attention": True}, "attention needs"),
         ({"cls_epsilon": -1}, "cls_epsilon is -1"),

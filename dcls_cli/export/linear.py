@@ -29,6 +29,7 @@ class RealLinearSuperResolver(nn.Module):
         self.register_buffer("down_re", linear.down.real.clone())
         self.register_buffer("down_im", linear.down.imag.clone())
         self.register_buffer("spectrum", linear.spectrum.clone())
+        self.register_buffer("window", linear.window.clone())
         self.kernel_cos: Tensor
         self.kernel_sin: Tensor
         self.tap_cos: Tensor
@@ -36,6 +37,7 @@ class RealLinearSuperResolver(nn.Module):
         self.down_re: Tensor
         self.down_im: Tensor
         self.spectrum: Tensor
+        self.window: Tensor
 
     def filters(self, kernel: Tensor, noise: float | Tensor) -> Tensor:
         """(B, 1, k, k) -> (B, s^2, 1, taps, taps); see `LinearSuperResolver.filters`."""
@@ -50,7 +52,7 @@ class RealLinearSuperResolver(nn.Module):
         # conj(G) S / (folded + nu), the denominator repeated for every alias
         gain = self.spectrum / (folded + nu).repeat(1, s, s)
         taps = self._kept_taps(re * gain, -im * gain)
-        taps = taps.view(-1, s, self.taps, s, self.taps).transpose(2, 3)
+        taps = taps.view(-1, s, self.taps, s, self.taps).transpose(2, 3) * self.window
         return unit_sum(taps.reshape(-1, s * s, 1, self.taps, self.taps))
 
     def _transfer_function(self, kernel: Tensor) -> tuple[Tensor, Tensor]:

@@ -78,7 +78,9 @@ class DCLS(nn.Module):
             else None
         )
         self.linear = (
-            LinearSuperResolver(config.scale, config.skip_taps) if config.skip != "none" else None
+            LinearSuperResolver(config.scale, config.skip_taps, config.skip_taper)
+            if config.skip != "none"
+            else None
         )
 
     def forward(self, lr: Tensor) -> Restoration:

@@ -104,10 +104,19 @@ class LinearSuperResolver(nn.Module):
 
     a transposed convolution of stride s whose taps depend on the kernel only. It needs no FFT of
     the image and is exact under tiling.
+
+    The filter has no end, and where it is cut off it still oscillates: a step there costs more
+    than the taps beyond it. So it fades out over some taps, as windowed filters do.
     """
 
-    def __init__(self, scale: int, taps: int = 31) -> None:
-        """Prepare the spectra; `taps` is the reach of the filter in LR pixels, odd."""
+    def __init__(self, scale: int, taps: int = 31, taper: int = 0) -> None:
+        """Prepare the spectra.
+
+        Args:
+            scale: s.
+            taps: width of the filter in LR pixels, odd.
+            taper: taps on each side over which it falls to 0, in half a cosine; 0: it is cut off.
+        """
         super().__init__()
         self.scale, self.taps = scale, taps
         grid = SUPER_RESOLVER_GRID * scale
@@ -125,10 +134,15 @@ class LinearSuperResolver(nn.Module):
         tap = torch.arange(taps)[None] - taps // 2
         self.register_buffer("down", down, persistent=False)
         self.register_buffer("spectrum", spectrum, persistent=False)
+        # The first tap outside the filter would have the factor 0.
+        outside = (taps // 2 + 1 - tap[0].abs()).clamp(max=taper + 1) / (taper + 1)
+        fade = torch.sin(np.pi / 2 * outside).square()
         self.register_buffer("offset", (phase - scale * tap) % grid, persistent=False)
+        self.register_buffer("window", fade[:, None] * fade, persistent=False)
         self.down: Tensor
         self.spectrum: Tensor
         self.offset: Tensor
+        self.window: Tensor
 
     def filters(self, kernel: Tensor, noise: float | Tensor = NOISE_TO_SIGNAL) -> Tensor:
         """Taps for each kernel: (B, 1, k, k) -> (B, s^2, 1, taps, taps), unit gain per phase.
@@ -150,7 +164,7 @@ class LinearSuperResolver(nn.Module):
         filter_hr = torch.fft.ifft2(quotient.reshape(-1, self.grid, self.grid)).real
         rows = self.offset.flatten()
         taps = filter_hr[:, rows[:, None], rows[None]]
-        taps = taps.view(-1, s, self.taps, s, self.taps).transpose(2, 3)
+        taps = taps.view(-1, s, self.taps, s, self.taps).transpose(2, 3) * self.window
         return unit_sum(taps.reshape(-1, s * s, 1, self.taps, self.taps))
 
     def forward(self, lr: Tensor, filters: Tensor) -> Tensor:
