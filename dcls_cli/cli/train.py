@@ -102,6 +102,14 @@ def train(
         float | None,
         typer.Option(min=0, help="Widest blur of the sharp images themselves, HR pixels. [0]"),
     ] = None,
+    quantize: Annotated[
+        bool | None,
+        typer.Option(
+            "--quantize/--no-quantize",
+            help="Round the activations as int8 does; for the last minutes of a network that will "
+            "run in int8.",
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of all random numbers. [0]")] = None,
     sigma_min: Annotated[
         float | None, typer.Option(help="Narrowest blur, HR pixels. [0.2; paper-aniso 0.6]")
@@ -185,6 +193,7 @@ def train(
             learning_rate=learning_rate,
             candidates=candidates,
             softness=softness,
+            quantize=quantize,
             seed=seed,
             sigma_min=sigma_min,
             sigma_max=sigma_max,

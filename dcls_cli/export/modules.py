@@ -4,7 +4,6 @@ from copy import deepcopy
 from functools import partial
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.export.linear import RealLinearSuperResolver
@@ -157,11 +156,8 @@ class RestorerGraph(nn.Module):
     ) -> Tensor:
         """As `forward`, with the linear super-resolver's image (B, 3 s^2, H, W), in fp32."""
         kernel, image = self.lr_kernel(kernel), lr.to(self.dtype)
-        given = None if linear is None else linear.to(self.dtype)
-        restored: Tensor = self.restorer(image, kernel, smoothing, given, gates).float()
-        if linear is None:
-            return restored
-        return restored + F.pixel_shuffle(linear, self.config.scale)
+        restored: Tensor = self.restorer(image, kernel, smoothing, linear, gates)
+        return restored.float()
 
 
 class FusedGraph(nn.Module):

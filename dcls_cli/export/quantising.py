@@ -3,8 +3,8 @@
 Weights are int8 with a scale for each output channel, activations are uint8 with the ranges that
 the pictures give, from the least to the largest value, and some more: what a range cuts off is
 wrong by many levels. In fp32 stay the linear super-resolver and the deconvolution, whose answers
-are exact, and the convolutions that a picture passes first and last, which are few and where int8
-loses most.
+are exact, and the convolutions in front of both paths, which take little time and where int8 loses
+most.
 """
 
 import logging
@@ -24,6 +24,7 @@ from dcls_cli.export.compact import compact, expand
 from dcls_cli.graphs import statistics_of
 from dcls_cli.image import read
 from dcls_cli.network.dcls import DCLS, Blur
+from dcls_cli.network.restorer import FP32_LAYERS
 from dcls_cli.network.statistics import Source, gather
 
 if TYPE_CHECKING:
@@ -38,9 +39,10 @@ SIDE_PX = 128
 CONTRAST = 1.4
 
 #: Convolutions of a restorer that stay in fp32, by the beginnings of their weights' names.
-KEPT = tuple(
-    f"restorer.{name}." for name in ("conv_first", "conv_linear", "fusion", "deconvolution")
-)
+KEPT = tuple(f"restorer.{name}." for name in FP32_LAYERS)
+
+#: What is computed in 8 bits between convolutions that are.
+BETWEEN = ("LeakyRelu", "Add", "Concat")
 
 
 def pictures(folder: Path) -> list[np.ndarray]:
@@ -79,7 +81,7 @@ def quantised(model: "ModelProto", network: DCLS, examples: Sequence[np.ndarray]
             output,
             _Inputs(network, examples),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv", "LeakyRelu"],
+            op_types_to_quantize=["Conv", *BETWEEN],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -119,16 +121,27 @@ class _Inputs:
 
 
 def _kept(model: "ModelProto") -> list[str]:
-    """Names of the convolutions that stay in fp32."""
+    """Names of what stays in fp32: some convolutions, and what is not between others."""
     weights = {tensor.name for tensor in model.graph.initializer}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    return [
-        node.name
-        for node in convolutions
-        if node.input[1] not in weights  # the linear super-resolver
-        or node.input[1].startswith(KEPT)
-        or node is convolutions[-1]
-    ]
+    makers = {name: node.name for node in model.graph.node for name in node.output}
+    inside: set[str] = set()
+    kept = []
+    for node in model.graph.node:  # each comes after what it takes
+        if node.op_type == "Conv":
+            # The linear super-resolver's filters are computed.
+            constant = node.input[1] in weights
+            in_fp32 = not constant or node.input[1].startswith(KEPT)
+            if constant:
+                inside.add(node.name)
+        elif node.op_type in BETWEEN:
+            in_fp32 = not all(makers.get(name) in inside for name in node.input)
+        else:
+            continue
+        if in_fp32:
+            kept.append(node.name)
+        else:
+            inside.add(node.name)
+    return kept
 
 
 @contextmanager

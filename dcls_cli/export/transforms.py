@@ -75,26 +75,31 @@ class OperatorTransform:
         return rows[..., 0]
 
 
+def _turned(cosine: Tensor, sine: Tensor, signal: Spectrum) -> Spectrum:
+    """(cosine - i sine) @ signal, three products of real matrices in place of four (Gauss)."""
+    re, im = signal
+    both = cosine @ (re + im)
+    return both - (cosine - sine) @ im, both - (cosine + sine) @ re
+
+
 class MatrixTransform:
-    """By products with matrices of cosines and sines; 3 N^3 multiplications for (N, N)."""
+    """By products with matrices of cosines and sines; 2.5 N^3 multiplications for (N, N)."""
 
     def forward(self, signal: Tensor) -> Spectrum:
         """Rows, then columns; see `Transform`."""
         height, width = signal.shape[-2:]
         columns = torch.arange(width)
         cosine, sine = waves(columns, _half(width)[0], width)
-        re, im = signal @ cosine, signal @ -sine
+        half = signal @ cosine, signal @ -sine
         rows = torch.arange(height)
-        cosine, sine = waves(rows, rows, height)
-        return cosine @ re + sine @ im, cosine @ im - sine @ re
+        return _turned(*waves(rows, rows, height), half)
 
     def inverse(self, spectrum: Spectrum, width: int) -> Tensor:
         """Columns, then rows; see `Transform`."""
-        re, im = spectrum
-        height = re.shape[-2]
+        height = spectrum[0].shape[-2]
         rows = torch.arange(height)
         cosine, sine = waves(rows, rows, height)
-        re, im = cosine @ re - sine @ im, cosine @ im + sine @ re
+        re, im = _turned(cosine, -sine, spectrum)
         frequencies, counts = _half(width)
         cosine, sine = waves(frequencies, torch.arange(width), width)
         share = counts[:, None] / (height * width)

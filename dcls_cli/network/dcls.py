@@ -4,7 +4,6 @@ import math
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.config import ModelConfig
@@ -114,9 +113,7 @@ class DCLS(nn.Module):
         """
         kernel, linear = self.closed_forms(lr, blur)
         restored: Tensor = self.restorer(lr, kernel, blur.smoothing, linear, blur.gates)
-        if linear is None:
-            return restored
-        return restored.float() + F.pixel_shuffle(linear, self.config.scale)
+        return restored
 
     def closed_forms(self, lr: Tensor, blur: Blur) -> tuple[Tensor, Tensor | None]:
         """What the restorer is given beside the image, without gradients.

@@ -20,6 +20,10 @@ from dcls_cli.network.layers import (
 
 LAST_LAYER_GAIN = 0.01
 
+#: Layers that stay in fp32 where the others compute in int8: they take little time, and what goes
+#: into both paths depends on them.
+FP32_LAYERS = ("conv_first", "deconvolution.reduce")
+
 
 class DualPathBlock(nn.Module):
     """The deconvolved path reads the blurred path; both are residual (Fig. 4).
@@ -146,6 +150,7 @@ class DualPathNetwork(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Build from the configuration."""
         super().__init__()
+        self.scale = config.scale
         features, side = config.features, config.side_features
         self.conv_first = conv3x3(3, features)
         self.conv_linear = conv3x3(3 * config.scale**2, features) if config.skip != "none" else None
@@ -172,27 +177,27 @@ class DualPathNetwork(nn.Module):
             lr: (B, 3, H, W) in [0, 1].
             kernel: LR kernel, (B, 1, k, k), sum 1.
             smoothing: P, (B, F / reduction, 3, 3); None: made from the features.
-            linear: the linear super-resolver's image, pixel-unshuffled, (B, 3 s^2, H, W), where
-                the configuration asks for it.
+            linear: the linear super-resolver's image, pixel-unshuffled, (B, 3 s^2, H, W) fp32,
+                where the configuration asks for it; the picture is what is added to it.
             gates: of the channel attention, (B, groups, blocks, F + f); None: computed from the
                 means of these images, where the configuration asks for attention.
 
         Returns:
-            (B, 3, s H, s W); with the linear skip, what is to be added to it.
+            (B, 3, s H, s W), not clamped; fp32 where there is a linear image.
         """
         shallow, features = self.head(lr, linear)
         main, side = self.paths(lr, features, kernel, smoothing)
         for index, group in enumerate(self.groups):
             main, side = group(main, side, None if gates is None else gates[:, index])
         fused = self.fusion(torch.cat((side, main), dim=1)) + shallow
-        restored: Tensor = self.upsampler(fused)
-        return restored
+        return self.enlarged(fused, linear)
 
     def head(self, lr: Tensor, linear: Tensor | None) -> tuple[Tensor, Tensor]:
         """Before the deconvolution: the first and the last features, (B, F, H, W) each."""
         shallow = self.conv_first(lr)
         if self.conv_linear is not None:
-            shallow = shallow + self.conv_linear(linear)
+            assert linear is not None
+            shallow = shallow + self.conv_linear(linear.to(lr.dtype))
         return shallow, self.features(shallow)
 
     def paths(
@@ -207,6 +212,28 @@ class DualPathNetwork(nn.Module):
             smoothing = self.smoothing_filters(blurred)
         main = self.deconvolution(blurred, kernel, smoothing)
         return (self.features(main) if self.deconvolution.reduce is None else main), side
+
+    def int8_convolutions(self) -> list[nn.Conv2d]:
+        """Those that compute in int8 where a network is quantised: not what looks at the photo."""
+        return [
+            layer
+            for name, layer in self.named_modules()
+            if isinstance(layer, nn.Conv2d)
+            and name not in FP32_LAYERS
+            and not name.startswith("smoothing")
+            and "_attention." not in name
+        ]
+
+    def enlarged(self, features: Tensor, linear: Tensor | None) -> Tensor:
+        """The picture: the last features, up-sampled, and the linear image where there is one."""
+        if linear is None:
+            alone: Tensor = self.upsampler(features)
+            return alone
+        if isinstance(self.upsampler, DirectUpsampler):
+            convolution, shuffle = self.upsampler
+            both: Tensor = shuffle(convolution(features).float() + linear)
+            return both
+        return self.upsampler(features).float() + F.pixel_shuffle(linear, self.scale)
 
     def blurred(self, lr: Tensor, features: Tensor) -> Tensor:
         """What is deconvolved: the reduced features, or the image."""
