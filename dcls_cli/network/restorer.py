@@ -226,14 +226,12 @@ class DualPathNetwork(nn.Module):
 
     def enlarged(self, features: Tensor, linear: Tensor | None) -> Tensor:
         """The picture: the last features, up-sampled, and the linear image where there is one."""
-        if linear is None:
-            alone: Tensor = self.upsampler(features)
-            return alone
-        if isinstance(self.upsampler, DirectUpsampler):
+        if linear is not None and isinstance(self.upsampler, DirectUpsampler):
             convolution, shuffle = self.upsampler
             both: Tensor = shuffle(convolution(features).float() + linear)
             return both
-        return self.upsampler(features).float() + F.pixel_shuffle(linear, self.scale)
+        alone: Tensor = self.upsampler(features)
+        return alone if linear is None else alone.float() + F.pixel_shuffle(linear, self.scale)
 
     def blurred(self, lr: Tensor, features: Tensor) -> Tensor:
         """What is deconvolved: the reduced features, or the image."""

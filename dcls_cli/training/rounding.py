@@ -35,7 +35,7 @@ class _Rounding(torch.autograd.Function):
 
 def rounded(values: Tensor) -> Tensor:
     """Values on a grid of 256 steps over ROOM times their range, zero among them."""
-    result: Tensor = _Rounding.apply(values)
+    result: Tensor = _Rounding.apply(values)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -12,7 +12,9 @@ from dcls_cli import example, graphs
 from dcls_cli.backends import load_backend, parts
 from dcls_cli.errors import BackendError, DclsError, WeightsError
 from dcls_cli.metrics import psnr
+from dcls_cli.network.restorer import FP32_LAYERS
 from dcls_cli.releases import location, release
+from dcls_cli.weights import load
 from tests import scenes
 
 Patch = pytest.MonkeyPatch
@@ -41,7 +43,7 @@ def test_pictures_are_near_those_of_fp32(weights: Path) -> None:
 
 
 def test_convolutions_are_int8_and_the_closed_forms_are_not() -> None:
-    """What ONNX Runtime makes of the graph: integer convolutions but for those at the ends."""
+    """Those whose inputs and outputs training rounds are in int8, the others are not."""
     _, path = graphs.halves(LIGHT.with_suffix(".onnx"), "int8")
     model = onnx.load(path)
     made_by = {name: node for node in model.graph.node for name in node.output}
@@ -51,10 +53,14 @@ def test_convolutions_are_int8_and_the_closed_forms_are_not() -> None:
     (filters,) = (name for name in kept if not name.startswith("restorer."))
     assert filters not in {item.name for item in model.graph.initializer}  # made for each kernel
     names = {name.split(".", 1)[1].removesuffix(".weight") for name in kept if name != filters}
-    assert names == {
-        "conv_first", "conv_linear", "deconvolution.reduce", "deconvolution.expand", "fusion",
-        "upsampler.0",
-    }  # fmt: skip
+    assert names == set(FP32_LAYERS)
+    network = load(LIGHT)
+    in_int8 = {id(layer) for layer in network.restorer.int8_convolutions()}  # those it trains for
+    named = network.restorer.named_modules()
+    assert {name for name, layer in named if id(layer) in in_int8} == {
+        name.removesuffix(".weight_quantized").removeprefix("restorer.").removesuffix(".weight")
+        for name in (made_by[name].input[0] for name in weights if name not in kept)
+    }
 
 
 def test_tiles_agree_in_int8_too() -> None:
