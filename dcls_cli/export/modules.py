@@ -4,6 +4,7 @@ from copy import deepcopy
 from functools import partial
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.export.linear import RealLinearSuperResolver
