@@ -22,7 +22,7 @@ LAST_LAYER_GAIN = 0.01
 
 #: Layers that stay in fp32 where the others compute in int8: they take little time, and what goes
 #: into both paths depends on them.
-FP32_LAYERS = ("conv_first", "deconvolution.reduce")
+FP32_LAYERS = ("conv_first", "conv_linear", "deconvolution.reduce")
 
 
 class DualPathBlock(nn.Module):

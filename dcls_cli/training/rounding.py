@@ -14,7 +14,7 @@ from dcls_cli.network.restorer import DualPathNetwork
 STEPS = 255
 
 #: Range of an activation over what a batch fills of it: int8 graphs have one range for all photos.
-ROOM = 1.4
+ROOM = 1.1
 
 
 class _Rounding(torch.autograd.Function):
