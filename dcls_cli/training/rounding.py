@@ -24,7 +24,7 @@ class _Rounding(torch.autograd.Function):
     def forward(ctx: object, values: Tensor) -> Tensor:  # noqa: ARG004
         low, high = values.aminmax()
         step = (high.clamp(min=0) - low.clamp(max=0)).float() * (ROOM / STEPS)
-        # Values between 0 and ROOM need no limits: the range is wider than they are.
+        # No value needs a limit: the range is ROOM times as wide as they are.
         step = step.clamp(min=torch.finfo(torch.float32).tiny).to(values.dtype)
         return (values / step).round_().mul_(step)
 
