@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up the development environment in .venv and runs every check: style, types, import order,
-# tests. Needs Python 3.11 to 3.13; PYTHON names another one than python3.
+# tests. Needs Python 3.11 or later; PYTHON names another one than python3.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -54,7 +54,7 @@ def choose(picture: Windowed, form: str, scale: Scale) -> Choice:
     default = release(scale)
     found = _damage(picture, form)
     if found is None:
-        return Choice(default.name, "no noise, no traces of compression")
+        return Choice(default.name, "it shows no noise and no compression")
     for item in RELEASES:
         if item.scale == scale and item.preset == "photo":
             return Choice(item.name, found)
@@ -67,7 +67,7 @@ def _damage(picture: Windowed, form: str) -> str | None:
         return f"{form} compresses with loss"
     seen = traces(picture)
     if seen.noise > NOISE_LIMIT and seen.whiteness > WHITENESS_LIMIT:
-        return f"noise of {seen.noise:.1f} levels of 255"
+        return f"it shows noise of {seen.noise:.1f} levels of 255"
     if seen.grid > GRID_LIMIT:
-        return "traces of an earlier JPEG"
+        return "it shows traces of an earlier JPEG"
     return None

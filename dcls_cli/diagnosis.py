@@ -14,6 +14,7 @@ from dcls_cli.backends.parts import has_int8_instructions
 from dcls_cli.backends.providers import cache_folder
 from dcls_cli.errors import DclsError
 from dcls_cli.hub.transfer import StalledError, within
+from dcls_cli.installation import install_command
 from dcls_cli.machine import free_memory_bytes, usable_processors
 from dcls_cli.releases import RELEASES, location
 
@@ -24,7 +25,7 @@ TILE_PX = 64
 PATIENCE_S = 5.0
 
 #: Of an engine that nobody needs for the ×4 models.
-NO_TORCH = "not installed, and optional: pip install 'dcls[torch]'"
+NO_TORCH = f"not installed (optional): {install_command('torch')}"
 
 PACKAGES = ("torch", *wheels.WHEELS, "onnx", "numpy", "pillow", "safetensors", "huggingface_hub")
 

@@ -4,8 +4,15 @@ Every message says what was expected, what was got and what to do. Only the comm
 error into text and an exit code; library code raises.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean ...?` for a message, if a known word is like the given one; else nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 class DclsError(Exception):

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from dcls_cli.config import Scale
-from dcls_cli.errors import UsageError, WeightsError
+from dcls_cli.errors import UsageError, WeightsError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,8 @@ def release(model: str | int) -> Release:
             "give your own with --weights FILE"
         )
     known = ", ".join(item.name for item in RELEASES)
-    raise UsageError(f"unknown model {model!r}; known models: {known}")
+    near = nearest(model, (item.name for item in RELEASES))
+    raise UsageError(f"-m {model}: choose from {known}, or hf:OWNER/REPO{near}")
 
 
 def location(item: Release) -> Path:

@@ -1,5 +1,6 @@
 """What an installation brings: pinned packages, a light import, the weights, the example."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -129,7 +130,7 @@ def test_the_wheel_has_the_weights_and_no_other_top_level_folder(
         files = wheel.namelist()
         assert {name.partition("/")[0] for name in files} == {
             "dcls_cli",
-            f"dcls-{dcls_cli.__version__}.dist-info",
+            f"dcls_cli-{dcls_cli.__version__}.dist-info",
         }
         carried = [name for name in files if name.startswith("dcls_cli/_weights/")]
         assert sorted(carried) == sorted(f"dcls_cli/_weights/{name}" for name in names)
@@ -143,6 +144,74 @@ def test_the_wheel_has_the_weights_and_no_other_top_level_folder(
         contents = {str(path.relative_to(ROOT)) for path in package if path.suffix != ".pyc"}
         assert "dcls_cli/reports/evidence.html" in contents  # not modules only
         assert contents <= set(files)
+
+
+CONSUMER = """
+import numpy as np
+from PIL import Image
+
+from dcls_cli import DclsError, ModelConfig, Upscaler
+
+
+def enlarge(picture: Image.Image) -> tuple[Image.Image, float]:
+    upscaler: Upscaler = Upscaler.from_pretrained("dcls-light-x4")
+    config: ModelConfig = upscaler.config
+    try:
+        result = upscaler.up(picture)
+    except DclsError as error:
+        raise SystemExit(error.exit_code) from error
+    samples: np.ndarray = upscaler.up(np.zeros((8, 8, 3), np.uint8)).image
+    assert samples.shape[0] == 8 * config.scale
+    return result.image, result.kernel_width_px
+"""
+
+
+@pytest.mark.slow
+def test_programs_that_use_the_package_can_check_their_types(
+    checkout: Path, tmp_path: Path
+) -> None:
+    """The wheel alone, far from the checkout: without `py.typed` mypy would see no types."""
+    with build_wheel(checkout) as wheel:
+        wheel.extractall(tmp_path / "site")
+    program = tmp_path / "consumer.py"
+    program.write_text(CONSUMER)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", program],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": "", "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_pypi_shows_leads_somewhere(checkout: Path) -> None:
+    """With an address of the repository every link is whole; without one there are no links."""
+    page = "![a dog](docs/dog.png) and [a page](docs/formats.md#png), [here](#there), "
+    page += "[elsewhere](https://example.org/x)"
+    (checkout / "README.md").write_text(page)
+
+    def metadata_of() -> str:
+        with build_wheel(checkout) as wheel:
+            (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+            return wheel.read(name).decode()
+
+    bare = metadata_of()
+    assert "a dog and a page, [here](#there), [elsewhere](https://example.org/x)" in bare
+    assert "Project-URL: Paper, https://arxiv.org/abs/2202.07508" in bare
+    assert "Name: dcls-cli" in bare
+    settings = checkout / "pyproject.toml"
+    address = "https://example.org/dcls"
+    settings.write_text(
+        settings.read_text().replace('repository = ""', f'repository = "{address}/"')
+    )
+    for file in (checkout / "dist").iterdir():
+        file.unlink()
+    full = metadata_of()
+    assert f"![a dog]({address}/raw/main/docs/dog.png)" in full
+    assert f"[a page]({address}/blob/main/docs/formats.md#png)" in full
+    assert f"Project-URL: Source, {address}" in full
 
 
 def test_the_example_is_what_its_page_says() -> None:

@@ -118,7 +118,7 @@ def test_what_is_no_picture_is_refused(upscaler: Upscaler, array: np.ndarray) ->
 
 def test_names_and_files_are_told_apart(file: Path, tmp_path: Path) -> None:
     assert Upscaler.from_pretrained(str(file), device="cpu").scale == 2
-    with pytest.raises(UsageError, match="known models"):
+    with pytest.raises(UsageError, match="choose from"):
         Upscaler.from_pretrained("dcls-none")
     with pytest.raises(WeightsError, match="no such weight file"):
         Upscaler.from_pretrained(str(tmp_path / "none.safetensors"))

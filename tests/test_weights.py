@@ -195,7 +195,7 @@ def test_a_file_that_claims_to_be_enormous_is_refused_without_taking_memory(file
 def test_unknown_model_lists_the_known_ones_and_scales_say_what_there_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(UsageError, match="known models: .*dcls-light-x4"):
+    with pytest.raises(UsageError, match="choose from .*dcls-light-x4"):
         release("dcls-heavy-x9")
     defaults = {scale: release(scale).name for scale in (2, 3, 4)}
     assert defaults == {2: "dcls-light-x2", 3: "dcls-light-x3", 4: "dcls-light-x4"}

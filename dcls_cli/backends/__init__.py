@@ -10,6 +10,7 @@ import numpy as np
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, UsageError
 from dcls_cli.graphs import SUFFIX
+from dcls_cli.installation import install_command
 
 #: What `load_backend` takes as `engine`.
 ENGINES = ("auto", "torch", "onnx")
@@ -191,7 +192,7 @@ def require_torch(what: str) -> None:
         BackendError: it is not.
     """
     if not has_torch():
-        raise BackendError(f"{what} needs PyTorch: pip install 'dcls[torch]'")
+        raise BackendError(f"{what} needs PyTorch: {install_command('torch')}")
 
 
 def _onnx(path: Path, device: str, precision: str) -> Backend:

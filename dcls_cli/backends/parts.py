@@ -10,6 +10,7 @@ from dcls_cli import graphs
 from dcls_cli.backends import has_torch
 from dcls_cli.backends.providers import AUTOMATIC, PROVIDERS, available
 from dcls_cli.errors import BackendError, WeightsError
+from dcls_cli.installation import install_command
 from dcls_cli.machine import processor_flags
 
 #: Precisions that a restorer of ONNX Runtime can have.
@@ -178,5 +179,5 @@ def _missing(path: Path, precision: str) -> str:
     missing = "" if has_torch() else "without PyTorch "
     return (
         f"{missing}its graphs are needed, and {path.name} is not there: "
-        "pip install 'dcls[torch]', or make them with `dcls export-onnx --split`"
+        f"{install_command('torch')}, or make them with `dcls export-onnx --split`"
     )

@@ -1,15 +1,16 @@
 """Execution providers of ONNX Runtime: which one a device means, and why one is not to be had."""
 
-import os
 import re
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import platformdirs
+
 from dcls_cli.backends import wheels
 from dcls_cli.errors import BackendError
+from dcls_cli.installation import install_command
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -130,13 +131,7 @@ def options_of(name: str, number: int) -> dict[str, str]:
 
 def cache_folder() -> Path:
     """Where engines that took long to build are kept."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-        return Path(base) / "dcls" / "cache" if base else Path.home() / ".dcls" / "cache"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "dcls"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "dcls"
+    return platformdirs.user_cache_path("dcls", False)
 
 
 def _made(folder: Path) -> Path:
@@ -164,7 +159,7 @@ def why_missing(name: str) -> str:
         return both
     installed = ", ".join(wheels.installed_wheels()) or "this build of onnxruntime"
     if name in NVIDIA:
-        other = "; or pip install 'dcls[torch]'" if name == "cuda" else " tensorrt"
+        other = f"; or {install_command('torch')}" if name == "cuda" else " tensorrt"
         return (
             f"{installed} has no {PROVIDERS[name]}; pip uninstall -y onnxruntime, then "
             f"pip install 'onnxruntime-gpu[cuda,cudnn]'{other}"

@@ -70,7 +70,8 @@ def earlier_outputs(sources: Iterable[Source]) -> set[Path]:
 
     `photo_x4.png` does if there is a `photo` of any suffix beside it, or where some levels of the
     path are taken out, as those of a folder of outputs: in `album` for
-    `album/large/x4/photo_x4.png`. `photo.bmp_x4.png` does if there is a `photo.bmp`.
+    `album/large/x4/photo_x4.png`, or in `album` for `album_x4/photo_x4.png`. `photo.bmp_x4.png`
+    does if there is a `photo.bmp`.
 
     Returns:
         Their paths.
@@ -92,10 +93,19 @@ def earlier_outputs(sources: Iterable[Source]) -> set[Path]:
 
 
 def _origins(relative: Path) -> list[PurePath]:
-    """The file's own folder, and those where neighbouring levels of its path are taken out."""
+    """The folders that a file may be the output of.
+
+    Its own, those where neighbouring levels of its path are taken out, and those beside a level
+    that has its name from its inputs, `album` beside `album_x4`.
+    """
     parts = relative.parts[:-1]
     ends = range(len(parts) + 1)
-    return [PurePath(*parts[:end], *parts[start:]) for end in ends for start in ends[end:]]
+    folders = [PurePath(*parts[:end], *parts[start:]) for end in ends for start in ends[end:]]
+    for level, part in enumerate(parts):
+        match = _OUTPUT_STEM.fullmatch(part)
+        if match:
+            folders.append(PurePath(*parts[:level], match["stem"], *parts[level + 1 :]))
+    return folders
 
 
 def _stem_key(path: PurePath) -> str:

@@ -15,39 +15,61 @@ def ablate(
     *,
     hr: Annotated[
         list[Path],
-        typer.Option("--hr", metavar="DIR", help="Sharp images to train on; may be repeated."),
+        typer.Option(
+            "--hr", metavar="FOLDER", help="Train on these sharp images; may be repeated."
+        ),
     ],
     val: Annotated[
-        Path, typer.Option("--val", metavar="DIR", help="Sharp images to measure on (Gaussian8).")
+        Path,
+        typer.Option(
+            "--val", metavar="FOLDER", help="Measure on these sharp images, under Gaussian8."
+        ),
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="DIR", help="Folder of the study; a run of its own each."),
+        typer.Option(
+            "--out", metavar="FOLDER", help="Keep the study here, a run for each network."
+        ),
     ],
-    scale: Annotated[int, typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4.")] = 4,
+    scale: Annotated[
+        int, typer.Option("-s", "--scale", metavar="N", help="Enlarge 2, 3 or 4 times.")
+    ] = 4,
     arms: Annotated[
         str | None,
-        typer.Option("--arms", metavar="A,B,...", help="Only these, and `full`; default: all."),
+        typer.Option(
+            "--arms", metavar="A,B,...", help="Train only these, and full. [default: all]"
+        ),
     ] = None,
     seeds: Annotated[
         int,
-        typer.Option(min=1, help="Runs of `full`, whose spread shows what a difference is worth."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Train the full network N times: the spread shows what a difference is worth.",
+        ),
     ] = 2,
-    iterations: Annotated[int, typer.Option(min=1, help="Steps of every run.")] = 1000,
-    batch: Annotated[int, typer.Option(min=1, help="Patches a step.")] = 8,
-    patch: Annotated[int, typer.Option(min=1, help="Width of an LR patch, pixels.")] = 48,
+    iterations: Annotated[int, typer.Option(min=1, metavar="N", help="Train for N steps.")] = 1000,
+    batch: Annotated[int, typer.Option(min=1, metavar="N", help="Take N patches a step.")] = 8,
+    patch: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Take patches of N LR pixels.")
+    ] = 48,
     width: Annotated[
-        int, typer.Option(min=16, help="Features of the networks; fewer train faster.")
+        int, typer.Option(min=16, metavar="N", help="Use N features; fewer train faster.")
     ] = LIGHT_WIDTH,
-    device: Annotated[str, typer.Option("-d", "--device", help="auto, cpu or cuda[:N].")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="The table in Markdown.")] = False,
+    device: Annotated[
+        str, typer.Option("-d", "--device", metavar="NAME", help="Train on auto, cpu or cuda[:N].")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Use N CPU threads.")
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the table in Markdown.")
+    ] = False,
 ) -> None:
     """Train a small network in several versions, each without one idea of the paper.
 
-    All runs have as many steps on as many patches, so that beside other work no version gets more
-    training than another. The table is printed and written to DIR/ablations.md. A study that was
-    ended goes on when the same command is given again.
+    All versions get the same number of steps. The table is printed and written to
+    FOLDER/ablations.md. The same command resumes an interrupted study.
     """
     from dcls_cli.cli.ablation_study import Study
     from dcls_cli.config import checked_scale

@@ -10,7 +10,7 @@ import typer
 
 from dcls_cli import __version__, temporaries
 from dcls_cli.batching import threads
-from dcls_cli.cli import console, signals
+from dcls_cli.cli import commands, console, signals
 from dcls_cli.cli.ablate import ablate
 from dcls_cli.cli.batch import batch
 from dcls_cli.cli.bench import bench
@@ -26,24 +26,82 @@ from dcls_cli.cli.weights import weights
 
 app = typer.Typer(
     name="dcls",
-    help="Faithful blind super-resolution: finds the blur in a photo, inverts it, restores it.",
-    add_completion=False,
+    cls=commands.Program,
+    help="Faithful blind super-resolution: finds the blur in a photo, inverts it, and restores "
+    "the photo at 2, 3 or 4 times the size.",
+    epilog="""
+    dcls upscale photo.jpg             writes photo_x4.jpg
+    dcls batch photos/                 writes photos_x4/
+    dcls kernel photo.jpg              shows the blur
+    dcls doctor                        shows what is installed and what works
+    """,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=commands.CONTEXT,
 )
-app.command()(upscale)
-app.command()(batch)
-app.command()(kernel)
-app.command(name="eval")(evaluate)
-app.command()(train)
-app.command()(ablate)
-app.command()(bench)
-app.command()(doctor)
-app.command(name="export-onnx")(export_onnx)
+app.command(
+    cls=commands.Command,
+    epilog="""
+    dcls upscale photo.jpg
+    dcls upscale photo.jpg -o large.png -s 2
+    dcls upscale *.jpg -o large/ --max-side 3840
+    dcls upscale - -o - < in.jpg > out.jpg
+    """,
+)(upscale)
+app.command(
+    cls=commands.Command,
+    epilog="""
+    dcls batch photos/
+    dcls batch photos/ scans/ -o large/ --exclude 'proofs/*'
+    dcls batch list.txt -o large/ -s 2 --dry-run
+    """,
+)(batch)
+app.command(
+    cls=commands.Command,
+    epilog="""
+    dcls kernel photo.jpg
+    dcls kernel photo.jpg -o blur.png
+    """,
+)(kernel)
+app.command(
+    name="eval",
+    cls=commands.Command,
+    epilog="""
+    dcls eval --hr Set5/ --against bicubic
+    dcls eval --hr Set5/ --benchmark photo -m dcls-photo-x4 --out figures/
+    """,
+)(evaluate)
+app.command(
+    cls=commands.Command,
+    epilog="""
+    dcls train --scale 4
+    dcls train --scale 4 --hr photos/ --val Set5/ --preset photo --out run
+    dcls train run/config.toml --out again
+    """,
+)(train)
+app.command(
+    cls=commands.Command, epilog="dcls ablate --hr photos/ --val Set5/ --out study --minutes 10"
+)(ablate)
+app.command(cls=commands.Command, epilog="dcls bench")(bench)
+app.command(cls=commands.Command, epilog="dcls doctor --json")(doctor)
+app.command(
+    name="export-onnx",
+    cls=commands.Command,
+    epilog="""
+    dcls export-onnx
+    dcls export-onnx -m dcls-photo-x4 --split -o photo.onnx
+    """,
+)(export_onnx)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
 app.add_typer(weights, name="weights")
+
+#: Options that may stand anywhere on the line, with what they set.
+ANYWHERE = {
+    **dict.fromkeys(("-q", "--quiet"), "quiet"),
+    **dict.fromkeys(("-v", "--verbose"), "verbose"),
+    "--debug": "debug",
+}
 
 
 def show_version(wanted: bool) -> None:
@@ -57,13 +115,12 @@ def show_version(wanted: bool) -> None:
 def options(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=show_version, is_eager=True),
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks; goes anywhere on the line.")
+        typer.Option(
+            "-V", "--version", help="Show the version.", callback=show_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
-    """Take the options that every command has; `run` has acted on them already."""
+    """Take the options of the program itself."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -73,8 +130,10 @@ def run(arguments: Sequence[str]) -> int:
         arguments: without the program's name.
     """
     own, rest = split_at_dashes(arguments)
-    debug = "--debug" in own
-    kept = [item for item in own if item != "--debug"] + rest or ["--help"]
+    wanted = {ANYWHERE[item] for item in own if item in ANYWHERE}
+    kept = [item for item in own if item not in ANYWHERE] + rest
+    console.verbosity.quiet = "quiet" in wanted
+    console.verbosity.verbose = "verbose" in wanted
 
     def action() -> int:
         # A command returns nothing, or an exit code through `typer.Exit`.
@@ -83,7 +142,7 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
 
-    return console.exit_code_of(action, debug=debug)
+    return console.exit_code_of(action, debug="debug" in wanted)
 
 
 def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -14,13 +14,22 @@ def batch(
     inputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="INPUT...", help="Folders, photos, 'patterns', and lists: .txt, a name a line."
+            metavar="INPUT...",
+            help="Folders, photos, 'patterns*', and lists: text files (.txt) with one name per "
+            "line.",
         ),
     ],
     *,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="OUT", help="Folder; it gets the same tree.")
-    ],
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FOLDER",
+            help="Write the same tree into this folder. [default: INPUT_x4 beside a single folder]",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = None,
     scale: options.Scale = None,
     model: options.Model = None,
     weights: options.Weights = None,
@@ -42,48 +51,95 @@ def batch(
     backend: options.Engine = "auto",
     device: Annotated[
         str,
-        typer.Option("-d", "--device", help="auto, cpu, cuda[:N], or several: cuda:0,cuda:1."),
+        typer.Option(
+            "-d",
+            "--device",
+            metavar="NAME",
+            help="Compute on auto, cpu, cuda[:N], or on several: cuda:0,cuda:1.",
+            rich_help_panel=options.ENGINE,
+        ),
     ] = "auto",
     recursive: Annotated[
-        bool, typer.Option("--recursive/--no-recursive", help="Folders within folders too.")
+        bool,
+        typer.Option(
+            "--recursive/--no-recursive",
+            help="Enter folders within folders, or not.",
+            rich_help_panel=options.SELECTION,
+        ),
     ] = True,
     include: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Only such names, as '*.jpg'; may be repeated."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Take only such names, as in '*.jpg'; may be repeated.",
+            rich_help_panel=options.SELECTION,
+        ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="No such names, as 'proofs/*'; may be repeated."),
+        typer.Option(
+            metavar="PATTERN",
+            help="Leave out such names, as in 'proofs/*'; may be repeated.",
+            rich_help_panel=options.SELECTION,
+        ),
     ] = None,
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only part I of N, for N machines.")
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Take only part I of N, for one of N machines.",
+            rich_help_panel=options.SELECTION,
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="At most N photos this time.")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Restore at most N photos this time.",
+            rich_help_panel=options.SELECTION,
+        ),
     ] = None,
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="End with the first photo that fails.")
+        bool,
+        typer.Option(
+            "--fail-fast",
+            help="Stop at the first photo that fails.",
+            rich_help_panel=options.SELECTION,
+        ),
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a row for each photo: .jsonl or .csv."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write a table with one row per photo: .jsonl or .csv.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     jobs: Annotated[
         int,
-        typer.Option("-j", "--jobs", min=1, max=64, help="Photos at work per device, by threads."),
+        typer.Option(
+            "-j",
+            "--jobs",
+            min=1,
+            max=64,
+            metavar="N",
+            help="Work on N photos per device at a time.",
+            rich_help_panel=options.ENGINE,
+        ),
     ] = 3,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Say what would be done and what it takes; do nothing."),
-    ] = False,
+    dry_run: options.DryRun = False,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Restore all photos of a folder, except those that are done already."""
+    """Enlarge all photos of a folder and its subfolders.
+
+    Photos that are done are skipped, so that the same command resumes an interrupted batch.
+    """
     from dcls_cli.batching.report import check_report
     from dcls_cli.batching.selection import Shard
     from dcls_cli.cli.batch_forecast import foretell
-    from dcls_cli.cli.batch_plan import Wanted, plan, prepare_folder
+    from dcls_cli.cli.batch_plan import Wanted, folder_beside, plan, prepare_folder
     from dcls_cli.cli.batch_run import run
     from dcls_cli.cli.batch_tally import BatchTally
     from dcls_cli.cli.evidence import known_kernel
@@ -97,9 +153,14 @@ def batch(
         if dry_run:
             raise UsageError("--report tells what was done, and --dry-run does nothing")
         check_report(report)
+    networks = [
+        Networks(model, weights, scale, device=each, precision=precision, engine=backend)
+        for each in devices_of(device)
+    ]
+    out = output or folder_beside(inputs, networks[0].config.scale)
     wanted = Wanted(
         inputs=tuple(inputs),
-        out=output,
+        out=out,
         recursive=recursive,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
@@ -108,10 +169,6 @@ def batch(
         overwrite=overwrite,
         dry_run=dry_run,
     )
-    networks = [
-        Networks(model, weights, scale, device=each, precision=precision, engine=backend)
-        for each in devices_of(device)
-    ]
     encoding = options.encoding_of(form, quality, lossless, bit_depth)
     naming = Naming(
         template=name,
@@ -127,10 +184,10 @@ def batch(
         tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
     )
     tally = BatchTally(json=json, fail_fast=fail_fast, report=report)
-    prepare_folder(output, dry_run=dry_run)
+    prepare_folder(out, dry_run=dry_run)
     items = plan(wanted, naming, size, tally)
     if dry_run:
-        raise typer.Exit(foretell(items, output, networks, settings, tally, threads=jobs))
+        raise typer.Exit(foretell(items, out, networks, settings, tally, threads=jobs))
     raise typer.Exit(run(items, networks, settings, tally, threads=jobs))
 
 

@@ -1,7 +1,9 @@
 """What a batch has to do: which photos, which outputs, and what is done already."""
 
 import errno
-from collections.abc import Iterable
+import glob
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +71,26 @@ class Item:
     def is_done(self) -> bool:
         """Whether the output is there, whole, and of the right size."""
         return look(self.output, set(self.sizes)).state is State.WHOLE
+
+
+def folder_beside(inputs: Sequence[str], scale: int) -> Path:
+    """The folder that outputs go to where none is named: `photos_x4` beside `photos`.
+
+    Raises:
+        UsageError: there is more than one input, or it is no folder, or the root of a disk.
+    """
+    first = Path(inputs[0])
+    if len(inputs) > 1:
+        raise UsageError("several inputs need -o FOLDER, the folder for the outputs")
+    if not first.exists() and not glob.has_magic(inputs[0]):
+        raise UsageError(f"{visible(first)}: no such file or folder")
+    if not first.is_dir():
+        raise UsageError(f"{visible(first)}: not a folder; -o FOLDER names the one for the outputs")
+    # `.` and `..` have no name of their own; a link keeps its name.
+    named = first if first.name not in ("", "..") else Path(os.path.abspath(first))  # noqa: PTH100
+    if not named.name:
+        raise UsageError(f"{visible(first)}: nothing lies beside it; -o FOLDER is needed")
+    return named.with_name(f"{named.name}_x{scale}")
 
 
 def prepare_folder(out: Path, *, dry_run: bool) -> None:

@@ -90,7 +90,7 @@ def run(
         [each.device for each in networks], threads_each=threads, pixels=room
     )
     worker = _Worker(pool, networks, settings)
-    reader = _Reader(items, tally)
+    reader = _Reader(items, tally, networks[0])
     with signals.watched() as watch, BatchView(len(items), json=tally.json) as view:
 
         def must_end() -> bool:
@@ -165,7 +165,8 @@ class _Reader:
         fatal: what makes every photo fail.
     """
 
-    def __init__(self, items: Sequence["Item"], tally: "BatchTally") -> None:
+    def __init__(self, items: Sequence["Item"], tally: "BatchTally", networks: "Networks") -> None:
+        self._networks = networks
         self.fatal: DclsError | None = None
         self._open = {item.output: item for item in items}
         self._tally = tally
@@ -175,6 +176,8 @@ class _Reader:
         match message:
             case Started(item, network):
                 view.start(item, network)
+                if not self._tally.json:
+                    self._networks.explain(item.source, network)
             case Stepped(item, done, total):
                 view.step(item, done, total)
             case Finished(item, result):

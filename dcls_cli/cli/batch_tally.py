@@ -9,6 +9,12 @@ from dcls_cli.cli.results import Result
 from dcls_cli.cli.signals import WORDS
 from dcls_cli.errors import DclsError, ImageError, UsageError
 
+#: Failed photos that are named at the end.
+LISTED = 20
+
+#: Lines after which the first ones are no longer in sight.
+SCROLLED = 20
+
 
 class BatchTally:
     """Counts and remembers what became of each photo.
@@ -36,6 +42,7 @@ class BatchTally:
         self._fail_fast = fail_fast
         self._report = report
         self._rows: list[dict[str, Any]] = []
+        self._failed: list[Path] = []
 
     @property
     def must_end(self) -> bool:
@@ -51,7 +58,8 @@ class BatchTally:
         """Tell why a photo has no output."""
         named = isinstance(error, ImageError | UsageError)  # these name their file themselves
         text = console.reason(error, None if named else source)
-        console.note(text)
+        console.fault(text)
+        self._failed.append(source)
         self.codes.append(error.exit_code)
         if self.json:
             console.event("error", input=source, message=text, exit_code=error.exit_code)
@@ -88,8 +96,12 @@ class BatchTally:
             console.event(
                 "summary", **counts, left=self.left, left_out=dict(self.left_out), **measured
             )
+        self._list_failed()
         if ended_by is not None:
-            console.note(f"{WORDS[ended_by]}: {self.done} done, {self.left} left")
+            console.fault(
+                f"{WORDS[ended_by]}: {self.done} done, {self.left} left; "
+                "the same command goes on with the rest"
+            )
         else:
             console.note(self._sentence(counts))
         if self._report is not None:
@@ -100,6 +112,15 @@ class BatchTally:
             return 0
         alone = self.done + self.skipped == 0 and len(set(self.codes)) == 1
         return self.codes[0] if alone else 1
+
+    def _list_failed(self) -> None:
+        """Name what has failed once more where the messages have scrolled away."""
+        if self.done + len(self._failed) < SCROLLED:
+            return
+        for source in self._failed[:LISTED]:
+            console.note(f"failed: {source}")
+        if len(self._failed) > LISTED:
+            console.note(f"failed: {len(self._failed) - LISTED} more; --report FILE lists all")
 
     def foretell(self, to_do: int, sentence: str, /, **measured: Any) -> None:  # noqa: ANN401
         """Tell what would be done, and what it would take.

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from dcls_cli.cli import console
 from dcls_cli.cli.results import Result, line, tell
+from dcls_cli.cli.upscale import in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,25 +28,19 @@ class BatchView:
             total: photos.
             json: print events.
         """
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._json = json
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
+            BarColumn(bar_width=20),
+            TimeRemainingColumn(compact=True),
             console=console.err,
-            disable=not console.err.is_terminal or (json and console.out.is_terminal),
+            disable=not console.shows_progress() or (json and console.out.is_terminal),
             transient=True,
         )
-        self._batch = self._bar.add_task("photos", total=total)
+        self._total, self._ended = total, 0
+        self._batch = self._bar.add_task(f"0 of {total} photos", total=total)
         self._tasks: dict[Path, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -72,13 +67,15 @@ class BatchView:
                 model=network.name,
                 reason=network.reason,
             )
-        name = console.visible(item.source.name)
-        self._tasks[item.output] = self._bar.add_task(name, total=None)
+        text = f"{_name(item)}: finding the blur"
+        self._tasks[item.output] = self._bar.add_task(text, total=None)
 
     def step(self, item: "Item", done: int, total: int) -> None:
         """Show that a tile is restored."""
-        self._bar.update(self._tasks[item.output], completed=done, total=total)
-        if self._json:
+        text = f"{_name(item)}: {in_words(done, total)}"
+        task = self._tasks[item.output]
+        self._bar.update(task, completed=done, total=total, description=text)
+        if self._json and done:
             console.event("tile", input=item.source, done=done, total=total)
 
     def end(self, item: "Item") -> None:
@@ -86,7 +83,9 @@ class BatchView:
         task = self._tasks.pop(item.output, None)
         if task is not None:
             self._bar.remove_task(task)
-        self._bar.advance(self._batch)
+        self._ended += 1
+        text = f"{self._ended} of {self._total} photos"
+        self._bar.update(self._batch, completed=self._ended, description=text)
 
     def tell(self, result: Result) -> None:
         """Print a result; above the bars, if it goes to the terminal that shows them."""
@@ -96,3 +95,7 @@ class BatchView:
         for text in result.notes:
             console.note(f"{result.input}: {text}")
         console.err.print(Text(console.visible(line(result))))
+
+
+def _name(item: "Item") -> str:
+    return console.visible(item.source.name)

@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
+from dcls_cli.cli.mistakes import explain
 from dcls_cli.cli.signals import EXIT_INTERRUPTED, Ended
 from dcls_cli.errors import BackendError, DclsError
+from dcls_cli.installation import install_command
 
 EXIT_USAGE = 2
 EXIT_FAILED = 1
@@ -64,9 +67,31 @@ def visible(text: object) -> str:
     )
 
 
+@dataclass
+class Verbosity:
+    """How much is said, as `-q` and `-v` have it.
+
+    Attributes:
+        quiet: errors only; results that the user asked to see are printed all the same.
+        verbose: everything that is known of a result.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+verbosity = Verbosity()
+
+
 def say(text: object) -> None:
     """Print a result on stdout, one line."""
     out.print(Text(visible(text)))
+
+
+def written(text: object) -> None:
+    """Print on stdout that a file has been written, which is no news to who wants quiet."""
+    if not verbosity.quiet:
+        say(text)
 
 
 def show(table: Table) -> None:
@@ -82,8 +107,19 @@ def show(table: Table) -> None:
     LastingConsole(width=needed, markup=False, highlight=False, emoji=False).print(table)
 
 
+def shows_progress() -> bool:
+    """Whether somebody sees bars: stderr is a terminal, and nobody asked for quiet."""
+    return err.is_terminal and not verbosity.quiet
+
+
 def note(text: object) -> None:
-    """Print a message on stderr, one line."""
+    """Print a message on stderr, one line, unless `-q` asks for errors only."""
+    if not verbosity.quiet:
+        fault(text)
+
+
+def fault(text: object) -> None:
+    """Print on stderr, one line, why something has failed."""
     err.print(Text(f"dcls: {visible(text)}"))
 
 
@@ -119,11 +155,11 @@ def exit_code_of(action: Callable[[], int], *, debug: bool) -> int:
     try:
         return action()
     except KeyboardInterrupt:
-        note("interrupted")
+        fault("interrupted")
         return EXIT_INTERRUPTED
     except Ended as end:
         if not end.told:
-            note(end.word)
+            fault(end.word)
         return end.exit_code
     except Exception as error:  # the last place where an error can be told
         if debug:
@@ -133,20 +169,18 @@ def exit_code_of(action: Callable[[], int], *, debug: bool) -> int:
 
 def _told(error: Exception) -> int:
     if isinstance(error, DclsError):
-        note(reason(error))
+        fault(reason(error))
         return error.exit_code
     if isinstance(error, TyperException):
-        # Typer's own usage errors: their message needs the context that they carry.
-        formatted = getattr(error, "format_message", error.__str__)()
-        note(" ".join(formatted.split()))
+        fault(explain(error))
         return int(getattr(error, "exit_code", EXIT_USAGE))
     if isinstance(error, OSError):
-        note(reason(error))
+        fault(reason(error))
         return EXIT_FAILED
     if isinstance(error, ModuleNotFoundError) and error.name in TORCH_MODULES:
-        note("this needs PyTorch: pip install 'dcls[torch]'")
+        fault(f"this needs PyTorch: {install_command('torch')}")
         return BackendError.exit_code
-    note(
+    fault(
         f"internal error: {type(error).__name__}: {error} "
         "(please report it, with what `dcls --debug` prints)"
     )

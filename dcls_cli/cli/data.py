@@ -1,38 +1,47 @@
 """`dcls data`: images to train on: get them, pack them, check them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dcls_cli.cli import console
+from dcls_cli.cli import commands, console
 from dcls_cli.errors import UsageError
 
-data = typer.Typer(help="Get, prepare and check images to train on.", rich_markup_mode=None)
+data = typer.Typer(
+    cls=commands.Group, help="Get, prepare and check images to train on.", rich_markup_mode=None
+)
 
 TOLD = 20
 
 
-@data.command()
+@data.command(cls=commands.Command, epilog="dcls data download div2k flickr2k")
 def download(
     names: Annotated[
         list[str],
         typer.Argument(metavar="NAME...", help="div2k, div2k-valid or flickr2k."),
     ],
-    to: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Gets the archives.")] = Path(
-        "data"
-    ),
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="FOLDER",
+            help="Put the archives into this folder. [default: where `dcls train` looks for them, "
+            "DCLS_DATA or the data folder of the user]",
+        ),
+    ] = None,
     local: Annotated[
         list[Path] | None,
         typer.Option(
             "--from",
             metavar="FOLDER",
-            help="Look here first, for archives or unpacked images; may be repeated.",
+            help="Look for archives or unpacked images in this folder first; may be repeated.",
         ),
     ] = None,
     mirror: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Ask this address of a folder or file before all others."),
+        typer.Option(metavar="URL", help="Try this address of a folder or file before all others."),
     ] = None,
 ) -> None:
     """Get data sets of photographs: local folders first, then several mirrors.
@@ -40,18 +49,32 @@ def download(
     A download that was interrupted, or killed, goes on where it was; archives are compared with
     their published digests. DIV2K and Flickr2K are for research: see their terms.
     """
+    from dcls_cli.data.home import data_home
+
+    download_into(to or data_home(), names, local=local or (), mirror=mirror)
+
+
+def download_into(
+    folder: Path, names: Sequence[str], *, local: Sequence[Path] = (), mirror: str | None = None
+) -> None:
+    """Have data sets in a folder, and print where each of them is.
+
+    Raises:
+        UsageError: an unknown data set.
+        DataError: see `obtain`.
+    """
     from dcls_cli.cli.downloads import shown_download
     from dcls_cli.data.catalogue import dataset
     from dcls_cli.data.obtaining import obtain
 
     for item in [dataset(name) for name in names]:
         with shown_download(item.name) as listener:
-            found = obtain(item, to, local=local or (), mirror=mirror, listener=listener)
+            found = obtain(item, folder, local=local, mirror=mirror, listener=listener)
         console.note(f"{item.name}: {found.path} {found.origin}")
         console.say(found.path)
 
 
-@data.command()
+@data.command(cls=commands.Command, epilog="dcls data prepare photos/ scans.zip -o photos.pack")
 def prepare(
     sources: Annotated[
         list[Path],
@@ -78,13 +101,13 @@ def prepare(
     with loading_bar(True) as progress:
         prepared = pack(sources, out, overwrite=overwrite, progress=progress, note=console.note)
     for fault in prepared.faults:
-        console.note(f"{fault.name}: {fault.reason}; left out")
+        console.fault(f"{fault.name}: {fault.reason}; left out")
     left_out = f", {len(prepared.faults)} left out" if prepared.faults else ""
     console.say(f"{out}  {prepared.images} images, {prepared.megapixels:.1f} megapixels{left_out}")
     raise typer.Exit(console.EXIT_FAILED if prepared.faults else 0)
 
 
-@data.command()
+@data.command(cls=commands.Command, epilog="dcls data check photos.pack")
 def check(
     paths: Annotated[
         list[Path],

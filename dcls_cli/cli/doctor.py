@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    *, json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line on stdout.")
+    ] = False,
 ) -> None:
-    """Show versions, devices, caches and the Hub, and restore one tile on each engine."""
+    """Show what is installed, and restore one tile on each engine to see what works."""
     from dcls_cli.diagnosis import diagnose
 
     found = diagnose()

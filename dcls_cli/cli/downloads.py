@@ -57,7 +57,7 @@ def shown_download(name: str) -> Iterator[Listener]:
         *columns,
         TransferSpeedColumn(),
         console=console.err,
-        disable=not console.err.is_terminal,
+        disable=not console.shows_progress(),
         transient=True,
     ) as bar:
         task = bar.add_task(console.visible(name), total=None, visible=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dcls_cli.cli import console
+from dcls_cli.cli import commands, console
 from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,67 +27,106 @@ BenchmarkName = Literal[
 def evaluate(
     *,
     hr: Annotated[
-        Path | None, typer.Option("--hr", metavar="DIR", help="Folder of sharp images (PNG).")
+        Path | None,
+        typer.Option("--hr", metavar="FOLDER", help="Measure on these sharp images (PNG)."),
     ] = None,
     benchmark: Annotated[
         BenchmarkName,
         typer.Option(
-            help="What is done to the images: eight isotropic blurs, with noise, random kernels as "
-            "of DIV2KRK, damage of photographs; or nothing: LR images as given in pairs, and the "
-            "original DIV2KRK."
+            help="Damage the images by eight isotropic blurs (gaussian8), also with noise, by "
+            "random kernels (div2krk-like), or as cameras and the web do (photo). With pairs and "
+            "div2krk the LR images are given."
         ),
     ] = "gaussian8",
-    scale: Annotated[int, typer.Option("--scale", "-s", help="Up-scaling factor: 2, 3 or 4.")] = 4,
+    scale: Annotated[
+        int, typer.Option("--scale", "-s", metavar="N", help="Enlarge 2, 3 or 4 times.")
+    ] = 4,
     lr: Annotated[
-        Path | None, typer.Option("--lr", metavar="DIR", help="LR images, for pairs.")
+        Path | None, typer.Option("--lr", metavar="FOLDER", help="LR images, for pairs.")
     ] = None,
     root: Annotated[
         Path | None,
-        typer.Option("--root", metavar="DIR", help="The unpacked data set, for div2krk."),
+        typer.Option("--root", metavar="FOLDER", help="Unpacked data set, for div2krk."),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Model or hf:OWNER/REPO; default: of the scale."),
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="NAME",
+            help="Measure this network: a name of `dcls models list`, or hf:OWNER/REPO. [default: "
+            "the usual one of the scale]",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", "-w", help="Weight file, instead of a model.")
+        Path | None,
+        typer.Option(
+            "--weights",
+            "-w",
+            metavar="FILE",
+            help="Measure your own weights.",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
             "--against",
             metavar="A,B,...",
-            help="What to show beside it: bicubic, a model, a weight file of dcls, "
-            "spandrel:FILE for networks of others.",
+            help="Also measure bicubic, other models or weight files, or networks of other "
+            "projects (spandrel:FILE).",
+            rich_help_panel=commands.NETWORK,
         ),
     ] = None,
     kernels: Annotated[
-        bool, typer.Option("--kernels", help="Measure the estimated kernels too.")
+        bool, typer.Option("--kernels", help="Also measure the estimated kernels.")
     ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            metavar="DIR",
-            help="Keep results here, so that an evaluation that was ended goes on, and write "
-            "report.html, montage.png, curves.png, figures.csv and figures.md.",
+            metavar="FOLDER",
+            help="Keep the results here, so that the same command resumes, and write report.html, "
+            "montage.png, curves.png, figures.csv and figures.md.",
+            rich_help_panel=commands.OUTPUT,
         ),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Processes. [by images and cores]")
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            metavar="N",
+            help="Work in N processes. [default: by images and cores]",
+            rich_help_panel=commands.ENGINE,
+        ),
     ] = None,
-    device: Annotated[str, typer.Option("--device", "-d", help="auto, cpu or cuda[:N].")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            "-d",
+            metavar="NAME",
+            help="Compute on auto, cpu or cuda[:N].",
+            rich_help_panel=commands.ENGINE,
+        ),
+    ] = "auto",
     precision: Annotated[
         str,
         typer.Option(
-            "--precision", help="fp32 (as for published figures), bf16, fp16, int8, auto."
+            "--precision",
+            metavar="NAME",
+            help="Compute in fp32 (as for published figures), bf16, fp16, int8 or auto.",
+            rich_help_panel=commands.ENGINE,
         ),
     ] = "fp32",
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Tables in Markdown.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print tables in Markdown.")] = False,
 ) -> None:
-    """Measure PSNR and SSIM of a network on sharp images that are damaged by a protocol.
+    """Measure PSNR and SSIM of a network on sharp images that a benchmark damages.
 
     Published figures of the same protocol and set are printed beside ours, and marked.
     """
@@ -143,7 +182,7 @@ def _shown_progress(plan: "Plan") -> "Iterator[Progress]":
         rich_progress.MofNCompleteColumn(),
         rich_progress.TimeRemainingColumn(),
     )
-    disable = not console.err.is_terminal
+    disable = not console.shows_progress()
     with rich_progress.Progress(
         *columns, console=console.err, disable=disable, transient=True
     ) as bar:

@@ -19,6 +19,7 @@ from dcls_cli.cli.kernels import write_bytes
 from dcls_cli.evaluation.benchmarks import BENCHMARKS
 from dcls_cli.evaluation.rows import rows_by_case
 from dcls_cli.evaluation.showing import comparisons, draw_montage, show
+from dcls_cli.installation import install_command
 from dcls_cli.reports.comparison import FigureTable, comparison_page
 from dcls_cli.reports.pictures import encode_png, picture_of_png
 
@@ -58,7 +59,7 @@ def _curves(output: Output) -> bytes | None:
     if output.benchmark.cases != "sigma":
         return None
     if importlib.util.find_spec("matplotlib") is None:
-        console.note("no curves are drawn: matplotlib is missing (pip install 'dcls[train]')")
+        console.note(f"curves are not drawn: matplotlib is missing: {install_command('train')}")
         return None
     from dcls_cli.reports.curves import draw_curves
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dcls_cli.cli import console
+from dcls_cli.cli import commands, console
 from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,57 +16,96 @@ if TYPE_CHECKING:
 def export_onnx(
     *,
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The graph to write.")
-    ],
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE.onnx",
+            help="Write to this file. [default: the name of the network, here]",
+            rich_help_panel=commands.OUTPUT,
+        ),
+    ] = None,
     model: Annotated[
-        str | None, typer.Option("-m", "--model", metavar="NAME", help="Model, or hf:OWNER/REPO.")
+        str | None,
+        typer.Option(
+            "-m",
+            "--model",
+            metavar="NAME",
+            help="Export this network: a name of `dcls models list`, or hf:OWNER/REPO.",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
+        Path | None,
+        typer.Option(
+            "-w",
+            "--weights",
+            metavar="FILE",
+            help="Export your own weights.",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     scale: Annotated[
-        int | None, typer.Option("-s", "--scale", help="Default weights of scale 2, 3 or 4.")
+        int | None,
+        typer.Option(
+            "-s",
+            "--scale",
+            metavar="N",
+            help="Export the usual network for 2, 3 or 4 times the size. [default: 4]",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     fft: Annotated[
         Literal["dft", "matmul"],
-        typer.Option(help="Transforms as DFT operators, or as matrix products for GPU and web."),
+        typer.Option(
+            help="Compute transforms as DFT operators, or as matrix products for GPU and web."
+        ),
     ] = "dft",
     shape: Annotated[
         str | None,
         typer.Option(
-            metavar="1x3xHxW", help="H and W for any size, or numbers. [fused: 1x3x214x214]"
+            metavar="1x3xHxW",
+            help="Accept any size (1x3xHxW), or a fixed one. [default for --fused: 1x3x214x214]",
         ),
     ] = None,
     split: Annotated[
         bool,
         typer.Option(
-            "--split/--fused", help="Graphs for tiles, FILE-restorer.onnx and others, or one."
+            "--split/--fused",
+            help="Write graphs for tiles (FILE-estimator.onnx, FILE-restorer.onnx, ...), or one.",
         ),
     ] = False,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Convolutions in half precision.")] = False,
+    fp16: Annotated[
+        bool, typer.Option("--fp16", help="Use half precision for convolutions.")
+    ] = False,
     int8: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="With --split: a restorer in int8 too, its ranges measured on these pictures.",
+            help="With --split, also write a restorer in int8, calibrated on these pictures.",
         ),
     ] = None,
-    opset: Annotated[int, typer.Option(help="Version of the ONNX operators.")] = 20,
+    opset: Annotated[
+        int, typer.Option(metavar="N", help="Use this version of ONNX operators.")
+    ] = 20,
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Compare with PyTorch before writing.")
     ] = True,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing outputs.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line on stdout.")
+    ] = False,
 ) -> None:
-    """Write a network as ONNX: one file, checked against PyTorch before it gets its name."""
+    """Write a network as an ONNX graph that any runtime can use, checked against PyTorch."""
     from dcls_cli.cli.downloads import choose_weights
     from dcls_cli.graphs import SUFFIX
 
-    if output.suffix != SUFFIX:
+    if output is not None and output.suffix != SUFFIX:
         raise UsageError(f"{output}: the output of an export must end in {SUFFIX}")
     path, _ = choose_weights(model, weights, scale)
+    output = output or Path(path.with_suffix(SUFFIX).name)
     from dcls_cli.export import ExportOptions, Shape, export
 
     options = ExportOptions(

@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 def kernel(
     photos: Annotated[
         list[Path],
-        typer.Argument(metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP, HEIC."),
+        typer.Argument(
+            metavar="PHOTO...", help="Photos: JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP or HEIC."
+        ),
     ],
     *,
     output: Annotated[
         str | None,
         typer.Option(
-            "-o", "--output", metavar="OUT", help="File, .npy or .png, or a folder for both."
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="Write the blur to this file, .npy or .png, or both into this folder.",
+            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     scale: options.Scale = None,
@@ -35,7 +41,7 @@ def kernel(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Find the blur in each photo, show it, and write it with -o."""
+    """Show the blur of photos, without restoring them."""
     from dcls_cli.cli.kernels import check_kernel_output
     from dcls_cli.cli.networks import Networks
     from dcls_cli.config import checked_scale
@@ -129,8 +135,8 @@ def show(
         write_kernel(blur.kernel, space, target, overwrite=overwrite)
     for text in picture.notes:
         console.note(f"{photo}: {text}")
-    if named.reason is not None and not json:
-        console.note(f"{photo}: {named.name}, by the rule of -m auto: {named.reason}")
+    if not json:
+        networks.explain(photo, named)
     tell(photo, targets, named.name, backend, blur, json=json)
 
 

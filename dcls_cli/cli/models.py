@@ -5,17 +5,21 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from dcls_cli.cli import console
+from dcls_cli.cli import commands, console
 from dcls_cli.cli.publishing import publish
 from dcls_cli.errors import DclsError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from dcls_cli.releases import Release
 
-models = typer.Typer(help="List, get, check and publish weights.", rich_markup_mode=None)
-models.command()(publish)
+models = typer.Typer(
+    cls=commands.Group, help="List, get, check and publish weights.", rich_markup_mode=None
+)
+models.command(
+    cls=commands.Command, epilog="dcls models publish --repo owner/name -w run/best.safetensors"
+)(publish)
 
-Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
 Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="A name of `dcls models list`, or hf:OWNER/REPO[/FILE]."),
@@ -67,9 +71,9 @@ def places() -> list[Place]:
     return released + [Place(item.name, "cached", item.path, None) for item in others]
 
 
-@models.command(name="list")
+@models.command(name="list", cls=commands.Command, epilog="dcls models list")
 def list_(json: Json = False) -> None:
-    """List the released models and, of the Hub's, those that are on this machine."""
+    """List the released models, and those of the Hub that are on this machine."""
     for place in places():
         item = place.release
         if json:
@@ -83,7 +87,7 @@ def list_(json: Json = False) -> None:
             )
 
 
-@models.command()
+@models.command(cls=commands.Command, epilog="dcls models info dcls-photo-x4")
 def info(model: Model, json: Json = False) -> None:
     """Show what is known of a model without downloading it."""
     place = place_of(model)
@@ -117,12 +121,12 @@ def fields(place: Place) -> dict[str, object]:
     return {**record, "name": place.name, "state": place.state, "path": path, "bytes": size}
 
 
-@models.command()
+@models.command(cls=commands.Command, epilog="dcls models download hf:owner/repo")
 def download(
     wanted: Annotated[list[str], typer.Argument(metavar="MODEL...", help="As for --model.")],
     json: Json = False,
 ) -> None:
-    """Get models onto this machine, check them, print where they are."""
+    """Download models, check them, and print where they are."""
     from dcls_cli.cli.downloads import find_model
     from dcls_cli.weights import check
 
@@ -135,7 +139,7 @@ def download(
             console.say(path)
 
 
-@models.command()
+@models.command(cls=commands.Command, epilog="dcls models path dcls-light-x4")
 def path(model: Model) -> None:
     """Print where a model is on this machine; exit code 3 if it is not."""
     found = place_of(model).path
@@ -144,7 +148,7 @@ def path(model: Model) -> None:
     console.say(found)
 
 
-@models.command()
+@models.command(cls=commands.Command, epilog="dcls models verify")
 def verify(
     wanted: Annotated[
         list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: all that are here.")
@@ -163,7 +167,7 @@ def verify(
             verify_place(place)
         except DclsError as error:
             damaged += 1
-            console.note(error)
+            console.fault(error)
             if json:
                 console.event("damaged", name=place.name, path=place.path, message=str(error))
             continue
@@ -193,7 +197,7 @@ def verify_place(place: Place) -> None:
         check_cached(cached, sha256)
 
 
-@models.command()
+@models.command(cls=commands.Command, epilog="dcls models remove hf:owner/repo")
 def remove(model: Model) -> None:
     """Delete a model from the cache of downloads."""
     from dcls_cli.hub import hub_file, look_up

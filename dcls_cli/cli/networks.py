@@ -66,6 +66,7 @@ class Networks:
         self._fixed = Named(path, name or path.stem, None)
         self.device, self._precision, self._engine = device, precision, engine
         self._loaded: dict[Path, Backend] = {}
+        self._explained: set[str] = set()
 
     @property
     def fixed_name(self) -> str | None:
@@ -85,6 +86,12 @@ class Networks:
 
         choice = choose(photo.colour, photo.format, self.config.scale)
         return Named(find(choice.model), choice.model, choice.reason)
+
+    def explain(self, photo: Path, named: Named) -> None:
+        """Say why `auto` chose a network, for the first photo that gets it."""
+        if named.reason is not None and named.name not in self._explained:
+            self._explained.add(named.name)
+            console.note(f"{photo}: {named.name}, because {named.reason}")
 
     def load(self, named: Named) -> "Backend":
         """The loaded network.

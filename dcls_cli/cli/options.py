@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dcls_cli.cli.commands import ENGINE, KERNEL, OUTPUT, RESTORATION, SELECTION
 from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,67 +17,145 @@ DEFAULT_NAME = "{stem}_x{scale}"
 DEFAULT_MAX_PIXELS = 178_956_970
 
 Scale = Annotated[
-    int | None, typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4; default 4.")
+    int | None,
+    typer.Option(
+        "-s",
+        "--scale",
+        metavar="N",
+        help="Enlarge 2, 3 or 4 times. [default: 4]",
+        rich_help_panel=RESTORATION,
+    ),
 ]
 
 Model = Annotated[
     str | None,
-    typer.Option("-m", "--model", metavar="NAME", help="Model, hf:OWNER/REPO, or auto (default)."),
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="NAME",
+        help="Network: a name of `dcls models list`, hf:OWNER/REPO, or auto, which chooses by the "
+        "photo. [default: auto]",
+        rich_help_panel=RESTORATION,
+    ),
 ]
 
 Weights = Annotated[
-    Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
+    Path | None,
+    typer.Option(
+        "-w",
+        "--weights",
+        metavar="FILE",
+        help="Use your own weights.",
+        rich_help_panel=RESTORATION,
+    ),
 ]
 
 Kernel = Annotated[
     Path | None,
-    typer.Option("--kernel", metavar="FILE", help="The blur, if known: .npy, grey PNG or TIFF."),
+    typer.Option(
+        "--kernel",
+        metavar="FILE",
+        help="Invert this blur instead of the estimated one: .npy, grey PNG or TIFF.",
+        rich_help_panel=KERNEL,
+    ),
 ]
 
 KernelSpace = Annotated[
     Literal["hr", "lr"] | None,
-    typer.Option("--kernel-space", help="Its taps are output (hr, default) or input (lr) pixels."),
+    typer.Option(
+        "--kernel-space",
+        help="The taps of --kernel are output pixels (hr) or input pixels (lr). [default: hr]",
+        rich_help_panel=KERNEL,
+    ),
 ]
 
 Format = Annotated[
     Literal["keep", "png", "jpg", "webp", "tiff", "avif"],
-    typer.Option("-f", "--format", help="Of the outputs; keep: that of OUT, else of the photo."),
+    typer.Option(
+        "-f",
+        "--format",
+        help="Format of the output; keep takes it from the name of OUT, else from the photo.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
-Quality = Annotated[int, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.")]
+Quality = Annotated[
+    int,
+    typer.Option(
+        "--quality",
+        min=1,
+        max=100,
+        metavar="N",
+        help="Quality of JPEG, WebP and AVIF.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
-Lossless = Annotated[bool, typer.Option("--lossless", help="WebP without loss.")]
+Lossless = Annotated[
+    bool, typer.Option("--lossless", help="Write WebP without loss.", rich_help_panel=OUTPUT)
+]
 
 BitDepth = Annotated[
     Literal["auto", "8", "16"],
-    typer.Option("--bit-depth", help="Bits a sample; auto: as the photo, where the format can."),
+    typer.Option(
+        "--bit-depth",
+        help="Bits per sample; auto keeps those of the photo where the format can.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 Metadata = Annotated[
     Literal["keep", "minimal", "strip"],
     typer.Option(
         "--metadata",
-        help="keep all; minimal: colour profile and resolution; strip: none, colours as sRGB.",
+        help="Keep all metadata, only colour profile and resolution (minimal), or nothing (strip "
+        "also converts to sRGB).",
+        rich_help_panel=OUTPUT,
     ),
 ]
 
 MaxPixels = Annotated[
     float,
     typer.Option(
-        "--max-pixels", min=1, metavar="N", help="Larger photos are refused before decoding."
+        "--max-pixels",
+        min=1,
+        metavar="N",
+        help="Refuse larger photos before they are decoded.",
+        rich_help_panel=SELECTION,
     ),
 ]
 
 Width = Annotated[
     int | None,
-    typer.Option("--width", min=1, help="Of the outputs, pixels; they are resized at the end."),
+    typer.Option(
+        "--width",
+        min=1,
+        metavar="N",
+        help="Resize the result to this width, pixels.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
-Height = Annotated[int | None, typer.Option("--height", min=1, help="Of the outputs, pixels.")]
+Height = Annotated[
+    int | None,
+    typer.Option(
+        "--height",
+        min=1,
+        metavar="N",
+        help="Resize the result to this height, pixels.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 LongestSide = Annotated[
     int | None,
-    typer.Option("--max-side", min=1, help="Of the outputs: the longer side, pixels."),
+    typer.Option(
+        "--max-side",
+        min=1,
+        metavar="N",
+        help="Resize the result so that its longer side has N pixels.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 Name = Annotated[
@@ -84,7 +163,8 @@ Name = Annotated[
     typer.Option(
         "--name",
         metavar="TEMPLATE",
-        help="Of outputs that have no name yet; fields: {stem} {scale} {model} {ext}.",
+        help="Name outputs by this template, with {stem}, {scale}, {model} and {ext}.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 
@@ -101,8 +181,8 @@ def tile_of(text: str) -> int | None:
         return None
     if not text.isdecimal() or 0 < int(text) < MINIMUM_TILE_PX:
         raise UsageError(
-            f"--tile {text}: expected auto, 0 (the whole photo at once) or at least "
-            f"{MINIMUM_TILE_PX} pixels"
+            f"--tile {text}: expected auto, 0 (the whole photo at once) or {MINIMUM_TILE_PX} or "
+            "more pixels"
         )
     return int(text)
 
@@ -110,32 +190,66 @@ def tile_of(text: str) -> int | None:
 Tile = Annotated[
     str,
     typer.Option(
-        "--tile", metavar="N", help="Pixels; 0: the whole photo at once; auto: as memory allows."
+        "--tile",
+        metavar="N",
+        help="Restore in tiles of N pixels; 0: the whole photo at once; auto: as memory allows.",
+        rich_help_panel=ENGINE,
     ),
 ]
 
 KernelMode = Annotated[
     Literal["global", "tile"],
-    typer.Option("--kernel-mode", help="tile: a blur for each tile, for photos whose blur varies."),
+    typer.Option(
+        "--kernel-mode",
+        help="Estimate one blur for the whole photo, or one for each tile where it varies.",
+        rich_help_panel=RESTORATION,
+    ),
 ]
 
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16", "int8"],
-    typer.Option("--precision", help="Of the convolutions; int8: ONNX Runtime."),
+    typer.Option(
+        "--precision",
+        help="Precision of the convolutions; int8 needs ONNX Runtime.",
+        rich_help_panel=ENGINE,
+    ),
 ]
 
 Device = Annotated[
-    str, typer.Option("-d", "--device", help="auto, cpu, cuda[:N], tensorrt, directml, coreml.")
+    str,
+    typer.Option(
+        "-d",
+        "--device",
+        metavar="NAME",
+        help="Compute on auto, cpu, cuda[:N], tensorrt, directml or coreml.",
+        rich_help_panel=ENGINE,
+    ),
 ]
 
 Engine = Annotated[
     Literal["auto", "torch", "onnx"],
-    typer.Option("--backend", help="auto: PyTorch where it is installed; graphs run on ONNX."),
+    typer.Option(
+        "--backend",
+        help="Compute with PyTorch or ONNX Runtime; auto prefers PyTorch where it is installed.",
+        rich_help_panel=ENGINE,
+    ),
 ]
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=OUTPUT),
+]
 
-Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
+
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print sizes, memory, disk space and time needed; restore nothing.",
+        rich_help_panel=SELECTION,
+    ),
+]
 
 
 def encoding_of(form: str, quality: int, lossless: bool, bit_depth: str) -> "Encoding":

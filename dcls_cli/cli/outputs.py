@@ -1,7 +1,7 @@
 """Which file each photo becomes; every conflict is found before any work."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,8 @@ def plan_jobs(
             the inputs.
     """
     photos = [Path(text) for text in inputs]
+    if output is None:
+        _refuse_output_as_photo(photos)
     _check_extra("--save-kernel takes the kernel", kernel, KERNEL_SUFFIXES, photos)
     _check_extra("--report takes the evidence", report, REPORT_SUFFIXES, photos)
     folder = _folder(output, several=len(photos) > 1)
@@ -72,6 +74,20 @@ def plan_jobs(
         jobs.append(Job(photo, target, kernel, report, *streams))
     _refuse_collisions(jobs)
     return jobs
+
+
+def _refuse_output_as_photo(photos: Sequence[Path]) -> None:
+    """Refuse `in.jpg out.jpg`, as other programs have it."""
+    from dcls_cli.image import WRITABLE
+
+    if len(photos) != 2:
+        return
+    first, second = photos
+    if first.exists() and second.suffix.lower() in WRITABLE and not os.path.lexists(second):
+        raise UsageError(
+            f"{visible(second)}: no such photo; if it is the output: dcls upscale {visible(first)} "
+            f"-o {visible(second)}"
+        )
 
 
 def _check_extra(

@@ -23,22 +23,27 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "dog.png"
 
 def publish(
     *,
-    repo: Annotated[str, typer.Option("--repo", metavar="OWNER/NAME", help="Where to.")],
+    repo: Annotated[
+        str, typer.Option("--repo", metavar="OWNER/NAME", help="Publish to this repository.")
+    ],
     model: Annotated[
         str | None,
         typer.Option(
             "-m",
             "--model",
             metavar="NAME",
-            help="A model; default: the first one of `dcls models list`.",
+            help="Publish this model. [default: the first one of `dcls models list`]",
         ),
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("-w", "--weights", metavar="FILE", help="Your own weights.")
+        Path | None,
+        typer.Option("-w", "--weights", metavar="FILE", help="Publish your own weights."),
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="PHOTO", help="Photo to show before and after; default: the example."),
+        typer.Option(
+            metavar="PHOTO", help="Show this photo before and after. [default: the example]"
+        ),
     ] = None,
     private: Annotated[
         bool, typer.Option("--private", help="Make a new repository private.")
@@ -46,7 +51,9 @@ def publish(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the model card and send nothing.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per line on stdout.")
+    ] = False,
 ) -> None:
     """Publish weights with a model card; needs a token with write access in HF_TOKEN."""
     from dcls_cli.hub import parse

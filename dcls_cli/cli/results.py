@@ -68,15 +68,20 @@ def tell(result: Result, *, json: bool) -> None:
     if json:
         console.event("done", **result.record())
         return
-    tell_line = console.note if result.output == Path(STREAM) else console.say
+    tell_line = console.note if result.output == Path(STREAM) else console.written
     tell_line(line(result))
 
 
 def line(result: Result) -> str:
-    """A result in one line."""
+    """A result in one line; all of it with `-v`."""
+    short = (
+        f"{result.output}  {result.width}x{result.height}  {result.seconds:.1f} s  {result.model}"
+    )
+    if not console.verbosity.verbose:
+        return short
     pixels = {"hr": "output", "lr": "input"}[result.kernel_space]
+    tiles = f"{result.tiles} tile{'s' * (result.tiles != 1)}"
     return (
-        f"{result.output}  {result.width}x{result.height}  {result.seconds:.1f} s  "
-        f"{result.model}  {result.device} {result.precision}  "
-        f"kernel width {result.kernel_width_px:.2f} px of the {pixels}"
+        f"{short}  {result.device} {result.precision}  {tiles}  "
+        f"blur {result.kernel_width_px:.2f} {pixels} px wide"
     )

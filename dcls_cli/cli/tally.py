@@ -20,7 +20,7 @@ class Tally:
         # These two name their file themselves, which may be the output.
         named = isinstance(error, ImageError | UsageError)
         text = console.reason(error, None if named else source)
-        console.note(text)
+        console.fault(text)
         self.codes.append(error.exit_code)
         if self.json:
             console.event("error", input=source, message=text, exit_code=error.exit_code)

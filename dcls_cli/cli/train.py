@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from dcls_cli.cli import commands
 from dcls_cli.errors import UsageError
 
 PresetOption = Literal["light", "photo", "paper-iso", "paper-aniso", "noise15", "noise30"]
@@ -20,8 +21,8 @@ def train(
         Path | None,
         typer.Argument(
             metavar="CONFIG.toml",
-            help="File of options; those of the command line win over it. RUN/config.toml of an "
-            "earlier run repeats it.",
+            help="Read options from this file; those of the command line win over it. "
+            "RUN/config.toml of an earlier run repeats it.",
             show_default=False,
         ),
     ] = None,
@@ -30,134 +31,249 @@ def train(
         list[Path] | None,
         typer.Option(
             "--hr",
-            metavar="DIR",
-            help="Folder of sharp images, searched with its sub-folders, or a file of `dcls data "
-            "prepare`; for several repeat the option: --hr A --hr B.",
+            metavar="PATH",
+            help="Train on the images of this folder and its subfolders, or on a file of `dcls "
+            "data prepare`; may be repeated. [default: DIV2K and Flickr2K, see `dcls data "
+            "download`]",
+            rich_help_panel=commands.RUN,
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="RUN", help="Folder of the run.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="RUN",
+            help="Keep the run in this folder. [default: runs/PRESET-xN]",
+            rich_help_panel=commands.RUN,
+        ),
     ] = None,
     scale: Annotated[
-        int | None, typer.Option("-s", "--scale", help="Up-scaling factor: 2, 3 or 4. [4]")
+        int | None,
+        typer.Option(
+            "-s",
+            "--scale",
+            metavar="N",
+            help="Train for 2, 3 or 4 times the size. [default: 4]",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     val: Annotated[
         Path | None,
-        typer.Option("--val", metavar="DIR", help="Sharp images to validate on (Gaussian8)."),
+        typer.Option(
+            "--val",
+            metavar="FOLDER",
+            help="Validate on these sharp images, under Gaussian8.",
+            rich_help_panel=commands.RUN,
+        ),
     ] = None,
     preset: Annotated[
         PresetOption | None,
         typer.Option(
-            help="light: clean blurred images, as in benchmarks; photo: also noise, JPEG and blur "
-            "of any direction. With the authors' network: paper-iso, paper-aniso (x2, x4): the "
-            "two settings of the paper; noise15, noise30: its first one with noise. [light]"
+            help="light: clean blurred images, as in benchmarks. photo: also noise, JPEG, and blur "
+            "of any direction. With the authors' network: paper-iso and paper-aniso (x2, x4), the "
+            "two settings of the paper; noise15 and noise30, its first one with noise. "
+            "[default: light]",
+            rich_help_panel=commands.NETWORK,
         ),
     ] = None,
     init: Annotated[
         Path | None,
-        typer.Option("--init", metavar="WEIGHTS", help="Start from these weights, of any scale."),
+        typer.Option(
+            "--init",
+            metavar="WEIGHTS",
+            help="Start from these weights, of any scale.",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     part: Annotated[
         PartOption | None,
-        typer.Option(help="What is trained: the estimator alone learns ten times as fast. [all]"),
+        typer.Option(
+            help="Train the estimator, the restorer, or all; the estimator alone learns ten times "
+            "as fast. [default: all]",
+            rich_help_panel=commands.NETWORK,
+        ),
     ] = None,
     iterations: Annotated[
         int | None,
-        typer.Option(min=1, help="Length of the run, steps. [light, photo 50000; others 500000]"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Train for N steps. [default: light and photo 50000, others 500000]",
+            rich_help_panel=commands.RUN,
+        ),
     ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(help="Length of the run in minutes of training instead.")
+        float | None,
+        typer.Option(
+            metavar="N", help="Train for N minutes instead.", rich_help_panel=commands.RUN
+        ),
     ] = None,
     resume: Annotated[
         Resume | None,
-        typer.Option(help="auto: go on with the run in RUN, if there is one. [never]"),
+        typer.Option(
+            help="Continue the run in RUN if there is one (auto), or refuse. [default: never]",
+            rich_help_panel=commands.RUN,
+        ),
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Patches a step, over all processes. [light, photo 8; others 64]"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Take N patches a step, over all processes. [default: light and photo 8, others "
+            "64]",
+        ),
     ] = None,
     accumulate: Annotated[
         int | None,
         typer.Option(
             min=1,
+            metavar="N",
             help="Take the batch in N parts, one after the other: the same update in less memory. "
-            "[1]",
+            "[default: 1]",
         ),
     ] = None,
     patch: Annotated[
         int | None,
-        typer.Option(min=1, help="Width of an LR patch, pixels. [light, photo 48; others 64]"),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Take patches of N LR pixels a side. [default: light and photo 48, others 64]",
+        ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Peak learning rate. [light, photo 1e-3; others 2e-4]")
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="Use this peak learning rate. [default: light and photo 1e-3, others 2e-4]",
+        ),
     ] = None,
     candidates: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Crops drawn for a patch; that of most detail is used. [light, photo 2; others 1]",
+            metavar="N",
+            help="Draw N crops for each patch and use the one with most detail. [default: light "
+            "and photo 2, others 1]",
+            rich_help_panel=commands.DAMAGE,
         ),
     ] = None,
     softness: Annotated[
         float | None,
-        typer.Option(min=0, help="Widest blur of the sharp images themselves, HR pixels. [0]"),
+        typer.Option(
+            min=0,
+            metavar="SIGMA",
+            help="Also blur some of the sharp images, by up to SIGMA HR pixels. [default: 0]",
+            rich_help_panel=commands.DAMAGE,
+        ),
     ] = None,
     quantize: Annotated[
         bool | None,
         typer.Option(
             "--quantize/--no-quantize",
-            help="Round the activations as int8 does; for the last minutes of a network that will "
-            "run in int8.",
+            help="Round activations as int8 does, for the last minutes of a network that will run "
+            "in int8.",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of all random numbers. [0]")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Random seed. [default: 0]")
+    ] = None,
     sigma_min: Annotated[
-        float | None, typer.Option(help="Narrowest blur, HR pixels. [0.2; paper-aniso 0.6]")
+        float | None,
+        typer.Option(
+            metavar="SIGMA",
+            help="Narrowest blur, HR pixels. [default: 0.2; paper-aniso 0.6]",
+            rich_help_panel=commands.DAMAGE,
+        ),
     ] = None,
     sigma_max: Annotated[
-        float | None, typer.Option(help="Widest blur, HR pixels. [the scale; paper-aniso 5]")
+        float | None,
+        typer.Option(
+            metavar="SIGMA",
+            help="Widest blur, HR pixels. [default: the scale; paper-aniso 5]",
+            rich_help_panel=commands.DAMAGE,
+        ),
     ] = None,
     optimizer: Annotated[
-        OptimizerOption | None, typer.Option(help="[light, photo muon; others adamw]")
+        OptimizerOption | None,
+        typer.Option(help="Optimizer. [default: light and photo muon, others adamw]"),
     ] = None,
     kernel_target: Annotated[
         KernelTargetOption | None,
         typer.Option(
-            help="What the authors' network learns as LR kernel: Eq. 7's expectation, or Eq. 7 on "
-            "each image. [expected]"
+            help="LR kernel that the authors' network learns: the expectation of Eq. 7, or Eq. 7 "
+            "on each image. [default: expected]",
+            rich_help_panel=commands.DAMAGE,
         ),
     ] = None,
     precision: Annotated[
         PrecisionName | None,
-        typer.Option(help="Of the convolutions; auto: bf16 where faster. [auto]"),
+        typer.Option(
+            help="Precision of the convolutions; auto takes bf16 where it is faster. [default: "
+            "auto]",
+            rich_help_panel=commands.ENGINE,
+        ),
     ] = None,
     compile: Annotated[  # noqa: A002
         bool | None,
-        typer.Option("--compile/--no-compile", help="Compile the network (torch.compile)."),
+        typer.Option(
+            "--compile/--no-compile",
+            help="Compile the network with torch.compile.",
+            rich_help_panel=commands.ENGINE,
+        ),
     ] = None,
     tensorboard: Annotated[
         bool | None,
         typer.Option(
             "--tensorboard/--no-tensorboard",
             help="Write curves and pictures for TensorBoard into RUN/tensorboard.",
+            rich_help_panel=commands.RUN,
         ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("-d", "--device", help="auto, cpu or cuda[:N]. [auto]")
+        str | None,
+        typer.Option(
+            "-d",
+            "--device",
+            metavar="NAME",
+            help="Train on auto, cpu or cuda[:N]. [default: auto]",
+            rich_help_panel=commands.ENGINE,
+        ),
     ] = None,
     validate_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Minutes of training between validations. [5]")
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Validate every N minutes of training. [default: 5]",
+            rich_help_panel=commands.RUN,
+        ),
     ] = None,
     checkpoint_minutes: Annotated[
-        float | None, typer.Option(min=0, help="Minutes of training between checkpoints. [2]")
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Write a checkpoint every N minutes of training. [default: 2]",
+            rich_help_panel=commands.RUN,
+        ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Use N CPU threads. [default: all]",
+            rich_help_panel=commands.ENGINE,
+        ),
+    ] = None,
 ) -> None:
-    """Train a network; LR images are made from the sharp ones on the fly.
+    """Train a network on sharp images, which it damages itself.
 
-    RUN gets checkpoints, best.safetensors and latest.safetensors (averaged weights), log.jsonl,
-    curves.png, samples.png, config.toml and, if images were skipped, skipped.txt. SIGINT and
-    SIGTERM end the run after its step; --resume auto goes on with the same bits.
+    The folder RUN gets checkpoints, best.safetensors and latest.safetensors (averaged weights),
+    log.jsonl, curves.png, samples.png and config.toml. Ctrl-C ends the run after its step, and
+    --resume auto continues it with the same bits.
 
     On N cards: torchrun --nproc-per-node N --no-python dcls train ...
     """

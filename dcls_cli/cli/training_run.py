@@ -15,6 +15,7 @@ from dcls_cli.cli import console
 from dcls_cli.cli.interruption import Interruption
 from dcls_cli.cli.signals import EXIT_TERMINATED
 from dcls_cli.cli.training_failures import clear_errors
+from dcls_cli.cli.training_images import default_images
 from dcls_cli.cli.training_validation import Validation
 from dcls_cli.cli.training_view import PlainView, loading_bar, view_of
 from dcls_cli.config import ModelConfig
@@ -61,11 +62,13 @@ class Run:
             BackendError: the device is not usable.
         """
         settings = said.settings()
-        for name, value in (("hr", settings.hr), ("out", settings.out)):
-            if not value:
-                raise UsageError(f"--{name} is missing, as an option or in the file of options")
         model = said.network()
         device = select_device(settings.device)
+        settings = replace(
+            settings,
+            hr=settings.hr or default_images(),
+            out=settings.out or Path("runs", f"{settings.preset}-x{settings.scale}"),
+        )
         fast_bf16 = select_precision("auto", device) == "bf16"
         config = said.options(precision="bf16" if fast_bf16 else "fp32")
         if config.kernel_target == "image":

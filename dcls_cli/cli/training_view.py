@@ -144,14 +144,14 @@ class LiveView(PlainView):
 
 def view_of(out: Path, total_steps: int | None) -> PlainView:
     """The view that suits stderr."""
-    return LiveView(str(out), total_steps) if console.err.is_terminal else PlainView(total_steps)
+    return LiveView(str(out), total_steps) if console.shows_progress() else PlainView(total_steps)
 
 
 @contextmanager
 def loading_bar(shown: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar for reading images, where there is a terminal; yields what is called with counts."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    disable = not (shown and console.err.is_terminal)
+    disable = not (shown and console.shows_progress())
     with Progress(*columns, console=console.err, disable=disable, transient=True) as bar:
         task = bar.add_task("reading images", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,9 +1,8 @@
 """`dcls upscale`: photos in, sharper photos out."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
@@ -17,7 +16,6 @@ from dcls_cli.errors import DclsError, UsageError
 if TYPE_CHECKING:
     from dcls_cli.cli.networks import Named, Networks
     from dcls_cli.cli.outputs import Job
-    from dcls_cli.upscaling import Progress
 
     #: What is done with a photo; how many it has restored.
     Work = Callable[..., int]
@@ -27,7 +25,8 @@ def upscale(
     photos: Annotated[
         list[str],
         typer.Argument(
-            metavar="PHOTO...", help="JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP, HEIC; - for stdin."
+            metavar="PHOTO...",
+            help="Photos: JPEG, PNG, WebP, TIFF, AVIF, GIF, BMP or HEIC; - reads stdin.",
         ),
     ],
     *,
@@ -38,7 +37,9 @@ def upscale(
             "-o",
             "--output",
             metavar="OUT",
-            help="File, folder, or - for stdout; default PHOTO_x4 beside PHOTO.",
+            help="Write to this file, into this folder (one that exists, or ends in a slash), or "
+            "to stdout (-). [default: PHOTO_x4 beside the photo]",
+            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     model: options.Model = None,
@@ -55,26 +56,32 @@ def upscale(
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     save_kernel: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the blur that was found: .npy or .png."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write the estimated blur: .npy or .png.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     kernel: options.Kernel = None,
     kernel_space: options.KernelSpace = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the evidence: one HTML page."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write the evidence: one HTML page.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     tile: options.Tile = "auto",
     kernel_mode: options.KernelMode = "global",
     precision: options.Precision = "auto",
     device: options.Device = "auto",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say sizes, memory, disk and time; restore nothing.")
-    ] = False,
+    dry_run: options.DryRun = False,
     backend: options.Engine = "auto",
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> None:
-    """Find the blur in each photo, invert it, and write the photo larger and sharper."""
+    """Enlarge photos: find the blur in each, invert it, and restore the photo."""
     from dcls_cli.backends import require_torch
     from dcls_cli.cli.evidence import known_kernel
     from dcls_cli.cli.naming import Naming
@@ -161,40 +168,58 @@ def run(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> 
     name, why = loaded.network.name, loaded.network.reason
     if json:
         console.event("start", input=job.source, output=job.output, model=name, reason=why)
-    elif why is not None:
-        console.note(f"{job.source}: {name}, by the rule of -m auto: {why}")
-    with progress_of(job.source, json=json) as progress:
-        restored = restore(loaded, networks.load(loaded.network), settings, progress)
+    else:
+        networks.explain(job.source, loaded.network)
+    with PhotoView(job.source, json=json) as view:
+        backend = networks.load(loaded.network)
+        view.stage("finding the blur")
+        restored = restore(loaded, backend, settings, view.step)
         result = save(restored, settings)
     tell(result, json=json)
     return 1
 
 
-@contextmanager
-def progress_of(source: Path, *, json: bool) -> "Iterator[Progress]":
-    """Show a bar on a terminal, or print an event for each tile."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+class PhotoView:
+    """Shows on a terminal what is being done with a photo, or prints an event for each tile."""
 
-    with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console.err,
-        disable=not console.err.is_terminal,
-        transient=True,
-    ) as bar:
-        task = bar.add_task(console.visible(source), total=None)
+    def __init__(self, source: Path, *, json: bool) -> None:
+        """Show a photo whose network is being loaded."""
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        def step(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-            if json:
-                console.event("tile", input=source, done=done, total=total)
+        self._source, self._json = source, json
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TimeRemainingColumn(compact=True),
+            console=console.err,
+            disable=not console.shows_progress(),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None)
+        self.stage("loading the network")
 
-        yield step
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def stage(self, what: str) -> None:
+        """Show what is being done."""
+        name = console.visible(self._source.name)
+        self._bar.update(self._task, description=f"{name}: {what}")
+
+    def step(self, done: int, total: int) -> None:
+        """Show that so many tiles are restored."""
+        self.stage(in_words(done, total))
+        self._bar.update(self._task, completed=done, total=total)
+        if self._json and done:
+            console.event("tile", input=self._source, done=done, total=total)
+
+
+def in_words(done: int, total: int) -> str:
+    """What is being done while tiles are restored."""
+    return "restoring" if total == 1 else f"restoring {done} of {total} tiles"

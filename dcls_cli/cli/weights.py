@@ -5,14 +5,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from dcls_cli.cli import console
+from dcls_cli.cli import commands, console
 
-weights = typer.Typer(help="Convert and show weight files.", rich_markup_mode=None)
+weights = typer.Typer(
+    cls=commands.Group, help="Convert and show weight files.", rich_markup_mode=None
+)
 
-Json = Annotated[bool, typer.Option("--json", help="Print NDJSON on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
 
 
-@weights.command()
+@weights.command(
+    cls=commands.Command, epilog="dcls weights convert DCLSx4_setting1.pth -o dclsx4.safetensors"
+)
 def convert(
     source: Annotated[Path, typer.Argument(metavar="AUTHORS.pth", help="The authors' file.")],
     output: Annotated[
@@ -23,11 +27,14 @@ def convert(
     ] = False,
     kernel_norm: Annotated[
         Literal["sum", "softmax"] | None,
-        typer.Option(help="Shows in no tensor; default: softmax for kernels of 11 taps."),
+        typer.Option(
+            help="How the kernel is normalised, which no tensor shows. [default: softmax for 11 "
+            "taps, else sum]"
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Convert the authors' weights; scale, kernel size, width and depth show in the tensors."""
+    """Convert the authors' weights; scale and size of the network are read from the tensors."""
     from dcls_cli.errors import UsageError
 
     if output.suffix != ".safetensors":
@@ -46,7 +53,7 @@ def convert(
         )
 
 
-@weights.command()
+@weights.command(cls=commands.Command, epilog="dcls weights show run/best.safetensors")
 def show(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A weight file of dcls.")],
     json: Json = False,

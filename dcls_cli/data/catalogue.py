@@ -8,7 +8,7 @@ nobody publishes a digest: what the server states is recorded beside the file wh
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dcls_cli.errors import UsageError
+from dcls_cli.errors import UsageError, nearest
 
 _ETH = "https://data.vision.ee.ethz.ch/cvl/DIV2K"
 _HUB = "https://huggingface.co/datasets"
@@ -134,5 +134,7 @@ def dataset(name: str) -> Dataset:
         UsageError: unknown.
     """
     if name not in DATASETS:
-        raise UsageError(f"{name}: unknown data set; choose from {', '.join(DATASETS)}")
+        raise UsageError(
+            f"{name}: no such data set; choose from {', '.join(DATASETS)}{nearest(name, DATASETS)}"
+        )
     return DATASETS[name]

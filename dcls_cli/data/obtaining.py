@@ -180,4 +180,4 @@ def _unwritable(error: OSError, folder: Path) -> str:
     said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return f"{path}: {said}; make room and run the same again, it goes on where it was"
-    return f"{path}: cannot be written: {said}; choose another folder"
+    return f"{path}: cannot be written: {said}; choose another folder, by --to or DCLS_DATA"

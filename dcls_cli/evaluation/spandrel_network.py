@@ -9,6 +9,7 @@ import torch
 from dcls_cli.backends.devices import select_device
 from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.methods import Restored
+from dcls_cli.installation import install_command
 
 
 class SpandrelNetwork:
@@ -49,7 +50,7 @@ def _loaded(path: Path) -> Any:  # noqa: ANN401 - spandrel's own
         import spandrel
     except ImportError as error:
         raise UsageError(
-            f"{path}: networks of others need the spandrel package; pip install 'dcls[spandrel]'"
+            f"{path}: other projects' networks need spandrel: {install_command('spandrel')}"
         ) from error
     except RuntimeError as error:  # of a torchvision that was built for another torch
         raise UsageError(

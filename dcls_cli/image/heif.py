@@ -8,6 +8,7 @@ from PIL import Image
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image.samples import Samples
+from dcls_cli.installation import install_command
 
 if TYPE_CHECKING:
     from pillow_heif import HeifImage
@@ -48,7 +49,7 @@ class HeifPhoto:
             import pillow_heif
         except ImportError as error:
             raise ImageError(
-                "a HEIC photo, which needs an optional package: pip install 'dcls[heif]'; "
+                f"HEIC photos need an optional package: {install_command('heif')}; "
                 "or save the photo as JPEG, PNG or TIFF"
             ) from error
         file.seek(0)

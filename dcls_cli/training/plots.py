@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dcls_cli.installation import install_command
 from dcls_cli.reports.figures import new_figure, write_png
 from dcls_cli.training.reports import Report, ValidationReport, read_log
 from dcls_cli.training.samples import SampleView, draw_samples
@@ -40,7 +41,7 @@ class Pictures:
             return
         if importlib.util.find_spec("matplotlib") is None:
             self._tell_once(
-                "no curves are drawn: matplotlib is missing (pip install 'dcls[train]')"
+                f"curves are not drawn: matplotlib is missing: {install_command('train')}"
             )
             return
         try:

@@ -10,6 +10,7 @@ import torch
 
 from dcls_cli.degradation import bicubic
 from dcls_cli.errors import TrainingError
+from dcls_cli.installation import install_command
 from dcls_cli.training.reports import Report, RollbackReport, ValidationReport, WindowReport
 from dcls_cli.training.samples import SampleView
 
@@ -48,7 +49,7 @@ class TensorBoard:
         """
         if importlib.util.find_spec("tensorboard") is None:
             raise TrainingError(
-                "--tensorboard needs a package that is missing; pip install 'dcls[tensorboard]'"
+                f"--tensorboard needs TensorBoard: {install_command('tensorboard')}"
             )
 
     def on_report(self, report: Report) -> None:

@@ -143,7 +143,7 @@ def upscale(
             Smoothing filters and noise are estimated all the same.
         kernel_mode: `global`: one blur for the whole photo; `tile`: one for each piece, for photos
             whose blur varies, see `fields.blur_field`.
-        progress: is told about each piece.
+        progress: is told that the blur is known (0 pieces are done), then about each piece.
         warn: is told what went otherwise than planned, such as smaller pieces as memory ran out.
 
     Raises:
@@ -171,6 +171,8 @@ def upscale(
             of_parts.append([whole, *extra])
         return of_parts[0]
 
+    if progress is not None:
+        progress(0, len(tiles))  # the blur is known
     return Upscaled(
         photo=photo,
         backend=backend,

@@ -19,6 +19,7 @@ from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
+from tests.pace import importing_s, processor_s
 
 PROGRAM = [sys.executable, "-c", "from dcls_cli.cli.app import main; main()"]
 ROOT = Path(dcls_cli.__file__).parents[1]
@@ -67,6 +68,7 @@ def test_help_lists_every_command(arguments: list[str], capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     for command in ("upscale", "train", "eval", "bench", "models", "weights"):
         assert f"\n  {command} " in shown
+    assert "..." not in shown  # no sentence is cut off
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["upscale", "--help"], ["models", "list"]])
@@ -84,19 +86,9 @@ def test_what_needs_no_network_imports_no_engine(arguments: list[str]) -> None:
 
 
 def test_help_answers_within_the_budget() -> None:
-    # The best of five, in processor time: the machine may be busy.
-    spent = []
-    for _ in range(5):
-        before = os.times()
-        assert dcls("--help").returncode == 0
-        after = os.times()
-        spent.append(
-            after.children_user
-            + after.children_system
-            - before.children_user
-            - before.children_system
-        )
-    assert min(spent) < 0.3
+    """0.3 s, or not much more than importing what it is made of, on a machine that is slow."""
+    spent = processor_s(lambda: dcls("--help"), 5)
+    assert spent < max(0.3, 1.5 * importing_s("typer.core, rich.console, rich.table", 5))
 
 
 def test_impossible_requests_are_refused_before_torch_is_loaded(tmp_path: Path, x4: Path) -> None:
@@ -118,8 +110,9 @@ def test_impossible_requests_are_refused_before_torch_is_loaded(tmp_path: Path, 
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--version"]) == 0
-    assert capsys.readouterr().out == f"dcls {dcls_cli.__version__}\n"
+    for option in ("--version", "-V"):
+        assert run([option]) == 0
+        assert capsys.readouterr().out == f"dcls {dcls_cli.__version__}\n"
 
 
 @pytest.mark.parametrize(

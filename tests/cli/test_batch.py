@@ -159,6 +159,16 @@ def test_choosing_photos(x2: str, capsys: Capture) -> None:
     assert capsys.readouterr().err.count("0 skipped") == 2
 
 
+def test_failed_photos_of_a_long_batch_are_named_at_its_end(x2: str, capsys: Capture) -> None:
+    for number in range(19):
+        picture(Path(f"in/{number:02}.png"))
+    Path("in/broken.jpg").write_bytes(b"")
+    assert batch(x2, "in", "-o", "out") == 1
+    *_, listed, summary = capsys.readouterr().err.splitlines()
+    assert listed == "dcls: failed: in/broken.jpg"
+    assert summary == "dcls: 19 done, 1 failed, 0 skipped"
+
+
 def test_fail_fast_ends_with_the_first_failure(x2: str, capsys: Capture) -> None:
     for number in range(20):
         picture(Path(f"in/{number:02}.png"))
@@ -215,7 +225,7 @@ def test_events_and_report_tell_of_every_photo(x2: str, capsys: Capture) -> None
 @pytest.mark.parametrize(
     ("code", "said", "arguments"),
     [
-        (2, "Missing option '-o'", ["in"]),
+        (2, "several inputs need -o FOLDER", ["in", "in/a.png"]),
         (2, "nowhere: no such file or folder", ["nowhere", "-o", "out"]),
         (2, "taken: is a file, expected a folder", ["in", "-o", "taken"]),
         (2, "taken/out: cannot be made", ["in", "-o", "taken/out"]),

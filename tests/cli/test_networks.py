@@ -75,9 +75,23 @@ def test_upscale_says_which_network_each_photo_got_and_why(
     assert "  dcls-light-x4  " in first
     assert "  dcls-photo-x4  " in second
     assert captured.err.splitlines() == [
-        "dcls: clean.png: dcls-light-x4, by the rule of -m auto: "
-        "no noise, no traces of compression",
-        "dcls: camera.jpg: dcls-photo-x4, by the rule of -m auto: JPEG compresses with loss",
+        "dcls: clean.png: dcls-light-x4, because it shows no noise and no compression",
+        "dcls: camera.jpg: dcls-photo-x4, because JPEG compresses with loss",
+    ]
+
+
+@pytest.mark.parametrize("command", ["upscale", "batch"])
+def test_the_reason_is_said_once_for_each_network(
+    command: str, photos: tuple[Path, Path], capsys: Capture
+) -> None:
+    for path in photos:
+        path.with_stem(f"z-{path.stem}").write_bytes(path.read_bytes())
+    names = [str(path) for path in sorted(Path().glob("*.*"))]
+    assert run([command, *names, "-o", "out", "--precision", "fp32"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "because" in line]
+    assert sorted(line.partition(", ")[0].split()[-1] for line in said) == [
+        "dcls-light-x4",
+        "dcls-photo-x4",
     ]
 
 
@@ -91,5 +105,5 @@ def test_json_has_the_network_and_the_reason(photos: tuple[Path, Path], capsys: 
 def test_kernel_follows_the_same_rule(photos: tuple[Path, Path], capsys: Capture) -> None:
     assert run(["kernel", str(photos[1])]) == 0
     captured = capsys.readouterr()
-    assert "camera.jpg: dcls-photo-x4, by the rule of -m auto" in captured.err
+    assert "camera.jpg: dcls-photo-x4, because JPEG" in captured.err
     assert "noise" in captured.out

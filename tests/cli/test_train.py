@@ -26,6 +26,7 @@ from dcls_cli.cli.app import run
 from dcls_cli.cli.training_view import LiveView, PlainView, clock, time_left
 from dcls_cli.config import ModelConfig
 from dcls_cli.training.reports import RollbackReport, ValidationReport, WindowReport
+from tests.pace import stretched
 
 ROOT = Path(dcls_cli.__file__).parents[1]
 PROGRAM = [sys.executable, "-c", "from dcls_cli.cli.app import main; main()", "train"]
@@ -147,7 +148,9 @@ def test_every_option_arrives(train: Train, hr: Path, tmp_path: Path) -> None:
     assert record["threads"] == 1 and record["scale"] == 3
 
 
-def test_a_file_of_options_and_the_options_that_win(train: Train, hr: Path, tmp_path: Path) -> None:
+def test_a_file_of_options_and_the_options_that_win(
+    train: Train, hr: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "options.toml"
     file.write_text(
         f"""
@@ -196,8 +199,9 @@ def test_a_file_of_options_and_the_options_that_win(train: Train, hr: Path, tmp_
     assert told.err == (f"dcls: {file}: batches is not an option; did you mean training.batch?\n")
     told = train(tmp_path / "none.toml", "--hr", hr, "--out", tmp_path / "no")
     assert told.code == 2 and "none.toml: cannot be read" in told.err
+    monkeypatch.setenv("DCLS_DATA", str(tmp_path / "empty"))
     told = train("--out", tmp_path / "no")
-    assert told.code == 2 and "--hr is missing" in told.err
+    assert told.code == 2 and "no --hr, and no DIV2K or Flickr2K in" in told.err
     assert not (tmp_path / "no").exists()
 
 
@@ -296,7 +300,7 @@ def test_sigterm_ends_the_program_with_143(hr: Path, tmp_path: Path) -> None:
         program.send_signal(signal.SIGTERM)
         stdout, stderr = program.communicate(timeout=60)
     assert program.returncode == 143, stderr
-    assert time.monotonic() - asked < 10
+    assert time.monotonic() - asked < stretched(10)
     assert stdout == "" and "with --resume auto goes on" in stderr
 
 

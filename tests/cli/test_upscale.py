@@ -72,7 +72,9 @@ def test_a_photo_becomes_larger_beside_itself_and_one_line_says_so(
     assert captured.err == ""
     (line,) = captured.out.splitlines()
     assert line.startswith(f"photo_x2{suffix}  24x18  ")
-    assert "  cpu fp32  kernel width " in line
+    assert len(line) <= 80
+    assert run(["upscale", str(photo), "-w", x2, "--overwrite", "-v", "--precision", "fp32"]) == 0
+    assert "  cpu fp32  1 tile  blur " in capsys.readouterr().out
     with Image.open(f"photo_x2{suffix}") as output, Image.open(photo) as source:
         assert output.size == (24, 18)
         assert output.format == source.format
@@ -250,12 +252,12 @@ def test_one_bad_photo_does_not_stop_the_others(x2: str, capsys: Capture) -> Non
         (2, "up-scales x2; give -s 2", ["a.png", "-s", "3"]),
         (
             2,
-            "--tile 63: expected auto, 0 (the whole photo at once) or at least 64",
+            "--tile 63: expected auto, 0 (the whole photo at once) or 64 or more pixels",
             ["a.png", "--tile", "63"],
         ),
         (2, "--tile", ["a.png", "--tile", "-1"]),
         (2, "--precision", ["a.png", "--precision", "int3"]),
-        (2, "No such option", ["a.png", "--frobnicate"]),
+        (2, "--frobnicate is not an option", ["a.png", "--frobnicate"]),
         (5, "fp16 is not usable on the CPU", ["a.png", "--precision", "fp16", "-d", "cpu"]),
         (5, "unknown device 'toaster'", ["a.png", "-d", "toaster"]),
         (5, "device 'cuda:99'", ["a.png", "-d", "cuda:99"]),
@@ -276,12 +278,12 @@ def test_impossible_requests_end_in_one_line_and_lose_nothing(
 
 
 def test_without_a_photo_there_is_nothing_to_do(capsys: Capture) -> None:
-    fails(capsys, 2, "Missing argument")
+    fails(capsys, 2, "upscale: PHOTO is missing, as in: dcls upscale photo.jpg")
 
 
 def test_models_are_chosen_by_name_and_scale(x2: str, capsys: Capture) -> None:
     picture("a.png")
-    fails(capsys, 2, "known models: dcls-light-x4", "a.png", "-m", "dcls-none")
+    fails(capsys, 2, "-m dcls-none: choose from dcls-light-x4", "a.png", "-m", "dcls-none")
     fails(capsys, 2, "exclude each other", "a.png", "-m", "dcls-light-x4", "-w", x2)
 
 

@@ -23,6 +23,7 @@ from dcls_cli.locking import held
 from tests.datasets import tiny
 from tests.datasets.server import FileHandler, gets
 from tests.hub_server import Hub, serving
+from tests.pace import stretched
 from tests.training.test_session import small_disk
 
 CONTENT = tiny.zipped()
@@ -93,7 +94,7 @@ def test_a_mirror_with_a_fault_gives_way_to_the_next(
     assert re.search(said, message) and "\n" not in message
     assert message.startswith("tiny: no mirror gives it: 127.0.0.1:")
     assert message.endswith(f"get {tiny.ZIP} by hand and name its folder with --from")
-    assert caught.value.exit_code == 1 and time.monotonic() - started < 20
+    assert caught.value.exit_code == 1 and time.monotonic() - started < stretched(20)
     parts = {part_of(Path(tiny.ZIP)).name} if mode in ("cut-always", "short", "slow") else set()
     assert left(tmp_path / "one") == parts
     with serving(FileHandler) as other:
@@ -113,7 +114,7 @@ def test_no_network_costs_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match="HF_HUB_OFFLINE"):
         get(tmp_path, "http://127.0.0.1:9/x.zip")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < stretched(10)
 
 
 def test_a_broken_connection_goes_on(server: Hub, tmp_path: Path) -> None:

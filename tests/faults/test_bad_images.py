@@ -23,6 +23,7 @@ from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import read
 from dcls_cli.network.dcls import DCLS, Blur
+from tests.pace import stretched
 
 Capture = pytest.CaptureFixture[str]
 
@@ -99,7 +100,7 @@ def refused(capsys: Capture, path: Path | str, *arguments: str) -> str:
     before = sorted(Path().rglob("*"))
     started = time.monotonic()
     assert run(["upscale", str(path), *arguments]) == 1
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < stretched(5)
     captured = capsys.readouterr()
     assert captured.out == ""
     (line,) = captured.err.splitlines()
@@ -222,7 +223,7 @@ def test_case_4_bombs_are_refused_by_their_size(name: str, x2: str, capsys: Capt
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.monotonic()
     line = refused(capsys, name, "-w", x2)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < stretched(2)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
     assert said in line
     assert "179 megapixels" in line
@@ -244,7 +245,7 @@ def test_huge_texts_are_left_out(bomb: bytes) -> None:
     Path("a.png").write_bytes(png(3, 3, bomb, chunk(b"IDAT", zlib.compress(rows))))
     started = time.monotonic()
     photo = read(Path("a.png"))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < stretched(5)
     assert np.array_equal(photo.samples[:, 0, 0], [0, 1, 2])
     assert len(photo.notes) == 1
     assert "left out" in photo.notes[0]
@@ -388,7 +389,7 @@ def test_case_15_of_many_frames_the_first_is_restored(form: str, x2: str, capsys
     frames[0].save(f"a.{form}", save_all=True, append_images=frames[1:], lossless=True)
     started = time.monotonic()
     assert run(["upscale", f"a.{form}", "-w", x2]) == 0
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < stretched(5)
     assert "it has 1024 frames or pages, of which the first is used" in capsys.readouterr().err
 
 

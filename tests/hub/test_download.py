@@ -22,6 +22,7 @@ from dcls_cli.hub import HubFile, Listener, find, parse
 from dcls_cli.hub.resolving import fetch
 from dcls_cli.hub.transfer import SILENT
 from tests.hub_server import Hub, connect, serving, write_tiny
+from tests.pace import stretched
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 NAME = "hf:me/net/tiny.safetensors"
@@ -119,7 +120,7 @@ def test_a_server_with_a_fault_costs_one_line_and_leaves_nothing(
     started = time.monotonic()
     with pytest.raises(WeightsError) as caught:
         find(NAME)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < stretched(10)
     message = str(caught.value)
     assert message.startswith(f"{NAME}: ")
     assert said in message
@@ -136,7 +137,7 @@ def test_no_server_costs_no_time(hub: Hub, tmp_path: Path, monkeypatch: pytest.M
     started = time.monotonic()
     with pytest.raises(WeightsError, match=r"cannot be reached: .*refused.*--weights FILE"):
         find(NAME)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < stretched(5)
 
 
 def test_offline_asks_nobody(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

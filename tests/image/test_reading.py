@@ -14,6 +14,7 @@ from PIL import Image
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image import read
+from tests.pace import stretched
 
 
 def picture(height: int = 21, width: int = 34) -> np.ndarray:
@@ -212,7 +213,7 @@ def test_a_jpeg_with_thousands_of_scans_is_refused_at_once(tmp_path: Path) -> No
     (tmp_path / "photo.jpg").write_bytes(content[:-2] + content[last:-2] * 5000 + b"\xff\xd9")
     start = time.monotonic()
     assert "scans" in refusal(tmp_path / "photo.jpg")
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < stretched(1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 1), (1, 5000)])

@@ -14,6 +14,7 @@ from dcls_cli.training.data import Batch, PatchSampler
 from dcls_cli.training.loop import MAX_ROLLBACKS, Trainer
 from dcls_cli.training.reports import JsonlLog, RollbackReport, ValidationReport, WindowReport
 from dcls_cli.training.state import TrainState
+from tests.pace import stretched
 from tests.training import runs
 
 
@@ -87,7 +88,7 @@ def test_stops_in_time(hr: Path, tmp_path: Path) -> None:
     trainer, _ = runs.trainer(hr, tmp_path, config)
     before = time.monotonic()
     trainer.run()
-    assert 1.4 < time.monotonic() - before < 10
+    assert 1.4 < time.monotonic() - before < stretched(10)
     assert trainer.finished and trainer.state.step > 5
     assert not trainer.state_dict()["losses"]
 

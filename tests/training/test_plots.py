@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dcls_cli.installation import install_command
 from dcls_cli.training.plots import CURVES, SAMPLES, Pictures, draw_curves
 from dcls_cli.training.reports import JsonlLog, RollbackReport, ValidationReport, WindowReport
 from dcls_cli.training.samples import SampleView, draw_samples
@@ -116,5 +117,5 @@ def test_without_matplotlib_says_so_once(tmp_path: Path, monkeypatch: pytest.Mon
     drawn = pictures(tmp_path, warnings)
     drawn.on_report(RESULT)
     drawn.on_report(RESULT)
-    assert len(warnings) == 1 and "dcls[train]" in warnings[0]
+    assert len(warnings) == 1 and install_command("train") in warnings[0]
     assert not (tmp_path / CURVES).exists()
