@@ -117,7 +117,7 @@ def test_a_process_that_ends_at_once_leaves_only_whole_files(tmp_path: Path) -> 
             [sys.executable, "-c", ABANDON, str(0.2 + 0.017 * attempt)],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(Path(temporaries.__file__).parents[1])},
-            timeout=30,
+            timeout=300,
             check=False,
         )
         assert result.returncode == 7

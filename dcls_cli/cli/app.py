@@ -79,9 +79,7 @@ app.command(
     dcls train run/config.toml --out again
     """,
 )(train)
-app.command(
-    cls=commands.Command, epilog="dcls ablate --hr photos/ --val Set5/ --out study --minutes 10"
-)(ablate)
+app.command(cls=commands.Command, epilog="dcls ablate --hr photos/ --val Set5/ --out study")(ablate)
 app.command(cls=commands.Command, epilog="dcls bench")(bench)
 app.command(cls=commands.Command, epilog="dcls doctor --json")(doctor)
 app.command(

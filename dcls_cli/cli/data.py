@@ -116,7 +116,7 @@ def check(
     name: Annotated[
         str | None,
         typer.Option(
-            "--dataset", metavar="NAME", help="The data set that it should be. [by its name]"
+            "--dataset", metavar="NAME", help="Compare with this data set. [default: by its name]"
         ),
     ] = None,
 ) -> None:

@@ -33,9 +33,10 @@ def evaluate(
     benchmark: Annotated[
         BenchmarkName,
         typer.Option(
-            help="Damage the images by eight isotropic blurs (gaussian8), also with noise, by "
-            "random kernels (div2krk-like), or as cameras and the web do (photo). With pairs and "
-            "div2krk the LR images are given."
+            metavar="NAME",
+            help="Damage the images by eight isotropic blurs (gaussian8), also with noise "
+            "(gaussian8-noise15, gaussian8-noise30), by random kernels (div2krk-like), or as "
+            "cameras and the web do (photo). With pairs and div2krk the LR images are given.",
         ),
     ] = "gaussian8",
     scale: Annotated[

@@ -86,7 +86,7 @@ def test_who_waits_is_told_that_the_batch_ends() -> None:
         engine.wake()
         room.wake()
         for thread in waiting:
-            thread.join(5)
+            thread.join(60)
     assert sorted(told) == ["engine", "engine", "room", "room"]
 
 

@@ -56,7 +56,7 @@ def dcls(*arguments: object, **options: object) -> "subprocess.CompletedProcess[
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
         **options,
     )
@@ -78,7 +78,7 @@ def test_what_needs_no_network_imports_no_engine(arguments: list[str]) -> None:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     imported = result.stderr.split("IMPORTED", 1)[1].split()
@@ -100,7 +100,7 @@ def test_impossible_requests_are_refused_before_torch_is_loaded(tmp_path: Path, 
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert result.returncode in (1, 2, 3)
@@ -151,7 +151,7 @@ def test_signals_end_the_work_and_leave_nothing(
         if '"tile"' in line:
             break
     process.send_signal(signum)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == code
     assert err in ("dcls: interrupted\n", "dcls: terminated\n")
     assert list(tmp_path.iterdir()) == [source]
@@ -168,7 +168,7 @@ def test_a_reader_that_goes_away_costs_no_photo(tmp_path: Path, x4: Path) -> Non
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     os.close(writer)
@@ -193,7 +193,7 @@ def test_progress_is_for_terminals_and_colours_are_optional(
         stdout=subprocess.PIPE,
         stderr=slave,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     os.close(slave)

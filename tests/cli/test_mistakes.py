@@ -25,7 +25,7 @@ from dcls_cli.cli.app import run
             "upscale x.png --zzz",
             "upscale: --zzz is not an option; dcls upscale --help lists them",
         ),
-        ("upscale x.png -o", "upscale: -o: a value is missing"),
+        ("upscale x.png -o", "-o: a value is missing"),
         ("upscale", "upscale: PHOTO is missing, as in: dcls upscale photo.jpg"),
         ("batch", "batch: INPUT is missing, as in: dcls batch photos/"),
         (

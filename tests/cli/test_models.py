@@ -184,7 +184,7 @@ def test_the_environment_is_honoured_and_bundled_weights_ask_nobody(
             env={**environment, **changes},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

@@ -184,7 +184,7 @@ def test_killed_again_and_again_it_ends_whole(server: Hub, tmp_path: Path) -> No
         arrived = part.stat().st_size
     server.bytes_per_s = None
     process = program(server, tmp_path)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert stdout == f"{tmp_path / tiny.ZIP}\n"
     assert (tmp_path / tiny.ZIP).read_bytes() == CONTENT

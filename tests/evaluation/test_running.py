@@ -233,7 +233,7 @@ def test_a_killed_evaluation_goes_on(
     process = subprocess.Popen(
         [*command, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while len(list((out / "results").glob("*.json"))) < 5:
         assert process.poll() is None
         assert time.monotonic() < deadline
@@ -241,9 +241,9 @@ def test_a_killed_evaluation_goes_on(
     children = list(workers_of(process.pid))
     assert children
     process.send_signal(how)
-    code = process.wait(30)
+    code = process.wait(300)
     assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[how]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while any(alive(child) for child in children):
         assert time.monotonic() < deadline, "a worker outlived its parent"
         time.sleep(0.05)

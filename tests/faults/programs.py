@@ -75,7 +75,7 @@ class Running:
 
     def wait_for(self, event: str) -> None:
         """Wait until it tells of an event."""
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while not any(told["event"] == event for told in self.events()):
             assert time.monotonic() < until, (self.out.read_text(), self.err.read_text())
             time.sleep(0.005)

@@ -146,7 +146,7 @@ def test_nothing_is_written_but_the_outputs(tmp_path: Path, x2: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     if "unshare" in result.stderr or result.returncode == 99:

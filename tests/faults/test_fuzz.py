@@ -17,7 +17,7 @@ from dcls_cli.image.reading import decode
 
 MUTATIONS = 10_000
 
-ALARM_S = 10
+ALARM_S = 60
 
 
 def picture() -> np.ndarray:

@@ -89,7 +89,7 @@ def test_no_photo_is_written_to_a_terminal(tmp_path: Path, x2: Path) -> None:
         stdout=slave,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     os.close(slave)
@@ -111,7 +111,7 @@ def test_streams_that_take_nothing_cost_no_photo(streams: str, tmp_path: Path, x
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0
@@ -131,7 +131,7 @@ def test_a_pipe_that_breaks_is_a_photo_that_is_lost(tmp_path: Path, x2: Path) ->
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     os.close(writer)

@@ -30,7 +30,7 @@ def test_many_threads_never_lose_the_stream() -> None:
         env={**os.environ, "PYTHONPATH": str(Path(dcls_cli.__file__).parents[1])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert result.stderr == "message"

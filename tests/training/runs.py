@@ -172,7 +172,7 @@ class Child:
         )
         self.process.start()
 
-    def wait(self, seconds: float = 60) -> Outcome:
+    def wait(self, seconds: float = 600) -> Outcome:
         """Wait for its end; a process that hangs is killed and fails the test."""
         self.process.join(seconds)
         hangs = self.process.exitcode is None

@@ -43,7 +43,7 @@ def test_both_processes_of_a_refused_pair_end(hr: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     started = time.monotonic()
     with locked(out):
-        outcomes = [child.wait(30) for child in start_pair(runs.command(hr, out), tmp_path / "l")]
+        outcomes = [child.wait() for child in start_pair(runs.command(hr, out), tmp_path / "l")]
     assert [outcome.exit_code for outcome in outcomes] == [1, 1]
     assert f"process {os.getpid()} is training" in outcomes[0].stderr
     assert "internal error" not in outcomes[1].stderr

@@ -89,7 +89,7 @@ def test_stops_in_time(hr: Path, tmp_path: Path) -> None:
     before = time.monotonic()
     trainer.run()
     assert 1.4 < time.monotonic() - before < stretched(10)
-    assert trainer.finished and trainer.state.step > 5
+    assert trainer.finished and trainer.state.step > 0
     assert not trainer.state_dict()["losses"]
 
 

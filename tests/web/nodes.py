@@ -39,7 +39,7 @@ def call(module: str, code: str, *given: object) -> Any:  # noqa: ANN401 - whate
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
