@@ -79,7 +79,8 @@ def test_every_pin_is_within_the_declared_range() -> None:
 def test_each_dependency_says_what_it_is_for() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     for requirement in direct_requirements():
-        assert re.search(rf'^    "{requirement.name}>=[^"]+", +# \w', text, re.MULTILINE)
+        name = rf"{requirement.name}(\[[\w,]+\])?"
+        assert re.search(rf'^    "{name}>=[^"]+", +# \w', text, re.MULTILINE)
 
 
 def test_importing_the_package_is_light() -> None:
