@@ -16,7 +16,7 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 HAS_CUDA = CUDA in onnxruntime.get_available_providers()
 
 #: The wheel that is installed, by pip's records.
-(INSTALLED,) = wheels.installed_wheels()
+INSTALLED = [*wheels.installed_wheels(), "none"][0]
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
