@@ -56,10 +56,10 @@ def test_a_clash_and_a_hub_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    other = {"onnxruntime", "onnxruntime-gpu"} - set(wheels.installed_wheels())
-    about = tmp_path / "other-1.0.dist-info"
+    (other,) = {"onnxruntime", "onnxruntime-gpu"} - set(wheels.installed_wheels())
+    about = tmp_path / f"{other.replace('-', '_')}-1.0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {other.pop()}\nVersion: 1.0\n")
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {other}\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert run(["doctor"]) == 5
     out = capsys.readouterr().out
