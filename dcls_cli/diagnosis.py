@@ -11,8 +11,8 @@ import numpy as np
 from dcls_cli import __version__, example
 from dcls_cli.backends import has_torch, load_backend, wheels
 from dcls_cli.backends.parts import has_int8_instructions
-from dcls_cli.backends.providers import cache_folder
-from dcls_cli.errors import DclsError
+from dcls_cli.backends.providers import available, cache_folder
+from dcls_cli.errors import BackendError, DclsError
 from dcls_cli.hub.transfer import StalledError, within
 from dcls_cli.installation import install_command
 from dcls_cli.machine import free_memory_bytes, usable_processors
@@ -83,12 +83,10 @@ class Diagnosis:
 
 def diagnose() -> Diagnosis:
     """Look at everything; takes some seconds."""
-    import onnxruntime
-
     return Diagnosis(
         versions=_versions(),
         devices=_devices(),
-        providers=list(onnxruntime.get_available_providers()),
+        providers=_providers(),
         clash=wheels.clash(),
         caches=_caches(),
         hub=_hub(),
@@ -113,7 +111,7 @@ def _devices() -> dict[str, str]:
         "processors": str(usable_processors()),
         "free memory": f"{free_memory_bytes() / 2**30:.1f} GiB",
         "8-bit dot products": "found" if has_int8_instructions() else "not found",
-        "nvidia driver": "found" if wheels.has_nvidia_driver() else "not found",
+        "nvidia driver": _driver(),
     }
     if has_torch():
         import torch
@@ -122,6 +120,21 @@ def _devices() -> dict[str, str]:
         for index in range(count):
             found[f"cuda:{index}"] = torch.cuda.get_device_name(index)
     return found
+
+
+def _driver() -> str:
+    """What is there of NVIDIA's: without a GPU `auto` takes the CPU and says nothing."""
+    if not wheels.has_nvidia_driver():
+        return "not found"
+    return "found" if wheels.has_nvidia_gpu() else "found, but it sees no GPU"
+
+
+def _providers() -> list[str]:
+    """Those of ONNX Runtime; none where it cannot be loaded, which `clash` explains."""
+    try:
+        return available()
+    except BackendError:
+        return []
 
 
 def _caches() -> dict[str, int | None]:

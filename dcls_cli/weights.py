@@ -6,19 +6,19 @@ Nothing here imports torch before tensors are asked for. The names live in `rele
 the file of a name.
 """
 
-import hashlib
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from safetensors import SafetensorError, deserialize, safe_open
+from safetensors import SafetensorError, safe_open
 
 from dcls_cli import __version__
 from dcls_cli.atomic import atomic_write
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, WeightsError
 from dcls_cli.releases import RELEASES, location, verify
+from dcls_cli.tensors import digest, survey
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,6 +70,21 @@ def check(path: Path) -> tuple[ModelConfig, dict[str, str]]:
     return config, metadata
 
 
+def examine(path: Path) -> tuple[ModelConfig, dict[str, str], int]:
+    """Configuration, metadata and number of values of a file, after checking all of it.
+
+    As `read`, but without PyTorch.
+
+    Raises:
+        WeightsError: missing, not a weight file, damaged, or with values that are not finite.
+    """
+    content, config, metadata = _checked(path)
+    found = survey(content)
+    if found.not_finite:
+        raise _not_finite(path, found.not_finite[0])
+    return config, metadata, found.values
+
+
 def read(path: Path) -> tuple[ModelConfig, "dict[str, Tensor]"]:
     """Configuration and verified tensors, fp32, of a weight file.
 
@@ -83,7 +98,7 @@ def read(path: Path) -> tuple[ModelConfig, "dict[str, Tensor]"]:
     state: dict[str, Tensor] = {}
     for name, tensor in parse(content).items():
         if not torch.isfinite(tensor).all():
-            raise WeightsError(f"{path}: tensor {name} has values that are not finite")
+            raise _not_finite(path, name)
         state[name] = tensor.float() if tensor.is_floating_point() else tensor
     return config, state
 
@@ -101,11 +116,11 @@ def _checked(path: Path) -> tuple[bytes, ModelConfig, dict[str, str]]:
     config, metadata = read_metadata(path)
     signed = {key: text for key, text in metadata.items() if key != DIGEST_KEY}
     try:
-        digest = _digest(content, signed)
+        own = digest(content, signed)
     except SafetensorError as error:
         raise _unreadable(path, error) from error
     ours = VERSION_KEY in metadata or DIGEST_KEY in metadata
-    if ours and metadata.get(DIGEST_KEY) != digest:
+    if ours and metadata.get(DIGEST_KEY) != own:
         raise WeightsError(f"{path}: damaged: its content does not match its own SHA-256")
     return content, config, metadata
 
@@ -186,7 +201,7 @@ def write(
         CONFIG_KEY: network.config.to_json(),
         VERSION_KEY: __version__,
     }
-    texts[DIGEST_KEY] = _digest(save(state), texts)
+    texts[DIGEST_KEY] = digest(save(state), texts)
     content = save(state, texts)
 
     def writer(file: BinaryIO) -> None:
@@ -196,17 +211,6 @@ def write(
         atomic_write(path, writer, overwrite=overwrite)
     except OSError as error:
         raise DclsError(f"{path}: not written: {error.strerror}") from error
-
-
-def _digest(content: bytes, metadata: Mapping[str, str]) -> str:
-    """SHA-256 of every tensor's name, type, shape and bytes and of the metadata."""
-    digest = hashlib.sha256()
-    for key, text in sorted(metadata.items()):
-        digest.update(f"{key}\0{text}\0".encode())
-    for name, tensor in sorted(deserialize(content)):  # type: ignore[no-untyped-call]
-        digest.update(f"{name}\0{tensor['dtype']}\0{tensor['shape']}\0".encode())
-        digest.update(tensor["data"])
-    return digest.hexdigest()
 
 
 def _refuse_other_files(path: Path) -> None:
@@ -232,6 +236,10 @@ def _refuse_other_files(path: Path) -> None:
     too_short = len(head) < struct.calcsize("<Q")
     if too_short or struct.unpack("<Q", head[:8])[0] > path.stat().st_size:
         raise WeightsError(f"{path}: not a safetensors file, or cut off; get the file again")
+
+
+def _not_finite(path: Path, name: str) -> WeightsError:
+    return WeightsError(f"{path}: tensor {name} has values that are not finite")
 
 
 def _unreadable(path: Path, error: Exception) -> WeightsError:

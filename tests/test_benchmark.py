@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dcls_cli.benchmark import compare, plain_least_squares
+from dcls_cli.benchmark.comparing import compare, plain_least_squares
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.fourier import constrained_least_squares
 

@@ -80,7 +80,39 @@ def test_every_pin_is_within_the_declared_range() -> None:
 def test_each_dependency_says_what_it_is_for() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     for requirement in direct_requirements():
-        assert re.search(rf'^    "{requirement.name}>=[^"]+", +# \w', text, re.MULTILINE)
+        name = rf"{requirement.name}(\[[\w,]+\])?"
+        assert re.search(rf'^    "{name}>=[^"]+", +# \w', text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "wheel"),
+    [
+        ("linux", "x86_64", "onnxruntime-gpu"),
+        ("linux", "aarch64", "onnxruntime"),
+        ("win32", "AMD64", "onnxruntime-gpu"),
+        ("win32", "ARM64", "onnxruntime"),
+        ("darwin", "arm64", "onnxruntime"),
+        ("darwin", "x86_64", "onnxruntime"),
+    ],
+)
+def test_one_wheel_of_onnx_runtime_for_each_machine(system: str, machine: str, wheel: str) -> None:
+    here = {"sys_platform": system, "platform_machine": machine}
+    table = project()
+    needed = [Requirement(line) for line in table["dependencies"]]
+    applies = [item for item in needed if item.marker is None or item.marker.evaluate(here)]
+    assert [item.name for item in applies if item.name.startswith("onnxruntime")] == [wheel]
+    (libraries,) = map(Requirement, table["optional-dependencies"]["cuda"])
+    assert libraries.marker is not None
+    assert libraries.marker.evaluate(here) == (wheel == "onnxruntime-gpu")
+
+
+def test_the_small_wheel_comes_with_all_that_the_base_needs() -> None:
+    """The line in README; that it installs and restores was tried by hand."""
+    readme = (ROOT / "README.md").read_text()
+    line = re.search(r"^pip install -c constraints\.txt (onnxruntime .+)$", readme, re.MULTILINE)
+    assert line is not None
+    base = {Requirement(text).name for text in project()["dependencies"]}
+    assert set(line[1].split()) == base - {"onnxruntime-gpu"}
 
 
 def test_importing_the_package_is_light() -> None:

@@ -1,5 +1,6 @@
 """The base installation has no PyTorch: what works, and how the rest is refused."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dcls_cli.metrics import psnr
+from dcls_cli.releases import RELEASES, location, release
+from dcls_cli.upscaler import Upscaler
+from dcls_cli.weights import read
 from tests.pace import importing_s, processor_s
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,7 +52,7 @@ def small(tmp_path: Path) -> Path:
 def test_a_photo_is_restored_and_soon(packages: Path, small: Path, tmp_path: Path) -> None:
     made: list[subprocess.CompletedProcess[str]] = []
     spent = processor_s(
-        lambda: made.append(dcls(packages, "upscale", small, "-o", tmp_path / "out.png"))
+        lambda: made.append(dcls(packages, "upscale", small, "-v", "-o", tmp_path / "out.png"))
     )
     (done,) = made
     assert done.returncode == 0, done.stderr
@@ -56,6 +61,103 @@ def test_a_photo_is_restored_and_soon(packages: Path, small: Path, tmp_path: Pat
         assert np.asarray(image).shape == (256, 256, 3)
     libraries = importing_s("numpy, onnxruntime, PIL.Image, imagecodecs, rich.progress, typer")
     assert spent < max(COLD_START_S, 2.5 * libraries)
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_other_scales_are_restored_as_by_pytorch(
+    scale: int, packages: Path, small: Path, tmp_path: Path
+) -> None:
+    upscaler = Upscaler.from_pretrained(release(scale).name, device="cpu", precision="fp32")
+    expected = upscaler.up(np.asarray(Image.open(small))).image.astype(float)
+    for precision, least_db in (("fp32", 60.0), ("int8", 45.0)):
+        out = tmp_path / f"{precision}.png"
+        options = [
+            "-s",
+            scale,
+            "-m",
+            release(scale).name,
+            "--precision",
+            precision,
+            "-v",
+            "-o",
+            out,
+        ]
+        done = dcls(packages, "upscale", small, *options)
+        assert done.returncode == 0, done.stderr
+        assert f"cpu (ONNX Runtime) {precision}" in done.stdout
+        with Image.open(out) as image:
+            got = np.asarray(image).astype(float)
+        assert got.shape == (64 * scale, 64 * scale, 3)
+        assert psnr(got, expected, peak=255.0) > least_db
+        if precision == "fp32":
+            assert np.abs(got - expected).max() <= 1  # roundings of samples that differ by 1e-4
+
+
+def test_weights_are_shown_and_checked(packages: Path, tmp_path: Path) -> None:
+    path = location(RELEASES[0])
+    done = dcls(packages, "weights", "show", path, "--json")
+    assert done.returncode == 0, done.stderr
+    config, state = read(path)
+    event = json.loads(done.stdout)
+    assert event["parameters"] == sum(tensor.numel() for tensor in state.values())
+    assert event["config"]["scale"] == config.scale
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(path.read_bytes()[:-1] + b"\xff")
+    done = dcls(packages, "weights", "show", damaged)
+    assert done.returncode == 3
+    assert "damaged: its content does not match its own SHA-256" in done.stderr
+
+
+def test_models_are_listed_and_described(packages: Path) -> None:
+    done = dcls(packages, "models", "info", "dcls-light-x3", "--json")
+    assert done.returncode == 0, done.stderr
+    event = json.loads(done.stdout)
+    assert (event["name"], event["scale"], event["state"]) == ("dcls-light-x3", 3, "included")
+
+
+def test_the_engine_that_is_there_is_measured(packages: Path) -> None:
+    sizes = ["--side", "24", "--tile", "16", "--seconds", "0.1"]
+    done = dcls(packages, "bench", "-s", "3", *sizes, "--json")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "training needs PyTorch" in line
+    events = [json.loads(text) for text in done.stdout.splitlines()]
+    assert [event["precision"] for event in events] == ["fp32", "int8"]
+    for event in events:
+        assert (event["event"], event["model"]) == ("released", "dcls-light-x3")
+        assert (event["side_px"], event["tile_px"]) == (24, 16)
+        assert min(event["us_per_px"], event["tile_us_per_px"]) > 0
+    done = dcls(packages, "bench", *sizes)
+    assert "dcls-light-x4, int8: " in done.stdout
+    done = dcls(packages, "bench", "--preset", "paper-iso", *sizes)
+    assert done.returncode == 5
+    assert "--preset paper-iso -s 4, which has no released network, needs PyTorch" in done.stderr
+
+
+def test_what_two_wheels_have_left_is_told(packages: Path, small: Path, tmp_path: Path) -> None:
+    """Of two wheels one was uninstalled, and with it the files that both have."""
+    site = tmp_path / "site"
+    site.mkdir()
+    for entry in packages.iterdir():
+        if entry.name != "onnxruntime":
+            (site / entry.name).symlink_to(entry.resolve())
+    (site / "onnxruntime" / "capi").mkdir(parents=True)
+    for arguments in (["doctor"], ["upscale", small, "-o", tmp_path / "out.png"]):
+        done = dcls(site, *arguments)
+        assert done.returncode == 5, done.stderr
+        told = done.stdout + done.stderr
+        assert "ONNX Runtime is incomplete, as after one of two wheels was uninstalled" in told
+        assert "pip uninstall -y onnxruntime" in told
+
+
+def test_weights_without_graphs_need_pytorch(packages: Path, small: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "mine.safetensors"
+    alone.write_bytes(location(RELEASES[0]).read_bytes())
+    done = dcls(packages, "upscale", small, "-w", alone, "-o", tmp_path / "out.png")
+    assert done.returncode == 5
+    (line,) = done.stderr.splitlines()
+    assert "without PyTorch its graphs are needed" in line
+    assert f"pip install '{ROOT}[torch]'" in line
 
 
 def test_the_doctor_does_not_call_it_ill(packages: Path) -> None:
@@ -68,7 +170,6 @@ def test_the_doctor_does_not_call_it_ill(packages: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["upscale", "{}", "-s", "2"], "without PyTorch its graphs are needed"),
         (["upscale", "{}", "--backend", "torch"], "--backend torch needs PyTorch"),
         (["upscale", "{}", "--report", "{}.html"], "--report needs PyTorch"),
         (["export-onnx", "-o", "{}.onnx"], "needs PyTorch"),

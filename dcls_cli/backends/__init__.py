@@ -177,7 +177,9 @@ def load_backend(
         from dcls_cli.backends.pytorch import PyTorchBackend
 
         return PyTorchBackend.load(weights_path, device, precision)
-    return _onnx(weights_path, device, precision)
+    from dcls_cli.backends.ort import OnnxBackend
+
+    return OnnxBackend.load(weights_path, device, precision)
 
 
 def has_torch() -> bool:
@@ -193,19 +195,3 @@ def require_torch(what: str) -> None:
     """
     if not has_torch():
         raise BackendError(f"{what} needs PyTorch: {install_command('torch')}")
-
-
-def _onnx(path: Path, device: str, precision: str) -> Backend:
-    """The graphs of a file, or those beside a weight file."""
-    from dcls_cli.backends.ort import OnnxBackend
-    from dcls_cli.backends.parts import Parts, beside
-
-    if path.suffix != SUFFIX:
-        return OnnxBackend(beside(path, device, precision), device)
-    parts = Parts.read(path)
-    if precision not in ("auto", parts.info.precision):
-        raise BackendError(
-            f"{path}: precision {precision} is not that of the graph, {parts.info.precision}; "
-            "use --precision auto, or give another file"
-        )
-    return OnnxBackend(parts, device)

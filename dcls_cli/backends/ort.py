@@ -1,17 +1,18 @@
 """The network on ONNX Runtime: its graphs, no PyTorch."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from dcls_cli import graphs
 from dcls_cli.backends import Blur, Memory, Raster, sessions
 from dcls_cli.backends.gathering import Gathering, layer_bytes, matrix_bytes, told
-from dcls_cli.backends.parts import Parts
-from dcls_cli.backends.providers import open_session
+from dcls_cli.backends.parts import Parts, chosen
+from dcls_cli.backends.providers import candidates, open_session
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import DclsError
+from dcls_cli.errors import BackendError, DclsError
 from dcls_cli.machine import free_memory_bytes
 
 if TYPE_CHECKING:
@@ -24,26 +25,52 @@ _LONGEST_SIDE_PX = 1024
 class OnnxBackend:
     """A `Backend` of a network's split graphs; see export/README.md."""
 
-    def __init__(self, parts: Parts, device: str = "auto") -> None:
+    def __init__(self, parts: Parts, device: str, note: str | None = None) -> None:
         """Open all graphs on a device.
 
         Args:
             parts: the graphs.
-            device: auto, cpu, cuda[:N], tensorrt[:N], directml[:N], coreml.
+            device: cpu, cuda[:N], tensorrt[:N], directml[:N], coreml.
+            note: what `told` tells first.
 
         Raises:
             BackendError: the device is not usable here.
         """
         self._parts = parts
-        self._restorer, self._device, note = _opened(parts.contents["restorer"], device)
+        self._device = device
         self._notes = [] if note is None else [note]
+        self._restorer = _opened(parts.contents["restorer"], device)
         statistics: dict[graphs.Kind, InferenceSession] = {
-            kind: _opened(content, self._device)[0]
+            kind: _opened(content, device)
             for kind, content in parts.contents.items()
             if kind != "restorer"
         }
         self._gathering = Gathering(self.config, statistics)
         self._exact: InferenceSession | None = None
+
+    @classmethod
+    def load(cls, path: Path, device: str = "auto", precision: str = "auto") -> Self:
+        """Load a graph or the graphs beside a weight file: first the device, then the precision.
+
+        Args:
+            path: NAME.safetensors or a part of its graphs.
+            device: as of the constructor, or auto: a GPU that works, else the CPU. That a GPU is
+                there and does not work is told; that there is none is not.
+            precision: see `chosen`; it suits the device that is used.
+
+        Raises:
+            BackendError: the device or the precision is not usable here.
+            WeightsError: a file is missing, damaged or of other weights.
+        """
+        *gpus, last = candidates(device)
+        note = None
+        for name in gpus:
+            parts = chosen(path, name, precision)
+            try:
+                return cls(parts, name)
+            except BackendError as error:
+                note = f"{error}; the CPU is used"
+        return cls(chosen(path, last, precision), last, note)
 
     @property
     def config(self) -> ModelConfig:
@@ -129,7 +156,7 @@ class OnnxBackend:
                     f"the network produced non-finite values in {self.precision}, and there is no "
                     "graph in fp32 beside it; export one with `dcls export-onnx --split`"
                 )
-            self._exact, *_ = _opened(content, self._device)
+            self._exact = _opened(content, self._device)
         return self._exact
 
     def _run(self, session: "InferenceSession", inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -144,6 +171,6 @@ class OnnxBackend:
         return np.asarray(restored, np.float32)
 
 
-def _opened(content: bytes, device: str) -> "tuple[InferenceSession, str, str | None]":
+def _opened(content: bytes, device: str) -> "InferenceSession":
     """A session of a graph; see `open_session`."""
     return open_session(device, lambda providers: sessions.start(content, providers))

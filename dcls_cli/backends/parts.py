@@ -8,7 +8,6 @@ from typing import Self
 
 from dcls_cli import graphs
 from dcls_cli.backends import has_torch
-from dcls_cli.backends.providers import AUTOMATIC, PROVIDERS, available
 from dcls_cli.errors import BackendError, WeightsError
 from dcls_cli.installation import install_command
 from dcls_cli.machine import processor_flags
@@ -87,12 +86,35 @@ class Parts:
         return content
 
 
+def chosen(path: Path, device: str, precision: str) -> Parts:
+    """The graphs of a file, or those beside a weight file.
+
+    Args:
+        path: NAME.safetensors or any part of its graphs, which has one precision.
+        device: that will be used; not `auto`.
+        precision: auto, or one of `PRECISIONS`.
+
+    Raises:
+        BackendError: there is no graph in this precision.
+        WeightsError: a file is missing, damaged or of other weights.
+    """
+    if path.suffix != graphs.SUFFIX:
+        return beside(path, device, precision)
+    parts = Parts.read(path)
+    if precision not in ("auto", parts.info.precision):
+        raise BackendError(
+            f"{path}: precision {precision} is not that of the graph, {parts.info.precision}; "
+            "use --precision auto, or give another file"
+        )
+    return parts
+
+
 def beside(weights_path: Path, device: str, precision: str) -> Parts:
     """The graphs that lie beside a weight file and are made from it.
 
     Args:
         weights_path: NAME.safetensors.
-        device: see `load_backend`.
+        device: that will be used; not `auto`.
         precision: of the restorer; `auto`: int8 where there is one and it is the faster one, see
             `is_int8_faster`, else fp32.
 
@@ -130,16 +152,13 @@ def restorer_beside(weights_path: Path, precision: str) -> Path:
 
 
 def is_int8_faster(device: str) -> bool:
-    """Whether convolutions in int8 are faster than in fp32 on a device of ONNX Runtime.
+    """Whether convolutions in int8 are faster than in fp32 on a device that ONNX Runtime uses.
 
     On processors with dot products of 8-bit numbers they are: networks are 2.4 times as fast on a
     Zen 5, measured. Others were not measured, and GPUs compute such graphs in fp32. It is a rule
     and no measurement, so that one machine always gives one result.
     """
-    on_cpu = device == "cpu" or (
-        device == "auto" and not any(PROVIDERS[name] in available() for name in AUTOMATIC)
-    )
-    return on_cpu and has_int8_instructions()
+    return device == "cpu" and has_int8_instructions()
 
 
 def has_int8_instructions() -> bool:

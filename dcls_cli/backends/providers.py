@@ -31,12 +31,6 @@ AUTOMATIC = ("cuda", "directml", "coreml")
 #: Those that need NVIDIA's driver and libraries.
 NVIDIA = ("cuda", "tensorrt")
 
-#: Where the wheel that has a provider is to be had.
-_WHEEL_OF = {
-    "directml": "on Windows pip uninstall -y onnxruntime, then pip install onnxruntime-directml",
-    "coreml": "the wheels for macOS have it",
-}
-
 #: Makes a session of providers with their options.
 Opener = Callable[[list[Any]], "InferenceSession"]
 
@@ -56,36 +50,40 @@ def parse(device: str) -> tuple[str, int]:
     return match[1], int(match[2] or 0)
 
 
-def open_session(device: str, opener: Opener) -> "tuple[InferenceSession, str, str | None]":
-    """Open a session on a device: a device that is named is used, or it fails.
+def candidates(device: str) -> list[str]:
+    """The devices to try, in this order; a device that is named alone.
+
+    A wheel for GPUs is what most machines get, so `auto` looks for a GPU where that is cheap, and
+    passes over it in silence where there is none. The CPU is the last.
 
     Args:
         device: `auto`, or what `parse` takes.
-        opener: makes the session.
 
-    Returns:
-        The session, its device, and what must be told: that `auto` could not use a GPU.
+    Raises:
+        BackendError: ONNX Runtime itself cannot be loaded.
+    """
+    if device != "auto":
+        return [device]
+    built_in = [name for name in AUTOMATIC if PROVIDERS[name] in available()]
+    return [name for name in built_in if name not in NVIDIA or wheels.has_nvidia_gpu()] + ["cpu"]
+
+
+def open_session(device: str, opener: Opener) -> "InferenceSession":
+    """Open a session on a device: on that one, or it fails.
+
+    Args:
+        device: what `parse` takes.
+        opener: makes the session.
 
     Raises:
         BackendError: the device is not usable.
     """
-    if device != "auto":
-        return _open(device, opener), device, None
-    told = None
-    for name in AUTOMATIC:
-        if PROVIDERS[name] in available():
-            try:
-                return _open(name, opener), name, None
-            except BackendError as error:
-                told = f"{error}; the CPU is used"
-    return _open("cpu", opener), "cpu", told
-
-
-def _open(device: str, opener: Opener) -> "InferenceSession":
     name, number = parse(device)
     provider = PROVIDERS[name]
     if provider not in available():
         raise BackendError(f"device {device!r} is not usable: {why_missing(name)}")
+    if name in NVIDIA and not wheels.has_nvidia_gpu():  # or loading CUDA would fail, later
+        raise BackendError(f"device {device!r} is not usable: {why_failing(name)}")
     chosen: list[Any] = [(provider, options_of(name, number))]
     if name == "tensorrt":  # takes the nodes that TensorRT lacks
         chosen.append((PROVIDERS["cuda"], options_of("cuda", number)))
@@ -102,10 +100,8 @@ def _open(device: str, opener: Opener) -> "InferenceSession":
         raise BackendError(f"device {device!r} is not usable: {reason}") from error
     used = session.get_providers()[0]
     if used != provider:
-        reason = why_failing(name) or "use --device cpu"
-        raise BackendError(
-            f"device {device!r} is not usable: ONNX Runtime took {used} instead; {reason}"
-        )
+        reason = why_failing(name) or f"ONNX Runtime took {used} instead; use --device cpu"
+        raise BackendError(f"device {device!r} is not usable: {reason}")
     return session
 
 
@@ -157,14 +153,19 @@ def why_missing(name: str) -> str:
     both = wheels.clash()
     if both is not None:
         return both
-    installed = ", ".join(wheels.installed_wheels()) or "this build of onnxruntime"
+    wheel = ", ".join(wheels.installed_wheels())
+    installed = wheel or "this build of onnxruntime"
     if name in NVIDIA:
         other = f"; or {install_command('torch')}" if name == "cuda" else " tensorrt"
+        wheel = wheel or "onnxruntime"
         return (
-            f"{installed} has no {PROVIDERS[name]}; pip uninstall -y onnxruntime, then "
+            f"{installed} has no {PROVIDERS[name]}; pip uninstall -y {wheel}, then "
             f"pip install 'onnxruntime-gpu[cuda,cudnn]'{other}"
         )
-    return f"{installed} has no {PROVIDERS[name]}; {_WHEEL_OF[name]}; or use --device cpu"
+    where = "the wheels for macOS have it"
+    if name == "directml":
+        where = f"on Windows pip uninstall -y {wheel}, then pip install onnxruntime-directml"
+    return f"{installed} has no {PROVIDERS[name]}; {where}; or use --device cpu"
 
 
 def why_failing(name: str) -> str | None:
@@ -176,6 +177,8 @@ def why_failing(name: str) -> str | None:
         return None
     if not wheels.has_nvidia_driver():
         return "no NVIDIA driver was found; install it, or use --device cpu"
+    if not wheels.has_nvidia_gpu():
+        return "NVIDIA's driver sees no GPU; look at CUDA_VISIBLE_DEVICES, or use --device cpu"
     missing = wheels.missing_library(name)
     if missing is None:
         return None
@@ -184,7 +187,9 @@ def why_failing(name: str) -> str | None:
 
 
 def available() -> list[str]:
-    """The providers that this ONNX Runtime was built with, by its own names."""
-    import onnxruntime
+    """The providers that this ONNX Runtime was built with, by its own names.
 
-    return list(onnxruntime.get_available_providers())
+    Raises:
+        BackendError: it cannot be loaded.
+    """
+    return list(wheels.module().get_available_providers())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from dcls_cli.backends.wheels import module
 from dcls_cli.errors import BackendError, OutOfMemoryError
 from dcls_cli.machine import free_memory_bytes, usable_processors
 
@@ -37,19 +38,19 @@ def start(content: bytes, providers: list[Any]) -> "InferenceSession":
     Raises:
         BackendError: ONNX Runtime refuses it or the device.
     """
-    import onnxruntime
-
+    onnxruntime = module()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
     options.log_severity_level = 4  # what goes wrong is told by us, in one line
     onnxruntime.set_default_logger_severity(4)
     try:
         # Its own fallback would go on with the CPU and print that on stdout.
-        return onnxruntime.InferenceSession(
+        session: InferenceSession = onnxruntime.InferenceSession(
             content, options, providers=providers, enable_fallback=False
         )
     except Exception as error:  # ONNX Runtime's errors have no common class
         raise BackendError(f"ONNX Runtime cannot load the graph: {_first_line(error)}") from error
+    return session
 
 
 def _first_line(error: Exception) -> str:

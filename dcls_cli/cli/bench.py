@@ -1,7 +1,7 @@
 """`dcls bench`: speed of training and inference on this machine."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -9,33 +9,86 @@ from dcls_cli.cli import console
 from dcls_cli.cli.train import PresetOption
 
 if TYPE_CHECKING:
-    from dcls_cli.benchmark import Comparison, TileSpeed
+    from dcls_cli.benchmark.comparing import Comparison
+    from dcls_cli.benchmark.tiles import TileSpeed
 
 
 def bench(
     *,
-    preset: Annotated[PresetOption, typer.Option(help="As of dcls train.")] = "light",
-    scale: Annotated[int, typer.Option("--scale", "-s", help="2, 3 or 4.")] = 4,
-    device: Annotated[str, typer.Option("--device", "-d", help="cpu or cuda[:N].")] = "cpu",
-    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Time for each.")] = 5.0,
+    preset: Annotated[
+        PresetOption, typer.Option(help="Measure the network of this preset of `dcls train`.")
+    ] = "light",
+    scale: Annotated[
+        int, typer.Option("--scale", "-s", metavar="N", help="Enlarge 2, 3 or 4 times.")
+    ] = 4,
+    device: Annotated[
+        str, typer.Option("--device", "-d", metavar="NAME", help="Measure on cpu or cuda[:N].")
+    ] = "cpu",
+    threads: Annotated[
+        int, typer.Option("--threads", min=1, metavar="N", help="Use N CPU threads.")
+    ] = 1,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, metavar="N", help="Measure each for N seconds.")
+    ] = 5.0,
     batch: Annotated[
-        int | None, typer.Option("--batch", min=1, help="Patches a step. [that of the preset]")
+        int | None,
+        typer.Option(
+            "--batch",
+            min=1,
+            metavar="N",
+            help="Train on N patches a step. [default: that of the preset]",
+        ),
     ] = None,
-    side: Annotated[int, typer.Option("--side", min=8, help="LR image, pixels a side.")] = 256,
-    tile: Annotated[int, typer.Option("--tile", min=8, help="Tiles, LR pixels a side.")] = 64,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    side: Annotated[
+        int, typer.Option("--side", min=8, metavar="N", help="Restore an LR image of N x N pixels.")
+    ] = 256,
+    tile: Annotated[
+        int, typer.Option("--tile", min=8, metavar="N", help="Restore tiles of N x N LR pixels.")
+    ] = 64,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Measure training, inference, and how much faster it is than a plain implementation."""
+    """Measure training, inference, and how much faster it is than a plain implementation.
+
+    Without PyTorch, the released networks on ONNX Runtime alone.
+    """
+    from dcls_cli.backends import has_torch
+
+    options = Options(preset, scale, device, threads, seconds, batch, side, tile)
+    if has_torch():
+        _measure_pytorch(options, json=json)
+    else:
+        console.note(
+            "ONNX Runtime is measured alone: training needs PyTorch, which is not installed"
+        )
+    _measure_onnx(options, json=json)
+
+
+class Options(NamedTuple):
+    """What the command was asked for."""
+
+    preset: PresetOption
+    scale: int
+    device: str
+    threads: int
+    seconds: float
+    batch: int | None
+    side: int
+    tile: int
+
+
+def _measure_pytorch(options: Options, *, json: bool) -> None:
+    """Training, inference and the comparisons, with random weights."""
     import torch
 
     from dcls_cli.backends.devices import DTYPES, select_device, select_precision
-    from dcls_cli.benchmark import compare, measure_tiles
+    from dcls_cli.benchmark.comparing import compare
+    from dcls_cli.benchmark.tiles import measure_tiles
     from dcls_cli.config import checked_scale
     from dcls_cli.machine import use_large_pages
     from dcls_cli.training.presets import PRESETS
     from dcls_cli.training.throughput import measure_inference, measure_training
 
+    preset, scale, device, threads, seconds, batch, side, tile = options
     use_large_pages()
     where = select_device(device)
     torch.set_num_threads(threads)
@@ -72,6 +125,42 @@ def bench(
     for found in comparisons:
         tell(found, setup)
     tell_tiles(tiles, setup)
+
+
+def _measure_onnx(options: Options, *, json: bool) -> None:
+    """The released networks of the preset, if there are any."""
+    from dcls_cli.backends import has_torch, require_torch
+    from dcls_cli.benchmark.released import measure_release, releases_of
+    from dcls_cli.config import checked_scale
+    from dcls_cli.errors import BackendError
+
+    preset, scale, device, threads, seconds, _, side, tile = options
+    released = releases_of(preset, checked_scale(scale))
+    if not released:
+        require_torch(f"--preset {preset} -s {scale}, which has no released network,")
+    setup = f"{preset} x{scale}"
+    for item in released:
+        try:
+            found = measure_release(
+                item, device, side_px=side, tile_px=tile, seconds=seconds, threads=threads
+            )
+        except BackendError as error:
+            if not has_torch():
+                raise
+            console.note(f"ONNX Runtime is not measured: {error}")
+            continue
+        for speed in found:
+            where = f"{setup}, {speed.device}"
+            if speed.device.startswith("cpu"):
+                where += f", {threads} threads"
+            if json:
+                console.event("released", setup=where, **asdict(speed))
+                continue
+            console.say(
+                f"released   {where}, {speed.model}, {speed.precision}: {speed.us_per_px:.2f} us "
+                f"per LR pixel of {speed.side_px} x {speed.side_px}, {speed.tile_us_per_px:.2f} of "
+                f"a tile of {speed.tile_px} px"
+            )
 
 
 def tell(found: "Comparison", setup: str) -> None:

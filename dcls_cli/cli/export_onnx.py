@@ -65,7 +65,7 @@ def export_onnx(
         str | None,
         typer.Option(
             metavar="1x3xHxW",
-            help="Accept any size (1x3xHxW), or a fixed one. [default: any size; --fused 1x3x214x214]",
+            help="Accept any size (1x3xHxW), or a fixed one. [default: any, 1x3x214x214 --fused]",
         ),
     ] = None,
     split: Annotated[

@@ -67,6 +67,7 @@ class Networks:
         self.device, self._precision, self._engine = device, precision, engine
         self._loaded: dict[Path, Backend] = {}
         self._explained: set[str] = set()
+        self._told: set[str] = set()
 
     @property
     def fixed_name(self) -> str | None:
@@ -105,6 +106,8 @@ class Networks:
         if named.weights not in self._loaded:
             backend = load_backend(named.weights, self.device, self._precision, self._engine)
             for note in backend.told():
-                console.note(note)
+                if note not in self._told:  # one line a run, however many networks
+                    console.note(note)
+                    self._told.add(note)
             self._loaded[named.weights] = backend
         return self._loaded[named.weights]

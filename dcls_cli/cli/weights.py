@@ -61,11 +61,10 @@ def show(
     """Show the configuration and the metadata of a weight file, after checking all of it."""
     from dataclasses import asdict
 
-    from dcls_cli.weights import CONFIG_KEY, read, read_metadata
+    from dcls_cli.weights import CONFIG_KEY, examine
 
-    config, state = read(file)
-    metadata = {name: text for name, text in read_metadata(file)[1].items() if name != CONFIG_KEY}
-    parameters = sum(tensor.numel() for tensor in state.values())
+    config, found, parameters = examine(file)
+    metadata = {name: text for name, text in found.items() if name != CONFIG_KEY}
     if json:
         console.event(
             "weights",

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from dcls_cli.backends.pytorch import PyTorchBackend
-from dcls_cli.benchmark import compare, measure_tiles
+from dcls_cli.benchmark.comparing import compare
+from dcls_cli.benchmark.tiles import measure_tiles
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import collect

@@ -4,16 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, parts
+from dcls_cli.backends import load_backend, parts, providers, wheels
 from dcls_cli.errors import BackendError, DclsError, WeightsError
 from dcls_cli.metrics import psnr
 from dcls_cli.network.restorer import FP32_LAYERS
-from dcls_cli.releases import location, release
+from dcls_cli.releases import RELEASES, location, release
 from dcls_cli.weights import load
 from tests import scenes
 
@@ -23,10 +22,10 @@ Capture = pytest.CaptureFixture[str]
 LIGHT = location(release("dcls-light-x4"))
 PHOTO = location(release("dcls-photo-x4"))
 
-ON_GPU = len(onnxruntime.get_available_providers()) > 2
+ON_GPU = wheels.has_nvidia_gpu() or "CoreMLExecutionProvider" in providers.available()
 
 
-@pytest.mark.parametrize("weights", [LIGHT, PHOTO], ids=["light", "photo"])
+@pytest.mark.parametrize("weights", map(location, RELEASES), ids=lambda path: path.stem)
 def test_pictures_are_near_those_of_fp32(weights: Path) -> None:
     """A real photo: more than 45 dB, and no value is off by 16 levels."""
     lr = example.pixels()
@@ -75,7 +74,7 @@ def test_tiles_agree_in_int8_too() -> None:
     assert difference.mean() < 0.5 / 255
 
 
-@pytest.mark.skipif(ON_GPU, reason="this ONNX Runtime has a GPU")
+@pytest.mark.skipif(ON_GPU, reason="this machine has a GPU")
 def test_who_gets_int8_by_himself(monkeypatch: Patch, tmp_path: Path) -> None:
     def precision(weights: Path = LIGHT, device: str = "auto") -> str:
         return load_backend(weights, device, "auto", "onnx").precision
@@ -85,8 +84,6 @@ def test_who_gets_int8_by_himself(monkeypatch: Patch, tmp_path: Path) -> None:
     for flag in ("avx512_vnni", "avx_vnni"):
         monkeypatch.setattr(parts, "processor_flags", lambda flag=flag: frozenset({flag}))
         assert precision() == precision(device="cpu") == "int8"
-    monkeypatch.setattr(parts, "available", lambda: ["CUDAExecutionProvider"])
-    assert not parts.is_int8_faster("auto")
     assert not parts.is_int8_faster("cuda")
     for path in (LIGHT, *graphs.halves(LIGHT.with_suffix(".onnx"))):
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -98,8 +95,11 @@ def test_what_is_refused(tmp_path: Path, capsys: Capture) -> None:
 
     with pytest.raises(BackendError, match="int8 runs on ONNX Runtime only; use --backend onnx"):
         load_backend(LIGHT, "cpu", "int8", "torch")
-    with pytest.raises(BackendError, match=r"x2-restorer-int8\.onnx, which is not there: make it"):
-        load_backend(location(release("dcls-light-x2")), "cpu", "int8")
+    alone = tmp_path / "alone" / "mine.safetensors"  # without graphs
+    alone.parent.mkdir()
+    alone.write_bytes(location(release("dcls-light-x2")).read_bytes())
+    with pytest.raises(BackendError, match=r"mine-restorer-int8\.onnx, which is not there: make"):
+        load_backend(alone, "cpu", "int8")
     with pytest.raises(BackendError, match="ONNX Runtime has no bf16"):
         load_backend(LIGHT, "cpu", "bf16", "onnx")
     _, path = graphs.halves(LIGHT.with_suffix(".onnx"), "int8")
@@ -108,12 +108,13 @@ def test_what_is_refused(tmp_path: Path, capsys: Capture) -> None:
     small, out = tmp_path / "small.png", tmp_path / "out.png"
     Image.open(example.location()).crop((0, 0, 24, 16)).save(small)
     line = ["upscale", str(small), "--precision", "int8", "-o", str(out)]
-    assert run([*line, "-s", "2"]) == 5
+    assert run([*line, "-s", "2", "-w", str(alone)]) == 5
     assert run([*line, "--backend", "torch"]) == 5
     assert not out.exists()
-    assert run(["eval", "--hr", str(tmp_path), "-s", "2", "--precision", "int8"]) == 5
+    evaluation = ["eval", "--hr", str(tmp_path), "-s", "2", "-w", str(alone)]
+    assert run([*evaluation, "--precision", "int8"]) == 5
     capsys.readouterr()
-    assert run([*line, "-m", "dcls-light-x4"]) == 0
+    assert run([*line, "-v", "-m", "dcls-light-x4"]) == 0
     assert "cpu (ONNX Runtime) int8" in capsys.readouterr().out
 
 

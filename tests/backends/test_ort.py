@@ -21,7 +21,7 @@ from dcls_cli.network.deconvolution import FeatureSmoothing
 from dcls_cli.network.estimator import Estimator
 from dcls_cli.network.restorer import DualPathNetwork
 from dcls_cli.network.windows import SMOOTHING_MARGIN, smoothing_reach
-from dcls_cli.releases import location, release
+from dcls_cli.releases import RELEASES, location, release
 from dcls_cli.upscaling import upscale
 from tests import scenes
 
@@ -33,7 +33,7 @@ def picture(height: int, width: int) -> np.ndarray:
     return scenes.natural(height, width).transpose(2, 0, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("weights", [LIGHT, PHOTO], ids=["light", "photo"])
+@pytest.mark.parametrize("weights", map(location, RELEASES), ids=lambda path: path.stem)
 def test_the_shipped_graphs_give_what_pytorch_gives(weights: Path) -> None:
     """A real photo, whole: within 1/255, and by far."""
     lr = example.pixels()
@@ -62,7 +62,7 @@ def test_a_real_photo_in_tiles_is_that_of_pytorch() -> None:
     assert np.abs(ours.astype(int) - theirs).max() <= 1
 
 
-@pytest.mark.parametrize("weights", [LIGHT, PHOTO], ids=["light", "photo"])
+@pytest.mark.parametrize("weights", map(location, RELEASES), ids=lambda path: path.stem)
 def test_the_shipped_graphs_are_whole_and_of_the_released_weights(weights: Path) -> None:
     lines = (weights.parent / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split() for line in lines)}
@@ -194,7 +194,7 @@ def test_upscale_on_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     Image.open(photo).crop((0, 0, 40, 32)).save(small)
     restorer = graphs.halves(LIGHT.with_suffix(".onnx"))[1]
     first, second = tmp_path / "1.png", tmp_path / "2.png"
-    assert run(["upscale", str(small), "-w", str(restorer), "-o", str(first)]) == 0
+    assert run(["upscale", "-v", str(small), "-w", str(restorer), "-o", str(first)]) == 0
     assert "cpu (ONNX Runtime) fp32" in capsys.readouterr().out
     line = ["upscale", str(small), "-m", "dcls-light-x4", "--precision", "fp32", "-o", str(second)]
     assert run([*line, "--backend", "torch"]) == 0

@@ -23,12 +23,13 @@ def test_measures_training_and_both_precisions(capsys: pytest.CaptureFixture[str
     names = [event["event"] for event in events]
     assert names[:4] == ["training", "inference", "inference", "comparison"]
     assert [event.get("precision") for event in events[1:4]] == ["fp32", "bf16", "fp32"]
-    assert names[-1] == "tiles"
-    tiles = events[-1]
+    assert names[-3:] == ["tiles", "released", "released"]
+    assert [event["precision"] for event in events[-2:]] == ["fp32", "int8"]
+    tiles = events[-3]
     assert (tiles["side_px"], tiles["batch"]) == (64, 16)
     assert tiles["batch_ratio"] == tiles["alone_us_per_px"] / tiles["batch_us_per_px"] > 0
     assert tiles["captured_ratio"] is None
-    for found in events[3:-1]:
+    for found in events[3:-3]:
         assert found["ratio"] == found["plain_us_per_px"] / found["us_per_px"]
         assert found["share"] == found["gmac_per_s"] / found["convolutions_gmac_per_s"]
     assert events[0]["patches_per_s"] > 0

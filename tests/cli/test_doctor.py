@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from dcls_cli import diagnosis
+from dcls_cli.backends import wheels
 from dcls_cli.cli.app import run
 from tests.web.serving import address, serve
 
@@ -26,7 +27,8 @@ def test_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: C
     event = json.loads(capsys.readouterr().out)
     assert event.pop("event") == "doctor"
     assert event["versions"]["torch"].partition("+")[0] == torch.__version__.partition("+")[0]
-    assert event["versions"]["onnxruntime"] == onnxruntime.__version__
+    (wheel,) = wheels.installed_wheels()
+    assert event["versions"][wheel] == onnxruntime.__version__
     assert event["providers"] == onnxruntime.get_available_providers()
     assert event["clash"] is None
     assert event["hub"] == "off"
@@ -54,9 +56,10 @@ def test_a_clash_and_a_hub_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
-    about = tmp_path / "onnxruntime_gpu-1.0.dist-info"
+    (other,) = {"onnxruntime", "onnxruntime-gpu"} - set(wheels.installed_wheels())
+    about = tmp_path / f"{other.replace('-', '_')}-1.0.dist-info"
     about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime-gpu\nVersion: 1.0\n")
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {other}\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert run(["doctor"]) == 5
     out = capsys.readouterr().out
