@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dcls_cli import Upscaler
 from dcls_cli.degradation import degrade_isotropic, quantise
+from dcls_cli.degradation.draws import draw_damage
 from dcls_cli.degradation.photo import PhotoDamage, damage_photo
 from dcls_cli.releases import RELEASES
 
@@ -82,7 +83,7 @@ def damaged(original: Image.Image, scale: int) -> Image.Image:
     """What the photo network expects: slanted blur, sharpening, noise, JPEG."""
     size = (original.height // scale, original.width // scale)
     draws = torch.Generator().manual_seed(4)
-    drawn = PhotoDamage.draw(1, size, KERNEL_SIZE, (2.0, 3.0), draws)
+    drawn = draw_damage(1, size, KERNEL_SIZE, (2.0, 3.0), scale, random=draws)
     named = {"sharpening": 0.3, "noise": 3 / 255, "quality": 85.0}
     fixed = {name: torch.tensor([value]) for name, value in named.items()}
     damage = PhotoDamage(**(vars(drawn) | fixed))

@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from dcls_cli.degradation import degrade_isotropic, quantise
-from dcls_cli.degradation.photo import PhotoDamage, damage_photo
+from dcls_cli.degradation.draws import draw_damage
+from dcls_cli.degradation.photo import damage_photo
 from dcls_cli.evaluation.gaussian8 import read_hr
 
 SIDE_PX = 64
@@ -53,7 +54,7 @@ def sharpest(photo: Tensor) -> list[Tensor]:
 def small(clear: Tensor, damaged: bool, random: torch.Generator) -> Tensor:
     """A part (1, 3, side, side), blurred, made smaller and perhaps damaged as cameras do it."""
     if damaged:
-        damage = PhotoDamage.draw(1, (SIDE_PX, SIDE_PX), TAPS, SIGMAS, random)
+        damage = draw_damage(1, (SIDE_PX, SIDE_PX), TAPS, SIGMAS, SCALE, random=random)
         return damage_photo(clear, damage, SCALE).lr
     sigma = SIGMAS[0] + (SIGMAS[1] - SIGMAS[0]) * torch.rand(1, generator=random)
     return quantise(degrade_isotropic(clear, sigma, SCALE))

@@ -114,7 +114,7 @@ def blur(image: Tensor, kernel: Tensor) -> Tensor:
     return blurred.transpose(0, 1).reshape(batch, channels, height, width)
 
 
-def _cubic(distance: np.ndarray) -> np.ndarray:
+def cubic(distance: np.ndarray) -> np.ndarray:
     """Keys' cubic convolution kernel with a = -0.5."""
     a, x = -0.5, np.abs(distance)
     near = (a + 2) * x**3 - (a + 3) * x**2 + 1
@@ -134,7 +134,7 @@ def _bicubic_matrix(
     centre = (np.arange(out_length) + 0.5) / factor - 0.5
     first = np.floor(centre - half_width).astype(int)
     index = first[:, None] + np.arange(math.ceil(2 * half_width) + 2)
-    weight = _cubic(stretch * (centre[:, None] - index))
+    weight = cubic(stretch * (centre[:, None] - index))
     weight /= weight.sum(axis=1, keepdims=True)
     index %= 2 * length
     index = np.minimum(index, 2 * length - 1 - index)

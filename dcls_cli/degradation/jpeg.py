@@ -52,6 +52,17 @@ def _colour_matrix(device: torch.device) -> Tensor:
     return torch.tensor(TO_YCBCR, dtype=torch.float64).to(device)
 
 
+@lru_cache(maxsize=8)
+def _inverse_matrix(device: torch.device) -> Tensor:
+    return torch.linalg.inv(torch.tensor(TO_YCBCR, dtype=torch.float64)).to(device)
+
+
+def from_ycbcr(planes: Tensor) -> Tensor:
+    """Y, Cb - 128, Cr - 128 -> RGB, (B, 3, H, W) each, neither rounded nor clamped."""
+    matrix = _inverse_matrix(planes.device).to(planes.dtype)
+    return torch.einsum("ij,bjhw->bihw", matrix, planes)
+
+
 def jpeg(image: Tensor, quality: Tensor, subsample: Tensor) -> Tensor:
     """Code and decode images as libjpeg does: 8-bit levels in and out.
 
@@ -77,7 +88,7 @@ def jpeg(image: Tensor, quality: Tensor, subsample: Tensor) -> Tensor:
     )
     chroma = torch.where(subsample[:, None, None, None], half, full)
     decoded = torch.cat((luma, chroma), dim=1)
-    rgb = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(matrix), decoded)
+    rgb = from_ycbcr(decoded)
     return rgb.round().clamp(0, 255) / 255
 
 

@@ -1,30 +1,21 @@
 """The damage of ordinary photographs: blur of any direction, sharpening, sensor noise, JPEG."""
 
-import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from dcls_cli.degradation.gaussian import anisotropic_gaussian_kernel, quantise
-from dcls_cli.degradation.jpeg import jpeg
+from dcls_cli.degradation.gaussian import quantise
+from dcls_cli.degradation.grain import WHITE, blotches, grained
+from dcls_cli.degradation.recompression import compressed, compressed_elsewhere
 from dcls_cli.degradation.separable import degrade
+from dcls_cli.degradation.sharpening import effective_kernel, sharpened
 
-ISOTROPIC_SHARE = 0.4
-#: Narrow over wide axis of an anisotropic blur.
-SMALLEST_ASPECT = 0.25
-SHARPENED_SHARE = 0.25
-STRONGEST_SHARPENING = 0.8
-NOISY_SHARE = 0.8
-#: Standard deviation of the strongest noise at mid grey, 8-bit levels; weak noise is likelier.
-STRONGEST_NOISE = 14.0
-SMOOTHED_SHARE = 0.5
-JPEG_SHARE = 0.8
-SUBSAMPLED_SHARE = 0.6
-QUALITY = (60.0, 100.0)
-JPEG_GRID = 16
+#: No picture is compressed first at a size above this many times its own.
+LARGEST_FACTOR = 1.4
+#: A quality that stands for no compression.
+UNCOMPRESSED = 101.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,72 +23,82 @@ class PhotoDamage:
     """What happens to each of B photos; every field is (B, ...).
 
     Attributes:
-        kernel: (B, 1, k, k), HR pixels.
+        kernel: (B, 1, k, k) of blur and reduction, for the antialiased bicubic; HR pixels.
         sharpening: amount of the unsharp mask; 0: none.
         noise: standard deviation at mid grey, in units of the full range.
+        noise_first: whether the noise is sharpened too.
         shot: share of the noise's variance that grows with the light.
         grey: share of the noise's variance that is the same in all channels.
-        smoothed: whether a camera's denoiser has smoothed the noise.
+        grain: standard deviation of the grain, LR pixels; `WHITE`: none.
+        blotches: standard deviation of the noise of Cb and Cr, in units of the full range.
+        blotch: its grain.
         colour_pattern: (B, 3, h, w) standard normal.
         grey_pattern: (B, 1, h, w) standard normal.
+        blotch_pattern: (B, 2, h, w) standard normal.
+        first_quality: of a JPEG at another size; above 100: there was none.
+        first_factor: of that size.
+        first_start: (B, 2) where the picture starts within its blocks, pixels, 0 to 16.
         quality: of JPEG; above 100: not compressed.
-        subsampled: whether JPEG halves the chroma.
+        subsampled: whether both JPEGs halve the chroma.
         grid: (B, 2) where JPEG's blocks start, pixels, 0 to 15.
     """
 
     kernel: Tensor
     sharpening: Tensor
     noise: Tensor
+    noise_first: Tensor
     shot: Tensor
     grey: Tensor
-    smoothed: Tensor
+    grain: Tensor
+    blotches: Tensor
+    blotch: Tensor
     colour_pattern: Tensor
     grey_pattern: Tensor
+    blotch_pattern: Tensor
+    first_quality: Tensor
+    first_factor: Tensor
+    first_start: Tensor
     quality: Tensor
     subsampled: Tensor
     grid: Tensor
 
     @classmethod
-    def draw(
-        cls,
-        count: int,
-        lr_size: tuple[int, int],
-        kernel_size: int,
-        sigma: tuple[float, float],
-        random: torch.Generator,
-    ) -> Self:
-        """Draw the damage of `count` photos, on the CPU, so that any device gets the same.
+    def none(cls, kernel: Tensor, lr_size: tuple[int, int]) -> Self:
+        """Blur alone, by kernels (B, 1, k, k); `replace` adds what is wanted.
 
-        Args:
-            count: B.
-            lr_size: height and width of the LR images.
-            kernel_size: taps of the blur.
-            sigma: range of the blur's wide axis, HR pixels.
-            random: on the CPU.
+        The patterns are 0, so that noise needs some too.
         """
-
-        def uniform(low: float, high: float) -> Tensor:
-            return low + (high - low) * torch.rand(count, generator=random)
-
-        def chosen(share: float) -> Tensor:
-            return torch.rand(count, generator=random) < share
-
-        wide = uniform(*sigma)
-        aspect = torch.where(chosen(ISOTROPIC_SHARE), 1.0, uniform(SMALLEST_ASPECT, 1.0))
-        narrow = (wide * aspect).clamp(min=sigma[0])
-        weak_first = torch.rand(count, generator=random).square()
+        count = kernel.shape[0]
+        nothing, first = kernel.new_zeros(count), kernel.new_ones(count)
+        never = nothing.bool()
+        patterns = kernel.new_zeros(count, 6, *lr_size)
         return cls(
-            kernel=anisotropic_gaussian_kernel(wide, narrow, uniform(0, math.pi), kernel_size),
-            sharpening=uniform(0, STRONGEST_SHARPENING) * chosen(SHARPENED_SHARE),
-            noise=STRONGEST_NOISE / 255 * weak_first * chosen(NOISY_SHARE),
-            shot=uniform(0, 1),
-            grey=uniform(0, 1),
-            smoothed=chosen(SMOOTHED_SHARE),
-            colour_pattern=torch.randn(count, 3, *lr_size, generator=random),
-            grey_pattern=torch.randn(count, 1, *lr_size, generator=random),
-            quality=torch.where(chosen(JPEG_SHARE), uniform(*QUALITY), 101.0),
-            subsampled=chosen(SUBSAMPLED_SHARE),
-            grid=torch.randint(JPEG_GRID, (count, 2), generator=random),
+            kernel=kernel,
+            sharpening=nothing,
+            noise=nothing,
+            noise_first=never,
+            shot=nothing,
+            grey=nothing,
+            grain=WHITE * first,
+            blotches=nothing,
+            blotch=first,
+            colour_pattern=patterns[:, :3],
+            grey_pattern=patterns[:, 3:4],
+            blotch_pattern=patterns[:, 4:],
+            first_quality=UNCOMPRESSED * first,
+            first_factor=first,
+            first_start=kernel.new_zeros(count, 2),
+            quality=UNCOMPRESSED * first,
+            subsampled=never,
+            grid=torch.zeros(count, 2, dtype=torch.int64, device=kernel.device),
+        )
+
+    def neutral(self, grey: Tensor) -> Self:
+        """Without colour in the noise of some: (B,) bool."""
+        return replace(
+            self,
+            grey=torch.where(grey, 1.0, self.grey),
+            blotches=torch.where(grey, 0.0, self.blotches),
         )
 
     def part(self, which: slice, device: torch.device) -> Self:
@@ -109,70 +110,63 @@ class PhotoDamage:
 
 
 class Damaged(NamedTuple):
-    """lr (B, 3, h, w) of 8 bits; noise (B,).
+    """lr (B, 3, h, w) of 8 bits; noise (B,); kernel (B, 1, k, k).
 
-    noise: power of everything but the blur over the variance of the blurred image.
+    noise: power of everything but blur and sharpening over the variance of the image without it.
+    kernel: of blur and sharpening, for the antialiased bicubic.
     """
 
     lr: Tensor
     noise: Tensor
+    kernel: Tensor
 
 
 def damage_photo(hr: Tensor, damage: PhotoDamage, scale: int) -> Damaged:
-    """Blur, reduce, sharpen, add noise, round and compress.
+    """Blur, reduce, add noise, sharpen, compress, resize and compress again.
 
     Args:
         hr: (B, 3, H, W) in [0, 1], sides multiples of `scale`.
         damage: for B photos of that size, on the same device.
         scale: reduction.
     """
-    blurred = degrade(hr, damage.kernel, scale)
-    lr = blurred + _each(damage.sharpening) * (blurred - _binomial(blurred))
-    lr = quantise(_noisy(lr, damage))
-    lr = _compressed(lr, damage)
-    power = (lr - blurred).square().mean((1, 2, 3))
-    noise = power / blurred.var((1, 2, 3)).clamp(min=1e-4)
-    return Damaged(lr, noise.clamp(1e-6, 1))
+    reduced = degrade(hr, damage.kernel, scale)
+    clean = sharpened(reduced, damage.sharpening)
+    # The mask is linear: what it makes of the noise can be added.
+    noise = sharpened(_noise(reduced, damage), damage.sharpening * damage.noise_first)
+    lr = quantise(_compressed_before(clean + noise, damage))
+    lr = compressed(lr, damage.quality, damage.subsampled, damage.grid)
+    power = (lr - clean).square().mean((1, 2, 3))
+    ratio = power / clean.var((1, 2, 3)).clamp(min=1e-4)
+    kernel = effective_kernel(damage.kernel, damage.sharpening, scale)
+    return Damaged(lr, ratio.clamp(1e-6, 1), kernel)
+
+
+def _noise(image: Tensor, damage: PhotoDamage) -> Tensor:
+    """Shot and read noise, grey and coloured, and blotches of colour: (B, 3, h, w)."""
+    pattern = _each((1 - damage.grey).sqrt()) * damage.colour_pattern
+    pattern = grained(pattern + _each(damage.grey.sqrt()) * damage.grey_pattern, damage.grain)
+    shot = _each(damage.shot)
+    variance = 1 - shot + shot * 2 * image.clamp(0, 1)
+    noise = _each(damage.noise) * variance.sqrt() * pattern
+    return noise + _each(damage.blotches) * blotches(damage.blotch_pattern, damage.blotch)
+
+
+def _compressed_before(image: Tensor, damage: PhotoDamage) -> Tensor:
+    """JPEG at another size, of those photos that had it."""
+    some = (damage.first_quality <= 100).nonzero()[:, 0]
+    if not len(some):
+        return image
+    before = compressed_elsewhere(
+        image[some],
+        damage.first_quality[some],
+        damage.subsampled[some],
+        damage.first_factor[some],
+        start=damage.first_start[some],
+        largest=LARGEST_FACTOR,
+    )
+    return image.index_copy(0, some, before)
 
 
 def _each(values: Tensor) -> Tensor:
     """(B,) -> (B, 1, 1, 1)."""
     return values[:, None, None, None]
-
-
-def _binomial(image: Tensor) -> Tensor:
-    """The 3x3 binomial (1 2 1) / 4 in both directions, borders replicated."""
-    taps = torch.tensor([0.25, 0.5, 0.25], dtype=image.dtype, device=image.device)
-    kernel = torch.outer(taps, taps).expand(image.shape[1], 1, 3, 3)
-    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
-    return F.conv2d(padded, kernel, groups=image.shape[1])
-
-
-def _noisy(image: Tensor, damage: PhotoDamage) -> Tensor:
-    """Shot and read noise, grey and coloured."""
-    pattern = _each((1 - damage.grey).sqrt()) * damage.colour_pattern
-    pattern = pattern + _each(damage.grey.sqrt()) * damage.grey_pattern
-    # Smoothing takes 86 % of the variance; a gain of 2 leaves grain of about half the strength.
-    pattern = torch.where(_each(damage.smoothed), 2 * _binomial(pattern), pattern)
-    shot = _each(damage.shot)
-    variance = 1 - shot + shot * 2 * image.clamp(0, 1)
-    return image + _each(damage.noise) * variance.sqrt() * pattern
-
-
-def _compressed(image: Tensor, damage: PhotoDamage) -> Tensor:
-    """JPEG whose blocks start anywhere: the image is shifted within a larger canvas."""
-    height, width = image.shape[-2:]
-    canvas = [-(-(side + JPEG_GRID) // JPEG_GRID) * JPEG_GRID for side in (height, width)]
-    rows, columns = (
-        torch.arange(side, device=image.device)[None] - damage.grid[:, axis, None]
-        for axis, side in enumerate(canvas)
-    )
-    index = torch.arange(image.shape[0], device=image.device)[:, None, None]
-    rows = rows.clamp(0, height - 1)[:, :, None]
-    columns = columns.clamp(0, width - 1)[:, None, :]
-    shifted = image.permute(0, 2, 3, 1)[index, rows, columns].permute(0, 3, 1, 2)
-    decoded = jpeg(shifted.contiguous(), damage.quality.clamp(max=100), damage.subsampled)
-    rows = torch.arange(height, device=image.device)[None] + damage.grid[:, 0, None]
-    columns = torch.arange(width, device=image.device)[None] + damage.grid[:, 1, None]
-    back = decoded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
-    return torch.where(_each(damage.quality <= 100), back.permute(0, 3, 1, 2), image)

@@ -14,6 +14,7 @@ import torch
 
 from dcls_cli.atomic import atomic_write
 from dcls_cli.config import ModelConfig
+from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.config import TrainConfig
 
@@ -21,6 +22,8 @@ MAGIC = b"DCLSCKP1"
 KEEP = 3
 #: What every checkpoint of a run holds.
 KEYS = {"model", "config", "images", "training", "losses", "baseline", "best", "elapsed_s"}
+#: Version of the photo damage in checkpoints that do not name it.
+FIRST_DAMAGE = 1
 #: How many differences an error message lists.
 LISTED = 5
 _NAME = re.compile(r"step-(\d{8})\.ckpt")
@@ -127,7 +130,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def check_same_run(
     saved: Mapping[str, Any], model: ModelConfig, config: TrainConfig, folder: Path
 ) -> None:
-    """Refuse to continue a run with another network or other options.
+    """Refuse to continue a run with another network, other options or other damage of photos.
 
     Raises:
         TrainingError: naming what differs, with both values.
@@ -149,6 +152,13 @@ def check_same_run(
             f"{folder}: its run was started with other options "
             f"({_listed(differing, asdict(earlier), asdict(config))}); "
             "resume with the same options, or choose another --out"
+        )
+    begun = saved.get("damage", FIRST_DAMAGE)
+    if config.degradation == "photo" and begun != VERSION:
+        raise TrainingError(
+            f"{folder}: its run learns from photo damage of version {begun}, this dcls makes "
+            f"version {VERSION}; resume with the dcls that began it, or choose another --out and "
+            "start from its weights (--init)"
         )
 
 

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from dcls_cli.degradation import degrade_isotropic, gaussian_kernel, quantise
 from dcls_cli.degradation.anisotropic import degrade_anisotropic, draw_kernels
+from dcls_cli.degradation.draws import draw_damage
 from dcls_cli.degradation.photo import PhotoDamage, damage_photo
 from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.images import ImageStore
+from dcls_cli.training.recolouring import Recolouring
 
 #: LR pixels around a patch that absorb the borders of blur and bicubic, then are cut off.
 MARGIN = 6
@@ -98,8 +100,10 @@ class PatchSampler:
         if config.degradation == "photo":
             size = (self.window // self.scale,) * 2
             widths = (config.sigma_min, config.sigma_max)
-            damage = PhotoDamage.draw(count, size, self.kernel_size, widths, random)
-            return self._photograph(hr, damage.part(mine, device))
+            colours = Recolouring.draw(count, random)
+            damage = draw_damage(count, size, self.kernel_size, widths, self.scale, random=random)
+            damage = damage.neutral(colours.grey)
+            return self._photograph(colours.part(mine)(hr), damage.part(mine, device))
         if config.degradation == "anisotropic":
             widths = (config.sigma_min, config.sigma_max)
             kernel = draw_kernels(count, self.kernel_size, widths, config.disturbance, random)
@@ -143,9 +147,9 @@ class PatchSampler:
 
     def _photograph(self, hr: Tensor, damage: PhotoDamage) -> Batch:
         s, m = self.scale, MARGIN
-        lr, noise = damage_photo(hr, damage, s)
+        lr, noise, kernel = damage_photo(hr, damage, s)
         target = hr[..., m * s : -m * s, m * s : -m * s]
-        return Batch(lr[..., m:-m, m:-m], target, damage.kernel, noise=noise)
+        return Batch(lr[..., m:-m, m:-m], target, kernel, noise=noise)
 
 
 def _seed(seed: int, salt: int) -> int:

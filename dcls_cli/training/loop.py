@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
 from dcls_cli.training.config import Cadence, TrainConfig
@@ -224,6 +225,7 @@ class Trainer:
         return {
             "model": self.state.network.config.to_json(),
             "config": self.config.to_json(),
+            "damage": VERSION,
             "images": self.sampler.store.fingerprint,
             "training": self.state.state_dict(),
             "best": self.best_psnr_db,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dcls_cli.degradation.separable import degrade
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.data import Batch, PatchSampler, _softened
@@ -146,6 +147,42 @@ def test_softened_images_are_blurred_by_a_gaussian() -> None:
     np.testing.assert_allclose(ours[8:-8, 8:-8], expected[8:-8, 8:-8], atol=1e-6)
     flat = _softened(torch.ones(1, 3, 20, 20), torch.tensor([1.5]))
     torch.testing.assert_close(flat, torch.ones_like(flat))
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_photos_have_the_target_that_explains_them(hr: Path, tmp_path: Path, scale: int) -> None:
+    """The target's blur of the target image is the LR image, but for the noise it tells of."""
+    folder = runs.write_images(tmp_path, count=2, side=180)
+    config = runs.config(batch=24, candidates=1, patch=24, degradation="photo", sigma_max=1.5)
+    batch = sampler_of(folder, config, scale).batch(0, 0)
+    assert batch.noise is not None
+    clean = degrade(batch.hr, batch.kernel, scale)
+    inside = np.s_[..., 8:-8, 8:-8]
+    error = (batch.lr - clean)[inside].square().mean((1, 2, 3))
+    told = batch.noise * clean.var((1, 2, 3)).clamp(min=1e-4)
+    ratio = (error / told)[batch.noise < 1]
+    assert 0.5 < float(ratio.median()) < 1.6
+
+
+def test_grey_patches_are_grey_before_and_after_the_damage(hr: Path) -> None:
+    config = runs.config(batch=100, candidates=1, patch=8, degradation="photo")
+    batch = sampler_of(hr, config, 2).batch(0, 0)
+    grey = (batch.hr - batch.hr[:, :1]).abs().amax((1, 2, 3)) == 0
+    assert 3 < int(grey.sum()) < 16
+    colour = (batch.lr - batch.lr[:, :1]).abs().amax((1, 2, 3))
+    assert (colour[grey] == 0).all()
+    assert (colour[~grey] > 0).all()
+
+
+def test_processes_share_a_batch_of_photos(hr: Path) -> None:
+    config = runs.config(batch=6, candidates=1, degradation="photo")
+    sampler = sampler_of(hr, config, 2)
+    whole = sampler.batch(3, 0)
+    for rank in range(3):
+        part = sampler.batch(3, 0, rank, 3)
+        torch.testing.assert_close(part.hr, whole.hr[rank::3])
+        torch.testing.assert_close(part.kernel, whole.kernel[rank::3])
+        assert (part.lr - whole.lr[rank::3]).abs().mean() < 0.05 / 255
 
 
 def test_widths_of_the_blur(hr: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from dcls_cli import weights
 from dcls_cli.config import ModelConfig
+from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import DclsError, TrainingError, WeightsError
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.checkpoint import CheckpointFolder
@@ -269,6 +270,23 @@ def test_photos_train(hr: Path, tmp_path: Path) -> None:
     prepared = start(hr, tmp_path, runs.config(iterations=10, degradation="photo"), model)
     prepared.trainer.run()
     assert prepared.trainer.state.is_finite()
+
+
+def test_a_run_goes_on_only_with_the_damage_it_began_with(hr: Path, tmp_path: Path) -> None:
+    model = ModelConfig.photo(
+        2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1
+    )
+    config = runs.config(iterations=5, degradation="photo")
+    start(hr, tmp_path, config, model).trainer.run()
+    longer = runs.config(iterations=10, degradation="photo")
+    assert start(hr, tmp_path, longer, model, resume="auto").resumed_at == 5
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    saved = runs.newest(tmp_path)
+    for damage in (None, VERSION + 1):
+        other = {name: value for name, value in saved.items() if name != "damage"}
+        folder.save(6, other if damage is None else {**other, "damage": damage})
+        with pytest.raises(TrainingError, match=f"version {damage or 1}, .* makes version"):
+            start(hr, tmp_path, longer, model, resume="auto")
 
 
 def test_cadence_changes_no_bit(hr: Path, tmp_path: Path, finished: Path) -> None:

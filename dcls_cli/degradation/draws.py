@@ -1,0 +1,128 @@
+"""How often photographs have which damage, and how much: the draws of `PhotoDamage`."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from dcls_cli.degradation.gaussian import anisotropic_gaussian_kernel
+from dcls_cli.degradation.grain import WHITE
+from dcls_cli.degradation.photo import LARGEST_FACTOR, UNCOMPRESSED, PhotoDamage
+from dcls_cli.degradation.recompression import GRID
+from dcls_cli.degradation.reductions import Reduction, as_bicubic
+
+#: Of all that is drawn here and done in `photo`: a run goes on only with the damage that it
+#: began with.
+VERSION = 2
+
+#: Not blurred at all: computer graphics, and photos that have been made smaller before.
+UNBLURRED_SHARE = 0.06
+ISOTROPIC_SHARE = 0.4
+#: Narrow over wide axis of an anisotropic blur.
+SMALLEST_ASPECT = 0.25
+REDUCTION_SHARES: Mapping[Reduction, float] = {
+    "bicubic": 0.55,
+    "area": 0.15,
+    "triangle": 0.15,
+    "lanczos": 0.15,
+}
+SHARPENED_SHARE = 0.4
+STRONGEST_SHARPENING = 1.2
+NOISY_SHARE = 0.8
+#: Standard deviation of the strongest noise at mid grey, 8-bit levels; weak noise is likelier.
+STRONGEST_NOISE = 14.0
+#: Noise that was there before the sharpening and is sharpened too.
+NOISE_FIRST_SHARE = 0.5
+GRAINED_SHARE = 0.5
+#: Standard deviations of grain, LR pixels: as wide as two to three pixels at half its height.
+GRAIN = (0.7, 1.3)
+#: What a denoiser that leaves grain leaves of the noise.
+GRAIN_STRENGTH = 0.75
+BLOTCHED_SHARE = 0.3
+#: Standard deviation of the strongest blotches in Cb and Cr, 8-bit levels; weak ones are likelier.
+STRONGEST_BLOTCHES = 8.0
+BLOTCH = (1.0, 3.0)
+JPEG_SHARE = 0.8
+SUBSAMPLED_SHARE = 0.6
+QUALITY = (60.0, 100.0)
+#: Compressed at another size before.
+TWICE_SHARE = 0.25
+FIRST_QUALITY = (50.0, 95.0)
+#: Width at which a picture was compressed first, over its width now.
+FIRST_FACTOR = (0.75, LARGEST_FACTOR)
+
+
+def draw_damage(
+    count: int,
+    lr_size: tuple[int, int],
+    kernel_size: int,
+    sigma: tuple[float, float],
+    scale: int,
+    *,
+    random: torch.Generator,
+) -> PhotoDamage:
+    """Draw the damage of `count` photos, on the CPU, so that any device gets the same.
+
+    Args:
+        count: B.
+        lr_size: height and width of the LR images.
+        kernel_size: taps of the blur.
+        sigma: range of the blur's wide axis, HR pixels.
+        scale: of the reduction.
+        random: on the CPU.
+    """
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=random)
+
+    def chosen(share: float) -> Tensor:
+        return torch.rand(count, generator=random) < share
+
+    def weak_first(strongest: float) -> Tensor:
+        return strongest / 255 * torch.rand(count, generator=random).square()
+
+    def normal(channels: int) -> Tensor:
+        return torch.randn(count, channels, *lr_size, generator=random)
+
+    grain = torch.where(chosen(GRAINED_SHARE), uniform(*GRAIN), WHITE)
+    loss = torch.where(grain > WHITE, GRAIN_STRENGTH, 1.0)
+    return PhotoDamage(
+        kernel=_kernels(count, kernel_size, sigma, scale, random),
+        sharpening=uniform(0, STRONGEST_SHARPENING) * chosen(SHARPENED_SHARE),
+        noise=loss * weak_first(STRONGEST_NOISE) * chosen(NOISY_SHARE),
+        noise_first=chosen(NOISE_FIRST_SHARE),
+        shot=uniform(0, 1),
+        grey=uniform(0, 1),
+        grain=grain,
+        blotches=weak_first(STRONGEST_BLOTCHES) * chosen(BLOTCHED_SHARE),
+        blotch=uniform(*BLOTCH),
+        colour_pattern=normal(3),
+        grey_pattern=normal(1),
+        blotch_pattern=normal(2),
+        first_quality=torch.where(chosen(TWICE_SHARE), uniform(*FIRST_QUALITY), UNCOMPRESSED),
+        first_factor=uniform(*FIRST_FACTOR),
+        first_start=GRID * torch.rand(count, 2, generator=random),
+        quality=torch.where(chosen(JPEG_SHARE), uniform(*QUALITY), UNCOMPRESSED),
+        subsampled=chosen(SUBSAMPLED_SHARE),
+        grid=torch.randint(GRID, (count, 2), generator=random),
+    )
+
+
+def _kernels(
+    count: int, size: int, sigma: tuple[float, float], scale: int, random: torch.Generator
+) -> Tensor:
+    """Draw blurs and reductions: (B, 1, size, size), for the antialiased bicubic."""
+    draws = torch.rand(6, count, generator=random)
+    wide = sigma[0] + (sigma[1] - sigma[0]) * draws[0]
+    aspect = SMALLEST_ASPECT + (1 - SMALLEST_ASPECT) * draws[1]
+    aspect = torch.where(draws[2] < ISOTROPIC_SHARE, 1.0, aspect)
+    narrow = (wide * aspect).clamp(min=sigma[0])
+    kernel = anisotropic_gaussian_kernel(wide, narrow, math.pi * draws[3], size)
+    impulse = torch.zeros(size, size)
+    impulse[size // 2, size // 2] = 1
+    kernel = torch.where((draws[4] < UNBLURRED_SHARE)[:, None, None, None], impulse, kernel)
+    names = list(REDUCTION_SHARES)
+    upper = torch.tensor(list(REDUCTION_SHARES.values())).cumsum(0)[:-1]
+    chosen = [names[index] for index in torch.searchsorted(upper, draws[5]).tolist()]
+    return as_bicubic(kernel, chosen, scale)
