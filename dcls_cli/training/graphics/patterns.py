@@ -20,10 +20,10 @@ def chart(random: np.random.Generator, side: int, fonts: Sequence[Path]) -> Imag
     left, bottom = 50, side - 34
     for index in range(9):
         level = bottom - index * (bottom - 16) // 8
-        x = left + index * (side - left - 12) // 8
+        right = left + index * (side - left - 12) // 8
         draw.line((left, level, side - 8, level), fill=faint)
         draw.text((6, level - 8), f"{index * random.integers(1, 30)}", fill=ink, font=font)
-        draw.text((x - 6, bottom + 8), f"{index / 4:.2g}", fill=ink, font=font)
+        draw.text((right - 6, bottom + 8), f"{index / 4:.2g}", fill=ink, font=font)
     draw.rectangle((left, 10, side - 8, bottom), outline=ink)
     x = np.linspace(left, side - 10, 60)
     for colour in several(random, int(random.integers(1, 5))):
