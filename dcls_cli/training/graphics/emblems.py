@@ -50,8 +50,8 @@ def _flag(random: np.random.Generator, width: int, height: int) -> Image.Image:
         draw.line((0, 0, w, h), fill=colours[1], width=h // 6)
         draw.line((0, h, w, 0), fill=colours[2], width=h // 8)
     if random.random() < 0.4:
-        centre = (w * random.uniform(0.2, 0.8), h * random.uniform(0.3, 0.7))
-        points = _star(centre, h * 0.2, int(random.integers(4, 8)), random.random())
+        middle = (w * random.uniform(0.2, 0.8), h * random.uniform(0.3, 0.7))
+        points = _star(middle, h * 0.2, int(random.integers(4, 8)), random.random())
         draw.polygon(points, fill=colours[3])
     return flag.resize((width, height), Image.Resampling.BOX)
 
