@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder")
     parser.add_argument("--count", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0, help="val2 has pictures of seed 2")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=512, help="pixels")
     options = parser.parse_args()
     draw_graphics(options.output, options.count, options.seed, options.side)
