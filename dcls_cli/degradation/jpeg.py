@@ -54,7 +54,8 @@ def _colour_matrix(device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _inverse_matrix(device: torch.device) -> Tensor:
-    return torch.linalg.inv(torch.tensor(TO_YCBCR, dtype=torch.float64)).to(device)
+    inverse: Tensor = torch.linalg.inv(torch.tensor(TO_YCBCR, dtype=torch.float64))
+    return inverse.to(device)
 
 
 def from_ycbcr(planes: Tensor) -> Tensor:

@@ -93,7 +93,8 @@ def _turned(luma: Tensor, chroma: Tensor, angle: Tensor) -> Tensor:
     inner[:, 1, 1] = inner[:, 2, 2] = chroma * angle.cos()
     inner[:, 1, 2] = -chroma * angle.sin()
     inner[:, 2, 1] = chroma * angle.sin()
-    return (torch.linalg.inv(to_ycbcr) @ inner @ to_ycbcr).float()
+    turned: Tensor = torch.linalg.inv(to_ycbcr) @ inner @ to_ycbcr
+    return turned.float()
 
 
 def _between(limits: tuple[float, float], share: Tensor) -> Tensor:
