@@ -82,7 +82,7 @@ def _weight(reduction: Reduction, distance: np.ndarray) -> np.ndarray:
     if reduction == "area":
         return (distance < 0.5).astype(float)
     if reduction == "triangle":
-        return np.clip(1 - distance, 0, None)
+        return np.asarray(np.clip(1 - distance, 0, None))
     if reduction == "lanczos":
         return np.where(distance < 3, np.sinc(distance) * np.sinc(distance / 3), 0)
     return cubic(distance)
