@@ -28,7 +28,7 @@ class Captured:
     """Runs, recorded where that pays; threads take turns, as a recording has one input.
 
     One shape is recorded at a time: that of the tiles. Others, and all shapes before they have come
-    a few times, run as they are. So do those whose recording fails, and that is told.
+    a few times, run as they are. So do those whose recording fails, which is reported.
     """
 
     def __init__(self, run: Run, record: Record) -> None:
