@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from dcls_cli.cli.train import PresetOption
+from dcls_cli.cli.training_options import PresetOption
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import TrainingError, UsageError
 from dcls_cli.training.config import TrainConfig
