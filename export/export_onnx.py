@@ -21,7 +21,7 @@ from dcls_cli.releases import RELEASES, location, release
 CALIBRATION = Path(__file__).parent / "calibration"
 
 #: Releases whose graphs are in the wheel, so that they restore without PyTorch.
-SHIPPED = tuple(item.name for item in RELEASES if item.scale != 2)
+SHIPPED = tuple(item.name for item in RELEASES)
 
 
 def tell(name: str, what: str, size: int, parity: Sequence[Parity]) -> None:

@@ -63,7 +63,7 @@ def test_a_photo_is_restored_and_soon(packages: Path, small: Path, tmp_path: Pat
     assert spent < max(COLD_START_S, 2.5 * libraries)
 
 
-@pytest.mark.parametrize("scale", [3])
+@pytest.mark.parametrize("scale", [2, 3])
 def test_other_scales_are_restored_as_by_pytorch(
     scale: int, packages: Path, small: Path, tmp_path: Path
 ) -> None:
@@ -170,7 +170,6 @@ def test_the_doctor_does_not_call_it_ill(packages: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["upscale", "{}", "-s", "2"], "without PyTorch its graphs are needed"),
         (["upscale", "{}", "--backend", "torch"], "--backend torch needs PyTorch"),
         (["upscale", "{}", "--report", "{}.html"], "--report needs PyTorch"),
         (["export-onnx", "-o", "{}.onnx"], "needs PyTorch"),

@@ -95,7 +95,9 @@ def _measure_pytorch(options: Options, *, json: bool) -> None:
     known = checked_scale(scale)
     model = PRESETS[preset].network(known)
     config = PRESETS[preset].training(known, **({} if batch is None else {"batch": batch}))
-    setup = f"{preset} x{scale}, {where}" + (f", {threads} threads" if where.type == "cpu" else "")
+    setup = f"{preset} x{scale}, {where}"
+    if where.type == "cpu":
+        setup += f", {_threads(threads)}"
     training = measure_training(model, config, where, seconds)
     types = {"fp32": torch.float32, "bf16": torch.bfloat16}
     inference = {
@@ -152,7 +154,7 @@ def _measure_onnx(options: Options, *, json: bool) -> None:
         for speed in found:
             where = f"{setup}, {speed.device}"
             if speed.device.startswith("cpu"):
-                where += f", {threads} threads"
+                where += f", {_threads(threads)}"
             if json:
                 console.event("released", setup=where, **asdict(speed))
                 continue
@@ -161,6 +163,10 @@ def _measure_onnx(options: Options, *, json: bool) -> None:
                 f"per LR pixel of {speed.side_px} x {speed.side_px}, {speed.tile_us_per_px:.2f} of "
                 f"a tile of {speed.tile_px} px"
             )
+
+
+def _threads(number: int) -> str:
+    return "1 thread" if number == 1 else f"{number} threads"
 
 
 def tell(found: "Comparison", setup: str) -> None:

@@ -1,6 +1,8 @@
 """`dcls bench`: it measures what the preset trains with, and refuses what is not there."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -32,9 +34,20 @@ def test_measures_training_and_both_precisions(capsys: pytest.CaptureFixture[str
     for found in events[3:-3]:
         assert found["ratio"] == found["plain_us_per_px"] / found["us_per_px"]
         assert found["share"] == found["gmac_per_s"] / found["convolutions_gmac_per_s"]
+    assert events[0]["setup"].endswith("1 thread")
     assert events[0]["patches_per_s"] > 0
     assert 0 < events[0]["degradation_share"] < 1
     assert all(event["us_per_px"] > 0 and event["side_px"] == 16 for event in events[1:3])
+
+
+def test_every_field_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page.split("`bench` prints")[1], re.M))
+    assert app.run(["bench", "--seconds", "0.1", "--side", "8", "--json"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        event = json.loads(line)
+        documented = set(re.findall(r"`(\w+)`", rows[event["event"]]))
+        assert documented == set(event) - {"event", "setup"}
 
 
 def test_trains_as_the_preset_does(capsys: pytest.CaptureFixture[str]) -> None:
