@@ -25,7 +25,7 @@ PHOTO = location(release("dcls-photo-x4"))
 ON_GPU = wheels.has_nvidia_gpu() or "CoreMLExecutionProvider" in providers.available()
 
 
-@pytest.mark.parametrize("weights", map(location, RELEASES), ids=lambda path: path.stem)
+@pytest.mark.parametrize("weights", [*map(location, RELEASES)], ids=lambda path: path.stem)
 def test_pictures_are_near_those_of_fp32(weights: Path) -> None:
     """A real photo: more than 45 dB, and no value is off by 16 levels."""
     lr = example.pixels()
