@@ -187,7 +187,7 @@ from dcls_cli import DclsError, ModelConfig, Upscaler
 
 def enlarge(picture: Image.Image) -> tuple[Image.Image, float]:
     upscaler: Upscaler = Upscaler.from_pretrained("dcls-light-x4")
-    config: ModelConfig = upscaler.config
+    config: ModelConfig = upscaler.backend.config
     try:
         result = upscaler.up(picture)
     except DclsError as error:

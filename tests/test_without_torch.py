@@ -39,7 +39,10 @@ def dcls(packages: Path, *arguments: object) -> subprocess.CompletedProcess[str]
     """Run the program without the packages of this environment, but for those in a folder."""
     command = [sys.executable, "-S", "-c", CODE, *map(str, arguments)]
     environment = {"PYTHONPATH": f"{packages}:{ROOT}", "OMP_NUM_THREADS": "1", "PATH": "/bin"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # Elsewhere than in the checkout, whose hints are shorter.
+    return subprocess.run(
+        command, cwd="/", env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture
