@@ -119,7 +119,7 @@ class _Bicubic:
     def __init__(self, scale: int) -> None:
         self._restore = bicubic_restore(scale)
 
-    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:  # noqa: ARG002
+    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         return Restored(self._restore(lr), None)
 
 
@@ -129,7 +129,7 @@ class _Network:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:  # noqa: ARG002
+    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         blur = self._backend.estimate(lr, tiled=False)
         sr = self._backend.restore(lr[None], blur)[0]
         return Restored(sr, Estimate(blur.kernel, self._backend.config.kernel_space))
