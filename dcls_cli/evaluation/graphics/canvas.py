@@ -28,10 +28,10 @@ WHITE: Colour = (255, 255, 255)
 class Canvas:
     """A picture in the making; all places and widths are in its pixels, fractions included."""
 
-    def __init__(self, ground: Colour, *, smooth: bool = True) -> None:
-        """Begin with one colour; what is not `smooth` has outlines of whole pixels."""
-        self._fine = _FINE if smooth else 1
-        self._image = Image.new("RGB", (WIDTH * self._fine, HEIGHT * self._fine), ground)
+    def __init__(self, ground: Colour, zoom: float = 1) -> None:
+        """Begin with one colour; a `zoom` enlarges all that is drawn from the upper left corner."""
+        self._fine = _FINE * zoom
+        self._image = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), ground)
         self._draw = ImageDraw.Draw(self._image)
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
@@ -86,9 +86,7 @@ class Canvas:
 
     def levels(self) -> NDArray[np.uint8]:
         """The picture: (3, HEIGHT, WIDTH)."""
-        small = self._image
-        if self._fine > 1:
-            small = small.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+        small = self._image.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
         return np.ascontiguousarray(np.asarray(small).transpose(2, 0, 1))
 
     def _at(self, point: Point) -> tuple[int, int]:

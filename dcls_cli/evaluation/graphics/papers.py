@@ -32,14 +32,14 @@ _HUES: Sequence[Colour] = (
 
 
 def text(random: np.random.RandomState, index: int) -> Canvas:
-    """A page in one size of letters, 8 to 26 pixels; every third one is black on white."""
+    """A page in one size of letters, 10 to 56 pixels; every third one is black on white."""
     paper, ink = (WHITE, BLACK) if index % 3 == 0 else contrasting(random)
     canvas = Canvas(paper)
-    size = (8, 10, 12, 14, 18, 26)[index % 6]
+    size = (10, 14, 20, 28, 40, 56)[index % 6]
     top = 8.0
     while top < HEIGHT:
         left = 10.0 + (20 if random.rand() < 0.15 else 0)
-        while left < WIDTH - 4 * size:
+        while left < WIDTH - 2 * size:
             left += canvas.text((left, top), _WORDS[random.randint(len(_WORDS))], size, ink)
             left += 0.3 * size
         top += 1.4 * size
@@ -47,13 +47,13 @@ def text(random: np.random.RandomState, index: int) -> Canvas:
 
 
 def screen(random: np.random.RandomState, index: int) -> Canvas:
-    """Code on dark ground, a dialog, a list with icons, or boxes with arrows."""
+    """Code on dark ground, a dialog, a list with icons, or boxes with arrows; some larger."""
     draw = (_code, _dialog, _list, _boxes)[index % 4]
-    return draw(random)
+    return draw(random, (1, 1.5, 2, 3)[index // 4 % 4])
 
 
-def _code(random: np.random.RandomState) -> Canvas:
-    canvas = Canvas((30, 30, 30), smooth=True)
+def _code(random: np.random.RandomState, zoom: float) -> Canvas:
+    canvas = Canvas((30, 30, 30), zoom)
     canvas.box(0, 0, 34, HEIGHT, (44, 44, 44))
     size = random.choice([9, 11, 13])
     colours: Sequence[Colour] = ((212, 212, 212), (86, 156, 214), (206, 145, 120), (106, 153, 85))
@@ -65,9 +65,9 @@ def _code(random: np.random.RandomState) -> Canvas:
     return canvas
 
 
-def _dialog(random: np.random.RandomState) -> Canvas:
+def _dialog(random: np.random.RandomState, zoom: float) -> Canvas:
     accent = _HUES[random.randint(len(_HUES))]
-    canvas = Canvas((236, 236, 236))
+    canvas = Canvas((236, 236, 236), zoom)
     canvas.box(0, 0, WIDTH, 26, accent)
     canvas.text((10, 6), "Preferences", 12, WHITE)
     for row in range(5):
@@ -83,8 +83,8 @@ def _dialog(random: np.random.RandomState) -> Canvas:
     return canvas
 
 
-def _list(random: np.random.RandomState) -> Canvas:
-    canvas = Canvas(WHITE)
+def _list(random: np.random.RandomState, zoom: float) -> Canvas:
+    canvas = Canvas(WHITE, zoom)
     canvas.box(0, 0, 96, HEIGHT, (245, 245, 248))
     for row in range(9):
         top = 6 + 29 * row
@@ -100,8 +100,8 @@ def _list(random: np.random.RandomState) -> Canvas:
     return canvas
 
 
-def _boxes(random: np.random.RandomState) -> Canvas:
-    canvas = Canvas(WHITE)
+def _boxes(random: np.random.RandomState, zoom: float) -> Canvas:
+    canvas = Canvas(WHITE, zoom)
     centres = []
     for column in range(3):
         for row in range(2):
@@ -168,7 +168,7 @@ def street_map(random: np.random.RandomState, index: int) -> Canvas:
     land: Colour = (225, 225, 225) if grey else (242, 239, 233)
     water: Colour = (190, 190, 190) if grey else (170, 211, 223)
     park: Colour = (205, 205, 205) if grey else (200, 230, 170)
-    canvas = Canvas(land)
+    canvas = Canvas(land, 1 + index % 2)
     for colour in (park, water, park):
         x, y = random.uniform(0, WIDTH), random.uniform(0, HEIGHT)
         turns = np.arange(9) * 2 * np.pi / 9

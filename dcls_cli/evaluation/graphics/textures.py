@@ -52,8 +52,8 @@ def drawing(random: np.random.RandomState, index: int) -> NDArray[np.uint8]:
 
 
 def sprite(random: np.random.RandomState, index: int) -> NDArray[np.uint8]:
-    """Tiles of 8 or 16 cells in few colours, a cell of 1, 2, 4 or 8 pixels, on the 8-pixel grid."""
-    zoom = (1, 2, 4, 8)[index % 4]
+    """Tiles of 8 or 16 cells in few colours, a cell of 4, 8, 16 or 32 pixels."""
+    zoom = (4, 8, 16, 32)[index % 4]
     cells = 16 if index // 4 % 2 else 8
     palette = random.randint(0, 256, (5, 3)).astype(np.uint8)
     rows, columns = -(-HEIGHT // zoom), -(-WIDTH // zoom)
@@ -99,9 +99,9 @@ def halftone(random: np.random.RandomState, index: int) -> NDArray[np.uint8]:
     scene = _scene(random)
     if kind != 2:
         scene = scene.mean(2, keepdims=True)
-    period = (4.0, 5.5, 7.0, 9.0)[index // 4 % 4]
+    period = (9.0, 14.0, 20.0)[index // 4 % 3]
     if kind == 3:
-        return levels_of(_dithered(scene[..., 0]))
+        return levels_of(_dithered(scene[..., 0], 4 * (1 + index // 4 % 3)))
     planes = []
     for channel in range(scene.shape[2]):
         angle = np.deg2rad((45.0, 15.0, 75.0)[channel])
@@ -125,10 +125,10 @@ def _scene(random: np.random.RandomState) -> NDArray[np.float64]:
     return np.asarray(0.5 + image / 6.5)
 
 
-def _dithered(grey: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Black and white by an ordered 4x4 matrix, two pixels a dot."""
+def _dithered(grey: NDArray[np.float64], dot: int) -> NDArray[np.float64]:
+    """Black and white by an ordered 4x4 matrix; a dot is so many pixels wide and high."""
     matrix = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
-    small = grey[::2, ::2]
+    small = grey[::dot, ::dot]
     rows, columns = small.shape
     tiled = np.tile((matrix + 0.5) / 16, (rows // 4 + 1, columns // 4 + 1))[:rows, :columns]
-    return np.asarray((small > tiled).astype(float).repeat(2, 0).repeat(2, 1))
+    return np.asarray((small > tiled).astype(float).repeat(dot, 0).repeat(dot, 1))
