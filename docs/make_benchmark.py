@@ -45,6 +45,9 @@ EVALUATIONS = (
     Evaluation("div2krk-like", 4, "dcls-light-x4", "bicubic,dcls-photo-x4"),
 )
 
+#: The graphics benchmark makes its own pictures; the network is the one that `auto` takes.
+GRAPHICS_SCALES = (2, 3, 4)
+
 Event = dict[str, Any]
 
 
@@ -63,6 +66,7 @@ def main() -> None:
     sections["photo"] = by_case(events["photo-x4"], "damage")
     sections["gaussian8-x4"] = by_case(events["gaussian8-x4"], "σ")
     sections["kernels"] = kernels(events)
+    sections["graphics"] = graphics(chosen.work)
     if chosen.ablations is not None:
         sections["ablations"] = (chosen.ablations / "ablations.md").read_text().splitlines()
     PAGE.write_text(replaced(PAGE.read_text(), sections))
@@ -73,10 +77,14 @@ def main() -> None:
 
 def evaluated(one: Evaluation, set5: Path, work: Path) -> list[Event]:
     """Run `dcls eval`; its events."""
-    out = work / one.name
-    out.mkdir(parents=True, exist_ok=True)
     options = ["--hr", f"{set5}/x{one.scale}/HR", "-s", str(one.scale), "-m", one.model]
     options += ["--benchmark", one.benchmark, "--against", one.against, "--kernels"]
+    return run(options, work / one.name)
+
+
+def run(options: list[str], out: Path) -> list[Event]:
+    """Call `dcls eval` with a folder for its results; its events."""
+    out.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"dcls eval {shlex.join(options)}\n")
     command = [sys.executable, "-c", PROGRAM, "eval", *options, "--json", "--out", str(out)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -92,6 +100,33 @@ def means(events: dict[str, list[Event]]) -> list[str]:
             figures += [f"{event['psnr_rgb']:.3f}", f"{event['ssim_rgb']:.4f}"]
             lines.append(row(event["protocol"], f"×{event['scale']}", event["method"], *figures))
     return lines
+
+
+def graphics(work: Path) -> list[str]:
+    """The harm at each scale, and to each kind of picture and file at x4."""
+    head = ("PSNR RGB", "bicubic", "below bicubic", "by more than 0.3 dB", "worst, dB", "where")
+    totals, groups = table("scale", "results", *head), table("at ×4", "results", *head)
+    for scale in GRAPHICS_SCALES:
+        events = run(["--benchmark", "graphics", "-s", str(scale)], work / f"graphics-x{scale}")
+        for event in of_kind(events, "harm"):
+            if event["group"] == "all":
+                totals.append(row(f"×{scale}", *harm(event)))
+            if scale == 4:
+                groups.append(row(event["group"], *harm(event)))
+    return [*totals, "", *groups]
+
+
+def harm(event: Event) -> list[str]:
+    """Cells of one group of pictures."""
+    return [
+        str(event["count"]),
+        f"{event['psnr_rgb']:.2f}",
+        f"{event['bicubic_psnr_rgb']:.2f}",
+        f"{100 * event['below']:.1f} %",
+        f"{100 * event['noticed']:.1f} %",
+        f"{-event['worst_db']:+.2f}",
+        event["worst"],
+    ]
 
 
 def by_case(events: list[Event], kind: str) -> list[str]:

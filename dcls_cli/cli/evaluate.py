@@ -20,6 +20,7 @@ BenchmarkName = Literal[
     "div2krk",
     "div2krk-like",
     "photo",
+    "graphics",
     "pairs",
 ]
 
@@ -36,7 +37,8 @@ def evaluate(
             metavar="NAME",
             help="Damage the images by eight isotropic blurs (gaussian8), also with noise "
             "(gaussian8-noise15, gaussian8-noise30), by random kernels (div2krk-like), or as "
-            "cameras and the web do (photo). With pairs and div2krk the LR images are given.",
+            "cameras and the web do (photo). With pairs and div2krk the LR images are given. "
+            "graphics draws its own pictures and counts where the result is worse than bicubic.",
         ),
     ] = "gaussian8",
     scale: Annotated[
@@ -55,8 +57,8 @@ def evaluate(
             "--model",
             "-m",
             metavar="NAME",
-            help="Measure this network: a name of `dcls models list`, or hf:OWNER/REPO. [default: "
-            "the usual one of the scale]",
+            help="Measure this network: a name of `dcls models list`, hf:OWNER/REPO, or auto: what "
+            "`dcls upscale` would take. [default: the usual one of the scale, auto for graphics]",
             rich_help_panel=commands.NETWORK,
         ),
     ] = None,
@@ -135,7 +137,7 @@ def evaluate(
     from dcls_cli.cli.evaluation_output import Output
     from dcls_cli.cli.evaluation_tables import print_tables
     from dcls_cli.config import checked_scale
-    from dcls_cli.evaluation.benchmarks import find_items
+    from dcls_cli.evaluation.benchmarks import BENCHMARKS, find_items
     from dcls_cli.evaluation.running import Plan, processes_for
     from dcls_cli.evaluation.running import evaluate as run
     from dcls_cli.evaluation.storage import ResultStore
@@ -150,6 +152,7 @@ def evaluate(
         scale=scale,
         device=device,
         precision=precision,
+        harmful=BENCHMARKS[benchmark].harmful,
     )
     plan = Plan(benchmark, scale, items, methods, kernels)
     store = ResultStore(out)

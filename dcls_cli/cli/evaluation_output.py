@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dcls_cli.cli import console
+from dcls_cli.cli.evaluation_harm import harm_by_method, harm_fields, harm_markdown
 from dcls_cli.evaluation.benchmarks import BENCHMARKS
+from dcls_cli.evaluation.harm import Harm
 from dcls_cli.evaluation.published import (
     SELF_CHECK,
     SELF_CHECK_TOLERANCE_DB,
@@ -15,7 +17,7 @@ from dcls_cli.evaluation.published import (
     data_set_of,
     published,
 )
-from dcls_cli.evaluation.rows import Row, finite, mean_row, rows_by_case, rows_by_image
+from dcls_cli.evaluation.rows import Row, finite, mean_row, rows_by, rows_by_case, rows_by_image
 from dcls_cli.evaluation.running import Plan
 
 FIGURES = ("PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB")
@@ -49,18 +51,32 @@ class Output:
     def title(self) -> str:
         """Set, scale, benchmark."""
         name = self.data_set or ("" if self.folder is None else self.folder.resolve().name)
-        return f"{console.visible(name)}, x{self.plan.scale}, {self.benchmark.version}"
+        of = f"{console.visible(name)}, " if name else ""
+        return f"{of}x{self.plan.scale}, {self.benchmark.version}"
 
     @property
     def blocks(self) -> list[Block]:
-        """By case where there are several, by image where there are several, and the mean."""
+        """By case where there are several, by kind or image where there are several, the mean."""
         found = []
         if self.benchmark.cases:
             found.append(self._block(rows_by_case, "case"))
-        if len(self.plan.items) > 1:
+        kind = self.benchmark.kind
+        if kind is not None:
+            found.append(
+                self._block(lambda rows: rows_by(rows, lambda row: kind(row.image)), "image")
+            )
+        elif len(self.plan.items) > 1:
             found.append(self._block(rows_by_image, "image"))
         means = tuple(mean_row(rows) for rows in self.results.values())
         return [*found, Block(("mean",), (means,))]
+
+    @property
+    def harm(self) -> dict[str, list[Harm]]:
+        """Of each method but bicubic: by kind, by case, of all; nothing where it is not asked."""
+        kind = self.benchmark.kind
+        if not self.benchmark.harmful or kind is None:
+            return {}
+        return harm_by_method(self.results, kind)
 
     @property
     def has_kernels(self) -> bool:
@@ -90,7 +106,7 @@ class Output:
     def print_json(self) -> None:
         """For programs: rows, then means of each case, each image and all, then what is published.
 
-        Events are `row`, `sigma` or `case`, `image`, `mean` and `published`.
+        Events are `row`, `sigma` or `case`, `image`, `mean`, `harm` and `published`.
         """
         common = {
             "scale": self.plan.scale,
@@ -109,6 +125,9 @@ class Output:
                     for key, value in asdict(row).items()
                 }
                 console.event(name, method=method, **common, **fields)
+        for method, found in self.harm.items():
+            for harm in found:
+                console.event("harm", method=method, **common, **harm_fields(harm))
         for item in self.published:
             console.event("published", **common, set=self.data_set, **asdict(item))
 
@@ -119,6 +138,7 @@ class Output:
             "",
             *self._markdown_table(FIGURES, cells, list(self.results)),
         ]
+        lines += harm_markdown(self.harm)
         if self.has_kernels:
             table = self._markdown_table(KERNEL_FIGURES, kernel_cells, self.estimating)
             lines += ["", "Kernels:", "", *table]

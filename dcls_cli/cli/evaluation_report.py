@@ -6,6 +6,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from dcls_cli.cli import console
+from dcls_cli.cli.evaluation_harm import HARM_FIGURES, harm_cells
 from dcls_cli.cli.evaluation_output import (
     FIGURES,
     KERNEL_FIGURES,
@@ -88,6 +89,10 @@ def _tables(output: Output) -> list[FigureTable]:
     tables = [_summary(output)]
     caption = "Each case, each image and the mean."
     tables.append(_detailed(output, FIGURES, cells, list(output.results), caption))
+    for method, found in output.harm.items():
+        caption = f"{method} beside bicubic: PSNR in dB over RGB, and what is worse."
+        lines = tuple(tuple(harm_cells(harm)) for harm in found)
+        tables.append(FigureTable(caption, ("group", *HARM_FIGURES), lines))
     if output.has_kernels:
         caption = "Estimated kernels: LR-PSNR in dB, errors of taps in HR and in LR space."
         tables.append(_detailed(output, KERNEL_FIGURES, kernel_cells, output.estimating, caption))

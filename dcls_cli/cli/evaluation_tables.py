@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from dcls_cli.cli import console
+from dcls_cli.cli.evaluation_harm import HARM_FIGURES, harm_cells
 from dcls_cli.cli.evaluation_output import (
     FIGURES,
     MARK,
@@ -15,6 +16,7 @@ from dcls_cli.cli.evaluation_output import (
     pair_cell,
     published_cells,
 )
+from dcls_cli.evaluation.harm import Harm
 from dcls_cli.evaluation.rows import Row
 
 
@@ -25,6 +27,8 @@ def print_tables(output: Output) -> None:
     if output.has_kernels:
         text = "kernels: LR-PSNR in dB / error of taps in HR / in LR space"
         console.show(_lines(output, text, kernel_cell, output.estimating))
+    for method, found in output.harm.items():
+        console.show(_harm(method, found))
     console.show(_means(output))
 
 
@@ -39,6 +43,16 @@ def _lines(output: Output, what: str, of: Callable[[Row], str], methods: list[st
         for name, line in zip(block.names, block.rows, strict=True):
             table.add_row(console.visible(name), *(of(line[place]) for place in places))
         table.add_section()
+    return table
+
+
+def _harm(method: str, found: list[Harm]) -> Table:
+    """A line for each group: how much, how often and where at worst it is below bicubic."""
+    table = _empty(f"{console.visible(method)} beside bicubic, PSNR in dB over RGB")
+    for head in ("group", *HARM_FIGURES):
+        table.add_column(head, justify="right", overflow="fold")
+    for harm in found:
+        table.add_row(*harm_cells(harm))
     return table
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation import div2krk, photo
 from dcls_cli.evaluation.gaussian8 import gaussian8_sample
+from dcls_cli.evaluation.graphics import VERSION as GRAPHICS_VERSION
+from dcls_cli.evaluation.graphics import draw, graphics_sample, kind_of, names
 from dcls_cli.evaluation.images import find_hr, find_images, read_hr
 from dcls_cli.evaluation.samples import Sample, fitting
 
@@ -25,11 +27,13 @@ class Item:
         hr: the original.
         lr: what is restored, where the benchmark does not make it.
         kernel: of the blur, where it is a file.
+        drawn: the benchmark draws the original, and `hr` is but its name.
     """
 
     hr: Path
     lr: Path | None = None
     kernel: Path | None = None
+    drawn: bool = False
 
     def digest(self) -> str:
         """SHA-256 of the files' contents.
@@ -37,6 +41,8 @@ class Item:
         Raises:
             ImageError: one cannot be read.
         """
+        if self.drawn:
+            return hashlib.sha256(draw(self.hr.name).tobytes()).hexdigest()
         digest = hashlib.sha256()
         for path in (self.hr, self.lr, self.kernel):
             try:
@@ -56,12 +62,18 @@ class Benchmark:
         describes: for people, in a few words.
         prepare: files and scale -> original and damaged images.
         cases: what the cases are called: `sigma`, `damage`, or nothing where there is only one.
+        kind: what kind an image is of, by its name, where there are so many images that tables
+            show kinds.
+        harmful: whether the question is what is worse than bicubic. Pictures go all the way that
+            `dcls upscale` goes, and the harm is counted.
     """
 
     version: str
     describes: str
     prepare: Callable[[Item, int], Sample]
     cases: str = ""
+    kind: Callable[[str], str] | None = None
+    harmful: bool = False
 
 
 def _of_hr(make: Callable[[str, NDArray[np.uint8], int], Sample], item: Item, scale: int) -> Sample:
@@ -112,6 +124,14 @@ BENCHMARKS = {
         partial(_of_hr, photo.photo_sample),
         "damage",
     ),
+    "graphics": Benchmark(
+        GRAPHICS_VERSION,
+        "pictures that no camera took, made smaller, as PNG and JPEG",
+        lambda item, scale: graphics_sample(item.hr.name, scale),
+        "file",
+        kind_of,
+        harmful=True,
+    ),
     "pairs": Benchmark("pairs/1", "LR images as they are given", _pair),
 }
 
@@ -124,7 +144,7 @@ def find_items(
     Args:
         benchmark: one of `BENCHMARKS`.
         scale: up-scaling factor.
-        hr: folder of originals; every benchmark but `div2krk` needs it.
+        hr: folder of originals; every benchmark but `div2krk` and `graphics` needs it.
         lr: folder of LR images; `pairs` needs it, no other takes it.
         root: folder of the original data set; `div2krk` needs it, no other takes it.
 
@@ -132,11 +152,15 @@ def find_items(
         UsageError: folders that are missing, or that the benchmark does not take.
         ImageError: no images, or LR images that are missing.
     """
-    wanted = {"div2krk": ("root",), "pairs": ("hr", "lr")}.get(benchmark, ("hr",))
+    folders = {"div2krk": ("root",), "pairs": ("hr", "lr"), "graphics": ()}
+    wanted = folders.get(benchmark, ("hr",))
     for name, folder in (("hr", hr), ("lr", lr), ("root", root)):
         if (folder is not None) != (name in wanted):
             needed = " and ".join(f"--{option}" for option in wanted)
-            raise UsageError(f"--benchmark {benchmark} needs {needed}, and no other folder")
+            needs = f"needs {needed}, and no other folder" if wanted else "takes no folder"
+            raise UsageError(f"--benchmark {benchmark} {needs}")
+    if benchmark == "graphics":
+        return [Item(Path(name), drawn=True) for name in names()]
     if root is not None:
         found = div2krk.originals(root, scale)
         return [Item(original.hr, original.lr, original.kernel) for original in found]

@@ -14,7 +14,8 @@ from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
 from dcls_cli.graphs import SUFFIX, halves
 
-Kind = Literal["bicubic", "dcls", "spandrel"]
+#: `upscale` is a network, or several to choose from, with all that `dcls upscale` does.
+Kind = Literal["bicubic", "dcls", "spandrel", "upscale"]
 
 
 class Restored(NamedTuple):
@@ -27,8 +28,8 @@ class Restored(NamedTuple):
 class Method(Protocol):
     """Restores one image at a time."""
 
-    def restore(self, lr: np.ndarray) -> Restored:
-        """LR (3, h, w) float32 in [0, 1]."""
+    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
+        """LR (3, h, w) float32 in [0, 1], and as a file where the benchmark makes files."""
         ...
 
 
@@ -42,6 +43,7 @@ class MethodSpec:
         path: of its weights; None for bicubic.
         device: what it runs on, as of `load_backend`.
         precision: as of `load_backend`.
+        others: weights that are chosen from too, by the picture, for `upscale` alone.
     """
 
     name: str
@@ -49,6 +51,7 @@ class MethodSpec:
     path: Path | None = None
     device: str = "cpu"
     precision: str = "fp32"
+    others: tuple[Path, ...] = ()
 
     def fingerprint(self) -> str:
         """What its figures depend on: SHA-256 of the files, arithmetic, version.
@@ -58,10 +61,12 @@ class MethodSpec:
         """
         if self.path is None:
             return f"{self.kind} {__version__}"
-        digests = _sha256(self.path)
-        if self.precision == INT8 and self.path.suffix != SUFFIX:
-            digests += f" {_sha256(halves(self.path.with_suffix(SUFFIX), INT8)[1])}"
-        return f"{self.kind} {digests} {self.device} {self.precision} {__version__}"
+        digests = ""
+        for path in (self.path, *self.others):
+            digests += f" {_sha256(path)}"
+            if self.precision == INT8 and path.suffix != SUFFIX:
+                digests += f" {_sha256(halves(path.with_suffix(SUFFIX), INT8)[1])}"
+        return f"{self.kind}{digests} {self.device} {self.precision} {__version__}"
 
     def load(self, scale: int) -> Method:
         """Make it ready.
@@ -77,13 +82,22 @@ class MethodSpec:
             from dcls_cli.evaluation.spandrel_network import SpandrelNetwork
 
             return SpandrelNetwork.load(self.path, scale, self.device)
-        backend = load_backend(self.path, self.device, self.precision)
+        backend = self._backend(self.path, scale)
+        if self.kind == "upscale":
+            from dcls_cli.evaluation.command import Command
+
+            others = [self._backend(path, scale) for path in self.others]
+            return Command([backend, *others], [path.stem for path in (self.path, *self.others)])
+        return _Network(backend)
+
+    def _backend(self, path: Path, scale: int) -> Backend:
+        backend = load_backend(path, self.device, self.precision)
         if backend.config.scale != scale:
             raise UsageError(
-                f"{self.path} is made for scale {backend.config.scale}, not {scale}; "
+                f"{path} is made for scale {backend.config.scale}, not {scale}; "
                 f"add -s {backend.config.scale}"
             )
-        return _Network(backend)
+        return backend
 
 
 def _sha256(path: Path) -> str:
@@ -105,7 +119,7 @@ class _Bicubic:
     def __init__(self, scale: int) -> None:
         self._restore = bicubic_restore(scale)
 
-    def restore(self, lr: np.ndarray) -> Restored:
+    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         return Restored(self._restore(lr), None)
 
 
@@ -115,7 +129,7 @@ class _Network:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
-    def restore(self, lr: np.ndarray) -> Restored:
+    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         blur = self._backend.estimate(lr, tiled=False)
         sr = self._backend.restore(lr[None], blur)[0]
         return Restored(sr, Estimate(blur.kernel, self._backend.config.kernel_space))

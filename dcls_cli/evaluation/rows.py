@@ -1,8 +1,8 @@
 """Figures of restored images, and their means."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from dcls_cli.errors import UsageError
@@ -78,11 +78,15 @@ def rows_by_case(rows: Sequence[Row]) -> list[Row]:
 
 def rows_by_image(rows: Sequence[Row]) -> list[Row]:
     """Mean over the cases for each image, under its name, in the order of the rows."""
-    means = []
-    for image in dict.fromkeys(row.image for row in rows):
-        mean = mean_row([row for row in rows if row.image == image])
-        means.append(Row(**(vars(mean) | {"image": image})))
-    return means
+    return rows_by(rows, lambda row: row.image)
+
+
+def rows_by(rows: Sequence[Row], group: Callable[[Row], str]) -> list[Row]:
+    """Mean over each group, under its name, in the order of the rows."""
+    members: dict[str, list[Row]] = {}
+    for row in rows:
+        members.setdefault(group(row), []).append(row)
+    return [replace(mean_row(of_group), image=name) for name, of_group in members.items()]
 
 
 def finite(value: float | None) -> float | None:

@@ -113,7 +113,7 @@ def restored_rows(sample: Sample, method: Method, *, kernels: bool) -> list[Row]
     """Restore and measure every LR image of a sample, and the kernels where asked for."""
     rows = []
     for index, lr in enumerate(sample.lr):
-        restored = method.restore(as_input(lr))
+        restored = method.restore(as_input(lr), sample.file(index))
         row = sample.row(index, restored.sr)
         figures = None
         if kernels and restored.estimate is not None:

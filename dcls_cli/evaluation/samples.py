@@ -45,6 +45,8 @@ class Sample:
         sigmas: widths of the blurs, HR pixels; NaN where unknown.
         cases: names of what was done.
         kernels: of the blurs, where known.
+        files: the LR images as files, where the benchmark makes such.
+        has_ssim: whether SSIM is measured too, which takes longer than PSNR.
     """
 
     image: str
@@ -54,6 +56,12 @@ class Sample:
     sigmas: tuple[float, ...]
     cases: tuple[str, ...]
     kernels: tuple[TrueKernel | None, ...]
+    files: tuple[bytes, ...] = ()
+    has_ssim: bool = True
+
+    def file(self, index: int) -> bytes | None:
+        """An LR image as a file; None where it is pixels only."""
+        return self.files[index] if self.files else None
 
     def rows(self, restore: Restore, *, with_ssim: bool = True) -> Iterator[Row]:
         """Restore and measure the LR images one by one.
@@ -83,14 +91,14 @@ class Sample:
         sharp = crop_border(self.hr.astype(np.float64) / 255, self.scale)
         rounded = crop_border(round_to_8_bit(restored), self.scale)
         y, sharp_y = luma(rounded), luma(sharp)
-        sigma = self.sigmas[index]
+        sigma, measured = self.sigmas[index], with_ssim and self.has_ssim
         return Row(
             image=self.image,
             sigma=None if math.isnan(sigma) else sigma,
             psnr_y=psnr(y, sharp_y),
-            ssim_y=ssim(y, sharp_y) if with_ssim else None,
+            ssim_y=ssim(y, sharp_y) if measured else None,
             psnr_rgb=psnr(rounded, sharp, peak=1.0),
-            ssim_rgb=_ssim_rgb(rounded, sharp) if with_ssim else None,
+            ssim_rgb=_ssim_rgb(rounded, sharp) if measured else None,
             case=self.cases[index],
         )
 

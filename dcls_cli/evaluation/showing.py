@@ -68,7 +68,8 @@ def show(plan: Plan) -> list[Shown]:
         index = (2 * turn + cases // 4) % cases
         versions = []
         for spec in plan.methods:
-            restored = loaded_method(spec, plan.scale).restore(as_input(sample.lr[index]))
+            method = loaded_method(spec, plan.scale)
+            restored = method.restore(as_input(sample.lr[index]), sample.file(index))
             row = sample.row(index, restored.sr, with_ssim=False)
             versions.append(
                 Version(spec.name, _upright(restored.sr), row.psnr_y, restored.estimate)

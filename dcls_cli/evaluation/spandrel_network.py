@@ -37,7 +37,7 @@ class SpandrelNetwork:
             )
         return cls(model, chosen)
 
-    def restore(self, lr: np.ndarray) -> Restored:
+    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """LR (3, h, w) float32 in [0, 1]; spandrel pads what the network cannot take."""
         with torch.inference_mode():
             image = torch.from_numpy(np.ascontiguousarray(lr, np.float32))[None]
