@@ -29,12 +29,15 @@ class Result(Generic[Picture]):
         kernel: the blur that was found or given, (k, k) float32, sum 1.
         kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
         kernel_width_px: width (for a Gaussian: sigma) of the kernel in those pixels.
+        kernel_confidence: share of the estimate in the kernel, 0 to 1: less than 1 where the picture
+            does not show enough of its blur; None where the kernel was given.
     """
 
     image: Picture
     kernel: np.ndarray
     kernel_space: KernelSpace
     kernel_width_px: float
+    kernel_confidence: float | None
 
 
 class Upscaler:
@@ -123,10 +126,10 @@ class Upscaler:
 
         if isinstance(image, Image.Image):
             done = upscaled(from_pil(image))
-            return Result(to_pil(done), done.kernel, done.kernel_space, done.kernel_width_px)
+            return _result(to_pil(done), done)
         done = upscaled(from_array(image))
         restored = to_array(done, image)
-        return Result(restored, done.kernel, done.kernel_space, done.kernel_width_px)
+        return _result(restored, done)
 
     def _known(self, kernel: np.ndarray | Path, space: KernelSpace | None) -> np.ndarray:
         """A user's kernel as the network takes it, (k, k)."""
@@ -138,6 +141,12 @@ class Upscaler:
         for note in fitted.notes:
             warnings.warn(f"the kernel: {note}", stacklevel=3)
         return fitted.kernel
+
+
+def _result(image: Picture, done: Upscaled) -> Result[Picture]:
+    return Result(
+        image, done.kernel, done.kernel_space, done.kernel_width_px, done.kernel_confidence
+    )
 
 
 def _to_python(text: str) -> None:

@@ -90,6 +90,8 @@ def write_report(
             kernel=upscaled.kernel,
             space=upscaled.kernel_space,
             known=known,
+            confidence=upscaled.kernel_confidence,
+            estimated_px=upscaled.kernel_estimated_px,
             noise=upscaled.noise,
         )
     )

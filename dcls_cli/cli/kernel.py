@@ -11,8 +11,9 @@ from dcls_cli.cli.tally import Tally
 from dcls_cli.errors import DclsError, UsageError
 
 if TYPE_CHECKING:
-    from dcls_cli.backends import Backend, Blur
+    from dcls_cli.backends import Backend
     from dcls_cli.cli.networks import Networks
+    from dcls_cli.upscaling import FoundBlur
 
 
 def kernel(
@@ -125,11 +126,13 @@ def show(
     """
     from dcls_cli.cli.kernels import write_kernel
     from dcls_cli.image import read
+    from dcls_cli.upscaling import find_blur
 
     picture = read(photo)
     named = networks.choose(picture)
     backend = networks.load(named)
-    blur = backend.estimate(picture.colour, tiled=False)
+    found = find_blur(picture.colour, backend, tiled=False)
+    blur = found.blur
     space = backend.config.kernel_space
     for target in targets:
         write_kernel(blur.kernel, space, target, overwrite=overwrite)
@@ -137,16 +140,25 @@ def show(
         console.note(f"{photo}: {text}")
     if not json:
         networks.explain(photo, named)
-    tell(photo, targets, named.name, backend, blur, json=json)
+    if found.warning is not None:
+        console.note(f"{photo}: {found.warning}")
+    tell(photo, targets, named.name, backend, found, json=json)
 
 
 def tell(
-    photo: Path, targets: list[Path], model: str, backend: "Backend", blur: "Blur", *, json: bool
+    photo: Path,
+    targets: list[Path],
+    model: str,
+    backend: "Backend",
+    found: "FoundBlur",
+    *,
+    json: bool,
 ) -> None:
     """Print the blur: a drawing with its measures, or one event."""
     from dcls_cli.cli.kernel_view import beside, drawing, measures
     from dcls_cli.kernels import shape_of
 
+    blur = found.blur
     shape, space = shape_of(blur.kernel), backend.config.kernel_space
     noise = None if blur.noise is None else float(blur.noise)
     if json:
@@ -158,6 +170,8 @@ def tell(
             scale=backend.config.scale,
             kernel_space=space,
             **{name: round(value, 4) for name, value in asdict(shape).items()},
+            confidence=found.confidence,
+            estimated_px=round(found.estimated_px, 4),
             noise=noise,
             taps=blur.kernel.tolist(),
         )

@@ -211,6 +211,8 @@ def save(restored: Restored, settings: Settings) -> Result:
         kernel_known=settings.kernel is not None,
         kernel_space=space,
         kernel_width_px=upscaled.kernel_width_px,
+        kernel_confidence=upscaled.kernel_confidence,
+        kernel_estimated_px=upscaled.kernel_estimated_px,
         report=job.report,
         notes=(*loaded.photo.notes, *changes(restored, settings), *notes),
     )

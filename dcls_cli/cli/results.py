@@ -28,6 +28,8 @@ class Result:
         kernel_known: whether the user gave the blur.
         kernel_space: `hr` or `lr`: whose pixels the blur's taps are.
         kernel_width_px: width of the blur, in those pixels.
+        kernel_confidence: share of the estimate in it, 0 to 1; None where the user gave the blur.
+        kernel_estimated_px: width of the estimate.
         report: page of the evidence, if one was asked for.
         notes: what could not be kept or was changed, a sentence each.
     """
@@ -47,6 +49,8 @@ class Result:
     kernel_known: bool
     kernel_space: str
     kernel_width_px: float
+    kernel_confidence: float | None
+    kernel_estimated_px: float
     report: Path | None
     notes: tuple[str, ...]
 
@@ -54,7 +58,8 @@ class Result:
         """The numbers as JSON has them, rounded."""
         fields = asdict(self)
         fields["seconds"] = round(self.seconds, 3)
-        fields["kernel_width_px"] = round(self.kernel_width_px, 4)
+        for name in ("kernel_width_px", "kernel_estimated_px"):
+            fields[name] = round(fields[name], 4)
         return fields
 
 

@@ -13,6 +13,10 @@ from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
 from dcls_cli.graphs import SUFFIX, halves
+from dcls_cli.upscaling import find_blur
+
+#: Changes where the same weights give other pictures, so that stored figures are not taken again.
+_RESTORATION = "restoration/2"
 
 #: `upscale` is a network, or several to choose from, with all that `dcls upscale` does.
 Kind = Literal["bicubic", "dcls", "spandrel", "upscale"]
@@ -66,7 +70,8 @@ class MethodSpec:
             digests += f" {_sha256(path)}"
             if self.precision == INT8 and path.suffix != SUFFIX:
                 digests += f" {_sha256(halves(path.with_suffix(SUFFIX), INT8)[1])}"
-        return f"{self.kind}{digests} {self.device} {self.precision} {__version__}"
+        made_by = f"{__version__} {_RESTORATION}"
+        return f"{self.kind}{digests} {self.device} {self.precision} {made_by}"
 
     def load(self, scale: int) -> Method:
         """Make it ready.
@@ -130,6 +135,8 @@ class _Network:
         self._backend = backend
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
-        blur = self._backend.estimate(lr, tiled=False)
-        sr = self._backend.restore(lr[None], blur)[0]
-        return Restored(sr, Estimate(blur.kernel, self._backend.config.kernel_space))
+        found = find_blur(lr, self._backend, tiled=False)
+        sr = self._backend.restore(lr[None], found.blur)[0]
+        if found.survey.neutral:
+            sr = np.broadcast_to(sr.clip(0, 1).mean(axis=0), sr.shape)
+        return Restored(sr, Estimate(found.blur.kernel, self._backend.config.kernel_space))

@@ -38,6 +38,8 @@ class Evidence:
         kernel: the blur, (k, k), sum 1.
         space: whose pixels the kernel's taps are.
         known: whether the user gave the kernel; otherwise it was estimated.
+        confidence: share of the estimate in the kernel, 0 to 1; None where the kernel is given.
+        estimated_px: width of the estimate, in those pixels; None where it is not known.
         noise: power of noise over power of the photo, where the network estimates it.
     """
 
@@ -50,6 +52,8 @@ class Evidence:
     kernel: np.ndarray
     space: KernelSpace
     known: bool = False
+    confidence: float | None = None
+    estimated_px: float | None = None
     noise: float | None = None
 
 
@@ -114,9 +118,20 @@ def _kernel_facts(evidence: Evidence) -> str:
     }
     if shape.anisotropy >= _ROUND:
         facts["Widest at"] = f"{shape.angle_deg:.0f} degrees (0 is to the right, 90 up)"
+    if evidence.confidence is not None and evidence.estimated_px is not None:
+        facts["Certainty"] = _certainty(evidence.confidence, evidence.estimated_px)
     if evidence.noise is not None:
         facts["Noise"] = f"{10 * math.log10(evidence.noise):.1f} dB of the photo's power"
     return _table(facts)
+
+
+def _certainty(confidence: float, estimated_px: float) -> str:
+    if confidence == 1:
+        return "the estimate is used as it is"
+    return (
+        f"{confidence:.0%} of an estimate of {estimated_px:.2f} px is used: with more of it the "
+        "result has stripes, as the photo does not show enough of its blur"
+    )
 
 
 def _spectrum_text(evidence: Evidence) -> str:

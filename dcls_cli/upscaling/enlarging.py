@@ -13,6 +13,7 @@ from dcls_cli.image.picture import Carried, Picture, collect, dtype_of, quantise
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Stitcher, Tile
 from dcls_cli.upscaling.fields import blur_field
+from dcls_cli.upscaling.finding import completed, find_blur
 from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
@@ -34,6 +35,9 @@ class Upscaled:
         kernel: the blur that was found or known, (k, k) float32, sum 1.
         kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
         kernel_width_px: width of the kernel as `kernel_width_px` defines it, in those pixels.
+        kernel_confidence: share of the estimate in the kernel, 0 to 1; None where it is known.
+        kernel_estimated_px: width of the estimate, in those pixels.
+        neutral: whether the photo is grey, however many channels it has; so is the result.
         noise: power of noise over power of the photo, where the network estimates it.
         tiles: the pieces that the photo is restored in.
         overlap: pixels that neighbouring pieces share.
@@ -49,6 +53,9 @@ class Upscaled:
     kernel: np.ndarray
     kernel_space: KernelSpace
     kernel_width_px: float
+    kernel_confidence: float | None
+    kernel_estimated_px: float
+    neutral: bool
     noise: float | None
     tiles: tuple[Tile, ...]
     overlap: int
@@ -101,7 +108,7 @@ class Upscaled:
         )
 
         def finish(joined: np.ndarray) -> np.ndarray:
-            return quantise(_channels(joined, grey=photo.grey), dtype)
+            return quantise(_channels(joined, grey=photo.grey, neutral=self.neutral), dtype)
 
         stitcher = Stitcher(photo.width, self.backend.config.scale, finish)
         try:
@@ -151,24 +158,31 @@ def upscale(
         OutOfMemoryError: the photo does not fit into memory.
         DclsError: the estimate is not finite.
     """
+    warn = warn or (lambda _text: None)
     local = kernel_mode == "tile"
     if local and kernel is not None:
         raise UsageError("a known kernel is one for the whole photo; use the kernel mode 'global'")
     tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
-    blur = backend.estimate(photo.colour, tiled=len(tiles) > 1, kernel=kernel)
-    field = blur_field(photo.colour, backend, tiles, blur) if local and len(tiles) > 1 else {}
+    tiled = len(tiles) > 1
+    found = find_blur(photo.colour, backend, tiled=tiled, kernel=kernel)
+    if found.warning is not None:
+        warn(found.warning)
+    blur, certain = found.blur, found.confidence == 1
+    field = blur_field(photo.colour, backend, tiles, blur) if local and tiled and certain else {}
     alpha = photo.transparency
-    beside = [] if alpha is None else [backend.estimate(alpha, tiled=len(tiles) > 1)]
-    of_parts = [[blur, *beside]] if len(tiles) > 1 else []
+    beside = [] if alpha is None else [find_blur(alpha, backend, tiled=tiled).blur]
+    of_parts = [[blur, *beside]] if tiled else []
 
     def blurs_of(tile: Tile, parts: bool) -> list[Blur]:
         """What a photo in one piece finds out itself, its parts must be told."""
         if not parts or field:
             return [field.get(tile, blur), *beside]
         if not of_parts:
-            whole = backend.estimate(photo.colour, tiled=True, kernel=kernel)
-            extra = [] if alpha is None else [backend.estimate(alpha, tiled=True)]
-            of_parts.append([whole, *extra])
+            rasters = [photo.colour, *([] if alpha is None else [alpha])]
+            blurs = zip(rasters, [blur, *beside], strict=True)
+            of_parts.append(
+                [completed(raster, backend, part, tiled=True) for raster, part in blurs]
+            )
         return of_parts[0]
 
     if progress is not None:
@@ -179,13 +193,16 @@ def upscale(
         kernel=blur.kernel,
         kernel_space=backend.config.kernel_space,
         kernel_width_px=kernel_width_px(blur.kernel),
+        kernel_confidence=found.confidence,
+        kernel_estimated_px=found.estimated_px,
+        neutral=found.survey.neutral,
         noise=None if blur.noise is None else float(blur.noise),
         tiles=tuple(tiles),
         overlap=overlap,
         batch=1 if field else batch_of(photo, backend, tiles),
         blurs_of=blurs_of,
         progress=progress or (lambda _done, _total: None),
-        warn=warn or (lambda _text: None),
+        warn=warn,
     )
 
 
@@ -205,13 +222,15 @@ def held(picture: Picture, photo: Photo, bit_depth: int) -> Photo:
     return replace(photo, samples=samples, white=np.iinfo(samples.dtype).max, bit_depth=bit_depth)
 
 
-def _channels(joined: np.ndarray, *, grey: bool) -> np.ndarray:
+def _channels(joined: np.ndarray, *, grey: bool, neutral: bool) -> np.ndarray:
     """(h, w, 3 or 6), colours and alpha channel of a network, -> (h, w, C) of the photo.
 
     Grey and alpha are the means of three channels, which a network may have driven apart.
     """
     colour, alpha = joined[..., :3], joined[..., 3:]
-    parts = [_mean(colour) if grey else colour]
+    if neutral:
+        colour = _mean(colour).repeat(1 if grey else 3, axis=2)
+    parts = [colour]
     if alpha.shape[2]:
         parts.append(_mean(alpha))
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)

@@ -28,8 +28,11 @@ _HALO_PX = 8
 
 #: Total variation of a restoration over that of the bicubic enlargement: more than these are
 #: stripes, in a picture without flat parts and in one of them alone.
-LIMIT_DETAILED = 2.4
+LIMIT_DETAILED = 3.2
 LIMIT_FLAT = 1.6
+
+#: So much is no matter of degree: then the second limit holds for what is tried.
+_BEYOND_DOUBT = 4.0
 
 #: Share of flat blocks from which the second limit holds; the limit falls evenly up to there.
 _FLAT_SHARE = 0.6
@@ -104,15 +107,33 @@ def find_blur(
         return FoundBlur(blur, None, estimated_px, oscillation, seen)
     if oscillation <= limit:
         return FoundBlur(blur, 1.0, estimated_px, oscillation, seen)
+    if oscillation > _BEYOND_DOUBT:
+        limit = LIMIT_FLAT
     narrow = narrow_blur(backend)
     of_lines = _OWN_DETAIL * sample.oscillation(_replaced(blur, narrow, 0.0))
     for share in _TRIALS:
         trial = _replaced(blur, narrow, share)
         if share == 0 or sample.oscillation(trial) <= max(limit, of_lines):
             break
-    if tiled and not _by_code(backend):
-        trial = backend.estimate(photo, tiled=True, kernel=trial.kernel)
+    trial = completed(photo, backend, trial, tiled=tiled)
     return FoundBlur(trial, share, estimated_px, oscillation, seen)
+
+
+def completed(photo: Raster, backend: Backend, blur: Blur, *, tiled: bool) -> Blur:
+    """A blur with what else follows from its kernel and the photo, where the code does not say it.
+
+    Args:
+        photo: the colours.
+        backend: the network.
+        blur: of the photo, with the kernel that it is restored with.
+        tiled: see `Backend.estimate`.
+
+    Raises:
+        DclsError: the estimate is not finite.
+    """
+    if not tiled or _by_code(backend):
+        return blur
+    return backend.estimate(photo, tiled=True, kernel=blur.kernel)
 
 
 def _limit(seen: Survey) -> float:
@@ -132,9 +153,7 @@ def _estimated(
     if seen.colours is None or kernel is not None:
         return backend.estimate(photo, tiled=tiled, kernel=kernel)
     along = backend.estimate(_Along(photo, seen.colours), tiled=False)
-    if _by_code(backend):
-        return along
-    return backend.estimate(photo, tiled=tiled, kernel=along.kernel)
+    return completed(photo, backend, along, tiled=tiled)
 
 
 def _replaced(blur: Blur, narrow: Blur, share: float) -> Blur:

@@ -1,4 +1,4 @@
-"""What a photo shows at a glance, before its blur is estimated: where it has detail, and of what."""
+"""A photo at a glance, before its blur is estimated: where it has detail, and in which colours."""
 
 from dataclasses import dataclass
 
