@@ -29,8 +29,8 @@ class Result(Generic[Picture]):
         kernel: the blur that was found or given, (k, k) float32, sum 1.
         kernel_space: `hr` or `lr`: whose pixels the kernel's taps are.
         kernel_width_px: width (for a Gaussian: sigma) of the kernel in those pixels.
-        kernel_confidence: share of the estimate in the kernel, 0 to 1: below 1 where the picture does
-            not show enough of its blur; None where the kernel was given.
+        kernel_confidence: share of the estimate in the kernel, 0 to 1: below 1 where the picture
+            does not show enough of its blur; None where the kernel was given.
     """
 
     image: Picture
