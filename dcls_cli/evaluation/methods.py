@@ -14,6 +14,7 @@ from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
 from dcls_cli.graphs import SUFFIX, halves
 from dcls_cli.upscaling import find_blur
+from dcls_cli.upscaling.finishing import finish_colours
 
 #: Changes where the same weights give other pictures, so that stored figures are not taken again.
 _RESTORATION = "restoration/2"
@@ -136,7 +137,6 @@ class _Network:
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         found = find_blur(lr, self._backend, tiled=False)
-        sr = self._backend.restore(lr[None], found.blur)[0]
-        if found.survey.neutral:
-            sr = np.broadcast_to(sr.clip(0, 1).mean(axis=0), sr.shape)
+        sr = self._backend.restore(lr[None], found.blur)
+        sr = finish_colours(neutral=found.survey.neutral)(lr[None], sr)[0]
         return Restored(sr, Estimate(found.blur.kernel, self._backend.config.kernel_space))

@@ -1,6 +1,6 @@
 """A photo becomes a picture that is restored while its rows are read."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Stitcher, Tile
 from dcls_cli.upscaling.fields import blur_field
 from dcls_cli.upscaling.finding import completed, find_blur
+from dcls_cli.upscaling.finishing import Finish, finish_colours, finish_mask
 from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
@@ -37,13 +38,13 @@ class Upscaled:
         kernel_width_px: width of the kernel as `kernel_width_px` defines it, in those pixels.
         kernel_confidence: share of the estimate in the kernel, 0 to 1; None where it is known.
         kernel_estimated_px: width of the estimate, in those pixels.
-        neutral: whether the photo is grey, however many channels it has; so is the result.
         noise: power of noise over power of the photo, where the network estimates it.
         tiles: the pieces that the photo is restored in.
         overlap: pixels that neighbouring pieces share.
         batch: pieces that are restored at a time.
         blurs_of: the blurs of a tile's colours and alpha channel; of its parts, if the second
             argument is true.
+        finishes: what is made of the restored tiles of the colours and the alpha channel.
         progress: is told about each tile.
         warn: is told what went otherwise than planned, such as smaller tiles as memory ran out.
     """
@@ -55,12 +56,12 @@ class Upscaled:
     kernel_width_px: float
     kernel_confidence: float | None
     kernel_estimated_px: float
-    neutral: bool
     noise: float | None
     tiles: tuple[Tile, ...]
     overlap: int
     batch: int
     blurs_of: Callable[[Tile, bool], list[Blur]]
+    finishes: Sequence[Finish]
     progress: Progress
     warn: Warn
 
@@ -102,13 +103,14 @@ class Upscaled:
             self.backend,
             planes,
             self.blurs_of,
+            self.finishes,
             overlap=self.overlap,
             batch=self.batch,
             warn=self.warn,
         )
 
         def finish(joined: np.ndarray) -> np.ndarray:
-            return quantise(_channels(joined, grey=photo.grey, neutral=self.neutral), dtype)
+            return quantise(_channels(joined, grey=photo.grey), dtype)
 
         stitcher = Stitcher(photo.width, self.backend.config.scale, finish)
         try:
@@ -195,12 +197,15 @@ def upscale(
         kernel_width_px=kernel_width_px(blur.kernel),
         kernel_confidence=found.confidence,
         kernel_estimated_px=found.estimated_px,
-        neutral=found.survey.neutral,
         noise=None if blur.noise is None else float(blur.noise),
         tiles=tuple(tiles),
         overlap=overlap,
         batch=1 if field else batch_of(photo, backend, tiles),
         blurs_of=blurs_of,
+        finishes=[
+            finish_colours(neutral=found.survey.neutral),
+            *([] if alpha is None else [finish_mask(alpha)]),
+        ],
         progress=progress or (lambda _done, _total: None),
         warn=warn,
     )
@@ -222,15 +227,13 @@ def held(picture: Picture, photo: Photo, bit_depth: int) -> Photo:
     return replace(photo, samples=samples, white=np.iinfo(samples.dtype).max, bit_depth=bit_depth)
 
 
-def _channels(joined: np.ndarray, *, grey: bool, neutral: bool) -> np.ndarray:
+def _channels(joined: np.ndarray, *, grey: bool) -> np.ndarray:
     """(h, w, 3 or 6), colours and alpha channel of a network, -> (h, w, C) of the photo.
 
     Grey and alpha are the means of three channels, which a network may have driven apart.
     """
     colour, alpha = joined[..., :3], joined[..., 3:]
-    if neutral:
-        colour = _mean(colour).repeat(1 if grey else 3, axis=2)
-    parts = [colour]
+    parts = [_mean(colour) if grey else colour]
     if alpha.shape[2]:
         parts.append(_mean(alpha))
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)

@@ -1,9 +1,15 @@
 """The blur that a photo is restored with: estimated, and believed only where it is seen.
 
 A picture of few edges does not show its blur, and an estimate that is too wide makes stripes along
-them. They show in the total variation: a blurred edge has that of the sharp one, stripes have many
-times more. So a sample of the photo is restored first, and where its total variation is too high
-over that of the bicubic enlargement, kernel and P are moved towards those of a sharp picture.
+them. Two things speak against an estimate, both seen in the total variation of a sample that is
+restored first, over that of its bicubic enlargement:
+
+* With the estimate it is high. A blurred edge has the total variation of the sharp one, stripes
+  have many times more.
+* With the blur of a sharp picture it is high. Of a picture that is really blurred, that restoration
+  is hardly sharper than the enlargement.
+
+Then kernel and P are moved together towards those of a sharp picture, until neither does.
 """
 
 from collections.abc import Iterator
@@ -41,7 +47,12 @@ _FLAT_SHARE = 0.6
 _OWN_DETAIL = 1.1
 
 #: Parts of the estimate that are tried.
-_TRIALS = (0.75, 0.5, 0.25, 0.0)
+_TRIALS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
+
+#: What a picture has, restored with the blur of a sharp one (see `oscillation`), and how wide its
+#: own blur can be then, in LR pixels: the bounds of photographs that were blurred by known widths.
+_SHARPNESS = (1.08, 1.15, 1.27, 1.38, 1.47, 1.75, 2.0)
+_WIDEST_LR_PX = (1.1, 0.7, 0.56, 0.46, 0.39, 0.31, 0.25)
 
 #: Mean step between neighbouring pixels, of full scale, below which there is no detail at all.
 _NOTHING = 0.02 / 255
@@ -102,19 +113,24 @@ def find_blur(
         narrow = blur if kernel is not None else _replaced(blur, narrow_blur(backend), 0.0)
         known = None if kernel is not None else 0.0
         return FoundBlur(narrow, known, estimated_px, 1.0, seen)
-    oscillation, limit = sample.oscillation(blur), _limit(seen)
+    oscillation = sample.oscillation(blur)
     if kernel is not None:
         return FoundBlur(blur, None, estimated_px, oscillation, seen)
-    if oscillation <= limit:
+    if oscillation <= _limit(seen) and _lr_width(blur, backend) <= _WIDEST_LR_PX[-1]:
         return FoundBlur(blur, 1.0, estimated_px, oscillation, seen)
-    if oscillation > _BEYOND_DOUBT:
-        limit = LIMIT_FLAT
     narrow = narrow_blur(backend)
-    of_lines = _OWN_DETAIL * sample.oscillation(_replaced(blur, narrow, 0.0))
+    sharpness = sample.oscillation(_replaced(blur, narrow, 0.0))
+    limit = LIMIT_FLAT if oscillation > _BEYOND_DOUBT else _limit(seen)
+    limit = max(limit, _OWN_DETAIL * sharpness)
+    widest = float(np.interp(sharpness, _SHARPNESS, _WIDEST_LR_PX))
     for share in _TRIALS:
         trial = _replaced(blur, narrow, share)
-        if share == 0 or sample.oscillation(trial) <= max(limit, of_lines):
+        if share == 0:
             break
+        if _lr_width(trial, backend) <= widest:
+            seen_now = oscillation if share == 1 else sample.oscillation(trial)
+            if seen_now <= limit:
+                break
     trial = completed(photo, backend, trial, tiled=tiled)
     return FoundBlur(trial, share, estimated_px, oscillation, seen)
 
@@ -139,6 +155,12 @@ def completed(photo: Raster, backend: Backend, blur: Blur, *, tiled: bool) -> Bl
 def _limit(seen: Survey) -> float:
     flat = min(seen.flat / _FLAT_SHARE, 1.0)
     return LIMIT_DETAILED + flat * (LIMIT_FLAT - LIMIT_DETAILED)
+
+
+def _lr_width(blur: Blur, backend: Backend) -> float:
+    """Width of a blur, LR pixels."""
+    config = backend.config
+    return kernel_width_px(blur.kernel) / (config.scale if config.kernel_space == "hr" else 1)
 
 
 def _by_code(backend: Backend) -> bool:

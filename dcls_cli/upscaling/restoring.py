@@ -10,6 +10,7 @@ from dcls_cli.backends import Backend, Blur, Raster
 from dcls_cli.errors import OutOfMemoryError
 from dcls_cli.machine import threads_take_memory
 from dcls_cli.tiling import Stitcher, Tile, plan
+from dcls_cli.upscaling.finishing import Finish
 from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, halved
 
 #: Batches beyond those in work whose results may wait: so long the output can be encoded meanwhile.
@@ -31,6 +32,7 @@ class TileRestorer:
         backend: Backend,
         planes: Sequence[Raster],
         blurs_of: Callable[[Tile, bool], Sequence[Blur]],
+        finishes: Sequence[Finish],
         *,
         overlap: int,
         batch: int,
@@ -43,6 +45,7 @@ class TileRestorer:
             planes: colours, and the alpha channel where there is one.
             blurs_of: the blur of each plane of a tile; of its parts, if the second argument is
                 true.
+            finishes: what is made of the restoration of each plane.
             overlap: pixels that parts of a tile share.
             batch: tiles that go through the network at a time, at most; more than one only where
                 all have the same blurs.
@@ -51,6 +54,7 @@ class TileRestorer:
         self._backend = backend
         self._planes = planes
         self._blurs_of = blurs_of
+        self._finishes = finishes
         self._overlap = overlap
         self._warn = warn
         self._batch = batch
@@ -133,8 +137,11 @@ class TileRestorer:
 
     def _restore(self, lr: np.ndarray, blurs: Sequence[Blur]) -> np.ndarray:
         """Restore the planes, each with its own blur: (P, N, 3, h, w) -> (N, P, 3, s h, s w)."""
-        planes = zip(lr, blurs, strict=True)
-        return np.stack([self._backend.restore(images, blur) for images, blur in planes], axis=1)
+        planes = zip(lr, blurs, self._finishes, strict=True)
+        restored = (
+            finish(images, self._backend.restore(images, blur)) for images, blur, finish in planes
+        )
+        return np.stack(list(restored), axis=1)
 
     def _in_parts(self, lr: np.ndarray, blurs: Sequence[Blur], side: int) -> np.ndarray:
         """Restore (P, 1, 3, h, w) in parts: (s h, s w, 3 P)."""

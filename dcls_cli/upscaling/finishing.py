@@ -1,0 +1,168 @@
+"""What is made of restored tiles before they are joined: brightness, neutral colours, masks."""
+
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from dcls_cli.backends import Raster
+
+#: LR (N, 3, h, w) in [0, 1] and its restoration (N, 3, s h, s w) -> the restoration.
+Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+#: Sigma and reach of the filter that tells brightness from detail, LR pixels. Tiles overlap by
+#: more than twice the reach.
+_SIGMA_PX = 3.0
+_REACH_PX = 8
+
+#: Brightness may differ by so much, of full scale: rounding, and what a clear picture has anyway.
+_TOLERANCE = 0.75 / 255
+
+#: Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much
+#: of the difference is added in each: a little more than all.
+_ROUNDS = 5
+_STEP = 1.3
+
+#: Mean v (1 - v) over mean |grad v| of a mask v: below the first its edges are hard, as area and
+#: bicubic reductions leave them (0.15 to 0.21); a linear edge of one pixel has 0.22 and more.
+_HARD = 0.212
+
+#: The same about one pixel of a mask that has both kinds: hard up to the first, soft from the
+#: second on.
+_LOCALLY_HARD, _LOCALLY_SOFT = 0.17, 0.21
+_NEAR_PX = 5
+
+_BAND_PX = 256
+
+
+def finish_colours(*, neutral: bool) -> Finish:
+    """Keep the brightness of every region, and the neutrality of a picture that is neutral."""
+
+    def finish(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
+        if neutral:
+            sr = np.repeat(sr.clip(0, 1).mean(axis=1, keepdims=True), 3, axis=1)
+        return keep_brightness(lr, sr)
+
+    return finish
+
+
+def finish_mask(mask: Raster) -> Finish:
+    """Restore hard edges of an alpha channel, and enlarge soft ones as bicubic does.
+
+    The network takes a soft edge for a blurred hard one and gives it a second contour.
+    """
+    hard = edge_width(mask) <= _HARD
+
+    def finish(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
+        restored = np.repeat(sr.clip(0, 1).mean(axis=1, keepdims=True), 3, axis=1)
+        if hard:
+            return restored
+        scale = sr.shape[-1] // lr.shape[-1]
+        weight = _enlarged(_hardness(lr[:, :1]), scale, Image.Resampling.BILINEAR)
+        enlarged = _enlarged(lr, scale, Image.Resampling.BICUBIC).clip(0, 1)
+        return np.asarray(enlarged + weight * (restored - enlarged), np.float32)
+
+    return finish
+
+
+def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
+    """Give each region of a restoration the mean of the same region of its input.
+
+    Screen tone and halftone have detail as fine as the pixels: a network that takes a dot for
+    another one changes the shade that is seen from afar.
+
+    Args:
+        lr: (N, 3, h, w) in [0, 1].
+        sr: its restoration, (N, 3, s h, s w).
+
+    Returns:
+        The restoration itself where its brightness is right, else clipped to [0, 1].
+    """
+    count, channels, height, width = lr.shape
+    scale = sr.shape[-1] // width
+    blocks = (count, channels, height, scale, width, scale)
+    for _ in range(_ROUNDS):
+        seen = sr.clip(0, 1)
+        missing = _smooth(lr - seen.reshape(blocks).mean(axis=(3, 5)))
+        missing = np.sign(missing) * (np.abs(missing) - _TOLERANCE).clip(0)
+        if not missing.any():
+            break
+        sr = seen + _STEP * _enlarged(missing, scale, Image.Resampling.BILINEAR)
+    return sr
+
+
+def edge_width(mask: Raster) -> float:
+    """How wide the edges of a mask are: mean v (1 - v) over mean |grad v|; 0 without edges.
+
+    A linear edge of w pixels has w / 6; the reduction adds its own width.
+    """
+    _, height, width = mask.shape
+    first, columns = slice(0, 1), slice(0, width)
+    area = length = 0.0
+    for top in range(0, height, _BAND_PX):
+        values = mask[first, slice(top, min(top + _BAND_PX + 1, height)), columns]
+        slope = _slope(values)[:, :_BAND_PX]
+        core = values[:, :_BAND_PX]
+        area += float((core * (1 - core)).sum(dtype=np.float64))
+        length += float(slope.sum(dtype=np.float64))
+    return area / length if length > 0 else 0.0
+
+
+def _slope(values: np.ndarray) -> np.ndarray:
+    """Length of the differences to the pixels below and to the right: (..., h, w)."""
+    across = np.diff(values, axis=-1, append=values[..., -1:])
+    down = np.diff(values, axis=-2, append=values[..., -1:, :])
+    return np.hypot(across, down)
+
+
+def _hardness(mask: np.ndarray) -> np.ndarray:
+    """Weight of the restoration at each pixel: (N, 1, h, w) -> (N, 1, h, w) in [0, 1].
+
+    In the range of the values nearby, so that a part of a wide edge is no narrow one.
+    """
+    low, high = (_nearby(mask, reduce) for reduce in (np.minimum, np.maximum))
+    spread = (high - low).clip(1e-6)
+    moments = [_nearby(part, np.add) for part in (mask, mask**2, _slope(mask))]
+    count = _nearby(np.ones_like(mask), np.add)
+    area = (-moments[1] + (low + high) * moments[0] - low * high * count) / spread
+    measured = area / moments[2].clip(1e-6)
+    weight = (_LOCALLY_SOFT - measured) / (_LOCALLY_SOFT - _LOCALLY_HARD)
+    return np.asarray(weight.clip(0, 1) * (spread > 1 / 255), np.float32)
+
+
+def _nearby(values: np.ndarray, reduce: np.ufunc) -> np.ndarray:
+    """Reduce the square of pixels about each one, cut off at the borders."""
+    for axis in (-2, -1):
+        length = values.shape[axis]
+        moved = np.moveaxis(values, axis, -1)
+        result = moved.copy()
+        for offset in range(1, min(_NEAR_PX, length - 1) + 1):
+            reduce(result[..., offset:], moved[..., :-offset], out=result[..., offset:])
+            reduce(result[..., :-offset], moved[..., offset:], out=result[..., :-offset])
+        values = np.moveaxis(result, -1, axis)
+    return values
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """A Gaussian, with the last pixels repeated beyond the borders: (..., h, w)."""
+    offsets = np.arange(-_REACH_PX, _REACH_PX + 1)
+    taps = np.exp(-0.5 * (offsets / _SIGMA_PX) ** 2).astype(np.float32)
+    taps /= taps.sum()
+    for axis in (-2, -1):
+        length = values.shape[axis]
+        places = np.pad(np.arange(length), _REACH_PX, mode="edge")
+        wide = values.take(places, axis=axis)
+        parts = (
+            tap * wide.take(range(first, first + length), axis=axis)
+            for first, tap in enumerate(taps)
+        )
+        values = sum(parts, np.zeros((), np.float32))
+    return values
+
+
+def _enlarged(values: np.ndarray, scale: int, filtered: Image.Resampling) -> np.ndarray:
+    """(N, C, h, w) -> (N, C, s h, s w), by Pillow."""
+    size = values.shape[-1] * scale, values.shape[-2] * scale
+    planes = values.astype(np.float32).reshape(-1, *values.shape[-2:])
+    large = [np.asarray(Image.fromarray(plane).resize(size, filtered)) for plane in planes]
+    return np.stack(large).reshape(*values.shape[:2], size[1], size[0])
