@@ -19,15 +19,17 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.backends import Backend, Blur, Raster
+from dcls_cli.errors import OutOfMemoryError
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.upscaling.narrow import narrow_blur
+from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, too_little_memory
 from dcls_cli.upscaling.survey import BLOCK_PX, Survey, survey
 
 #: Side of the windows of the sample, pixels, and how much of the photo they are, if there is more
 #: than one of them.
-_WINDOW_PX = 96
+_WINDOW_PX = MINIMUM_TILE_PX
 _SAMPLE_SHARE = 1 / 8
-_MOST_WINDOWS = 8
+_MOST_WINDOWS = 12
 
 #: Pixels of a window whose restoration does not count, on each side.
 _HALO_PX = 8
@@ -225,9 +227,15 @@ class _Sample:
 
     def oscillation(self, blur: Blur) -> float:
         """Total variation of the restored windows over that of the enlarged ones."""
-        restored = (self._backend.restore(lr[None], blur)[0] for lr in self._windows)
-        scale = self._backend.config.scale
-        return sum(_variation(sr, scale) for sr in restored) / self._enlarged
+        scale, total = self._backend.config.scale, 0.0
+        for lr in self._windows:
+            try:
+                restored = self._backend.restore(lr[None], blur)[0]
+            except (OutOfMemoryError, MemoryError) as error:
+                side = max(lr.shape)
+                raise too_little_memory(self._backend.memory(), side, planes=1) from error
+            total += _variation(restored, scale)
+        return total / self._enlarged
 
 
 def _places(photo: Raster, seen: Survey) -> Iterator[tuple[slice, slice]]:

@@ -11,7 +11,7 @@ from dcls_cli.errors import OutOfMemoryError
 from dcls_cli.machine import threads_take_memory
 from dcls_cli.tiling import Stitcher, Tile, plan
 from dcls_cli.upscaling.finishing import Finish
-from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, halved
+from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, halved, too_little_memory
 
 #: Batches beyond those in work whose results may wait: so long the output can be encoded meanwhile.
 _WAITING = 2
@@ -121,7 +121,8 @@ class TileRestorer:
         """Make parts smaller than those that did not fit, pixels a side."""
         smaller = halved(failed, self._overlap)
         if smaller < MINIMUM_TILE_PX:
-            raise self._too_little(failed) from error
+            planes = len(self._planes)
+            raise too_little_memory(self._backend.memory(), failed, planes=planes) from error
         self._largest = min(smaller, self._largest or smaller)
 
     def _attempted(self, tiles: Sequence[Tile], side: int | None) -> list[np.ndarray]:
@@ -154,15 +155,6 @@ class TileRestorer:
             if band is not None:
                 rows.append(band)
         return np.concatenate(rows)
-
-    def _too_little(self, side: int) -> OutOfMemoryError:
-        memory = self._backend.memory()
-        need = side**2 * len(self._planes) * memory.bytes_per_px
-        return OutOfMemoryError(
-            f"out of memory with tiles of {side} pixels, and smaller ones are not used: they take "
-            f"about {need / 1e6:.0f} MB, and {memory.free_bytes / 1e6:.0f} MB are free; close "
-            "other programs or use another device"
-        )
 
 
 def _interleaved(restored: np.ndarray) -> np.ndarray:

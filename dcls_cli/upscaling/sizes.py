@@ -3,6 +3,7 @@
 import math
 
 from dcls_cli.backends import Memory
+from dcls_cli.errors import OutOfMemoryError
 
 #: Tiles are not chosen larger, LR pixels: what they save in overlap they lose in cache misses
 #: (measured on a CPU, docs/performance.md).
@@ -81,3 +82,19 @@ def _is_fast(length: int) -> bool:
 def halved(side: int, overlap: int) -> int:
     """The side of four tiles that cover one of `side` pixels."""
     return -(-(side + overlap) // 2)
+
+
+def too_little_memory(memory: Memory, side: int, *, planes: int) -> OutOfMemoryError:
+    """The error where tiles of the smallest size do not fit.
+
+    Args:
+        memory: of the engine.
+        side: of the tiles, pixels.
+        planes: 2 with an alpha channel, else 1.
+    """
+    need = side**2 * planes * memory.bytes_per_px
+    return OutOfMemoryError(
+        f"out of memory with tiles of {side} pixels, and smaller ones are not used: they take "
+        f"about {need / 1e6:.0f} MB, and {memory.free_bytes / 1e6:.0f} MB are free; close "
+        "other programs or use another device"
+    )

@@ -66,6 +66,7 @@ def test_memory_that_runs_out_halves_the_tiles_and_keeps_the_pixels(
     said: list[str] = []
     backend, network = engine(config, room=90 * 90)
     got = collect(upscale(photo(), backend, tile=tile, warn=said.append), BYTES)
+    said = [text for text in said if not text.startswith("blur uncertain")]
     assert len(said) == 1
     assert said[0].startswith("memory ran out; went on with tiles of ")
     sizes = [max(shape[2:]) for shape in network.runs]
@@ -102,6 +103,8 @@ def test_first_fewer_tiles_at_a_time_then_smaller_ones() -> None:
     backend, network = engine(LIGHT, room=3 * 64 * 64)
     whole = upscale(photo(), backend, tile=64, warn=said.append)
     assert whole.batch == 15
+    said.clear()  # these weights are random, and so is the blur
+    network.runs.clear()
     got = collect(whole, BYTES)
     # 15, which fail, become 7, which fail, and those 3.
     sizes = [shape[0] for shape in network.runs]
@@ -113,7 +116,9 @@ def test_first_fewer_tiles_at_a_time_then_smaller_ones() -> None:
     said.clear()
     backend, network = engine(LIGHT, room=90 * 90)
     assert upscale(photo(), backend, tile=128).batch == 4
-    got = collect(upscale(photo(), backend, tile=128, warn=said.append), BYTES)
+    tiled = upscale(photo(), backend, tile=128, warn=said.append)
+    said.clear()
+    got = collect(tiled, BYTES)
     tried = [shape[0] for shape in network.runs if shape[2] == 128]
     assert tried[-3:] == [4, 2, 1]
     assert said == ["memory ran out; went on with tiles of 80 pixels"]
