@@ -23,6 +23,7 @@ from PIL import Image
 from dcls_cli.backends import Backend, load_backend
 from dcls_cli.choice import choose
 from dcls_cli.evaluation.command import Command
+from dcls_cli.evaluation.graphics import draw
 from dcls_cli.hub import find
 from dcls_cli.image import decode
 from dcls_cli.training.graphics import KINDS, draw_graphic
@@ -32,6 +33,18 @@ SCALE = 4
 SIDE = 320
 NETWORKS = ("dcls-light-x4", "dcls-photo-x4")
 SEED = 20260
+FIRST_FRESH = 100
+FRESH = (
+    "logos",
+    "charts",
+    "maps",
+    "screens",
+    "text",
+    "drawings",
+    "sprites",
+    "gradients",
+    "halftone",
+)
 
 
 class Source(NamedTuple):
@@ -83,7 +96,13 @@ def sources(folders: Sequence[Path]) -> list[Source]:
         for index in range(4 * len(kinds))
     ]
     tiles = [Source(f"tiles-{index}", lambda index=index: tiled(index)) for index in range(8)]
-    graphics = [*drawn, *tiles]
+    # Numbers that the benchmark does not use: its generators, other pictures.
+    fresh = [
+        Source(f"{kind}-{FIRST_FRESH + index}", lambda kind=kind, index=index: drawing(kind, index))
+        for index in range(6)
+        for kind in FRESH
+    ]
+    graphics = [one for pair in zip(drawn, fresh, strict=False) for one in pair] + tiles
     count = max(len(photos), len(graphics))
     pairs = ((photos[k % len(photos)], graphics[k % len(graphics)]) for k in range(count))
     return [source for pair in pairs for source in pair]
@@ -96,6 +115,12 @@ def centre(path: Path) -> Image.Image:
     width, height = (min(SIDE, side // SCALE * SCALE) for side in photo.size)
     left, top = (photo.width - width) // 2, (photo.height - height) // 2
     return photo.crop((left, top, left + width, top + height))
+
+
+def drawing(kind: str, index: int) -> Image.Image:
+    """Of the kinds of `--benchmark graphics`, with the sizes that a reduced picture still shows."""
+    levels = draw(f"{kind}-{FIRST_FRESH + index}")
+    return Image.fromarray(np.ascontiguousarray(levels.transpose(1, 2, 0)))
 
 
 def tiled(index: int) -> Image.Image:
