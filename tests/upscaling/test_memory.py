@@ -65,8 +65,10 @@ def test_memory_that_runs_out_halves_the_tiles_and_keeps_the_pixels(
 ) -> None:
     said: list[str] = []
     backend, network = engine(config, room=90 * 90)
-    got = collect(upscale(photo(), backend, tile=tile, warn=said.append), BYTES)
-    said = [text for text in said if not text.startswith("blur uncertain")]
+    tiled = upscale(photo(), backend, tile=tile, warn=said.append)
+    said.clear()  # these weights are random, and so is the blur
+    network.runs.clear()
+    got = collect(tiled, BYTES)
     assert len(said) == 1
     assert said[0].startswith("memory ran out; went on with tiles of ")
     sizes = [max(shape[2:]) for shape in network.runs]
@@ -103,7 +105,7 @@ def test_first_fewer_tiles_at_a_time_then_smaller_ones() -> None:
     backend, network = engine(LIGHT, room=3 * 64 * 64)
     whole = upscale(photo(), backend, tile=64, warn=said.append)
     assert whole.batch == 15
-    said.clear()  # these weights are random, and so is the blur
+    said.clear()
     network.runs.clear()
     got = collect(whole, BYTES)
     # 15, which fail, become 7, which fail, and those 3.
