@@ -52,7 +52,7 @@ def damages() -> list[Damage]:
 
             found.append(Damage(f"png of jpeg {quality} {chroma}", former, as_png))
     found += [Damage(f"png, noise {sigma}", noise(sigma, grain=False), as_png)
-              for sigma in (1, 2, 4, 8)]  # fmt: skip
+              for sigma in (2, 4, 8, 16, 30)]  # fmt: skip
     found += [Damage(f"png, grain {sigma}", noise(sigma, grain=True), as_png) for sigma in (3, 6)]
     found.append(Damage("png, cut-out", cut_out, as_png))
     found.append(Damage("webp, lossless", same, saved("WEBP", lossless=True)))
