@@ -144,23 +144,30 @@ function readTexture(bitmap) {
 }
 
 /**
+ * What of a picture goes through a network: its colours, or the alpha channel as a grey picture.
+ *
+ * @typedef {"colour" | "alpha"} Plane
+ * @typedef {{start: number, stop: number}} Part pixels of an axis.
+ */
+
+/** Which samples of a pixel stand for R, G and B. @type {Record<Plane, [number, number, number]>} */
+export const CHANNELS = { colour: [0, 1, 2], alpha: [3, 3, 3] };
+
+/**
  * A part of the picture as a network takes it.
  *
  * @param {Picture} picture
- * @param {import("./tiling.mjs").Tile} tile
- * @param {"colour" | "alpha"} what alpha goes through the same network, as a grey picture.
+ * @param {{rows: Part, columns: Part}} part such as a tile.
+ * @param {Plane} what
  * @returns {Float32Array} (3, rows, columns) in [0, 1].
  */
 export function cut({ samples, width }, { rows, columns }, what) {
   const [high, wide] = [rows.stop - rows.start, columns.stop - columns.start];
   const planes = new Float32Array(3 * high * wide);
-  for (let y = 0; y < high; y++) {
-    for (let x = 0; x < wide; x++) {
-      const source = ((rows.start + y) * width + columns.start + x) * 4;
-      for (let channel = 0; channel < 3; channel++) {
-        const value = samples[source + (what === "alpha" ? 3 : channel)];
-        planes[(channel * high + y) * wide + x] = value / 255;
-      }
+  for (const [plane, channel] of CHANNELS[what].entries()) {
+    for (let y = 0, at = plane * high * wide; y < high; y++) {
+      const first = ((rows.start + y) * width + columns.start) * 4 + channel;
+      for (let x = 0; x < wide; x++, at++) planes[at] = samples[first + 4 * x] / 255;
     }
   }
   return planes;

@@ -36,6 +36,7 @@ const findings = element("findings", HTMLElement);
 const kernelCanvas = element("kernel", HTMLCanvasElement);
 const widthText = element("width", HTMLSpanElement);
 const tapsText = element("taps", HTMLElement);
+const doubt = element("doubt", HTMLParagraphElement);
 const facts = element("facts", HTMLDListElement);
 const download = element("download", HTMLAnchorElement);
 
@@ -124,8 +125,8 @@ export function showNetwork({ model: name, reason, size, shown, scale: factor })
   layOut();
 }
 
-/** @param {{taps: Float32Array, width: number, space: "hr" | "lr", noise: number | null}} kernel */
-export function showKernel({ taps, width, space, noise }) {
+/** @param {import("./worker.mjs").Kernel} kernel */
+export function showKernel({ taps, width, estimated, certain, space, noise }) {
   const side = Math.sqrt(taps.length);
   const largest = taps.reduce((most, tap) => Math.max(most, tap), 0) || 1;
   const image = new ImageData(side, side);
@@ -138,6 +139,10 @@ export function showKernel({ taps, width, space, noise }) {
   widthText.textContent = `Width ${width.toFixed(2)} ${pixels}`;
   tapsText.textContent = `standard deviation; ${side} × ${side} are drawn`;
   kernelCanvas.setAttribute("aria-label", `Kernel. ${widthText.textContent}`);
+  doubt.hidden = certain;
+  doubt.textContent =
+    `Blur uncertain: ${estimated.toFixed(1)} px estimated, ${width.toFixed(1)} px used. ` +
+    "The picture does not show that it is as blurred as was estimated.";
   if (noise !== null) fact("Noise", `${(100 * noise).toPrecision(2)} % of the picture's power`);
   findings.hidden = false;
 }

@@ -1,7 +1,10 @@
 /** One picture from the file to the PNG, away from the page, which stays responsive. */
 
 import { failure } from "./failures.mjs";
+import { findBlur, tapsOf } from "./finding.mjs";
+import { finishColours } from "./finishing.mjs";
 import { widthOf } from "./kernel.mjs";
+import { finishMask } from "./masks.mjs";
 import { choose } from "./models.mjs";
 import { hasWebGpu, Network, runtime } from "./network.mjs";
 import { cut, decode } from "./picture.mjs";
@@ -18,7 +21,20 @@ import { plan, Stitcher } from "./tiling.mjs";
  *
  * @typedef {{x: number, y: number, bitmap: ImageBitmap}} Patch a part of what the page shows.
  * @typedef {{width: number, height: number}} Size
- * @typedef {{taps: Float32Array, width: number, space: "hr" | "lr", noise: number | null}} Kernel
+ * @typedef {object} Kernel
+ * @property {Float32Array} taps
+ * @property {number} width in its own pixels, as is `estimated`, the width of the estimate.
+ * @property {number} estimated
+ * @property {boolean} certain whether the estimate is used as it is.
+ * @property {"hr" | "lr"} space
+ * @property {number | null} noise
+ *
+ * What one plane of the picture is restored with.
+ *
+ * @typedef {object} Way
+ * @property {import("./picture.mjs").Plane} what
+ * @property {import("./network.mjs").Blur} blur
+ * @property {import("./finishing.mjs").Finish} finish
  *
  * @typedef {{type: "stage", text: string}
  *   | {type: "picture", form: string, transparent: boolean, bitmap: ImageBitmap}
@@ -56,11 +72,11 @@ async function work({ file, model, engine, tile, canvasArea }) {
   post({ type: "stage", text: "Loading the network" });
   const choice = model === "auto" ? choose(form) : { model, reason: "you chose it" };
   const webgpu = engine !== "wasm" && (await hasWebGpu());
-  const used = webgpu ? "webgpu" : "wasm";
-  const ort = await runtime(used);
-  const network = await Network.load(ort, used, choice.model);
+  const provider = webgpu ? "webgpu" : "wasm";
+  const ort = await runtime(provider);
+  const network = await Network.load(ort, provider, choice.model);
   const threads = ort.env.wasm.numThreads ?? 1;
-  post({ type: "engine", engine: used, threads, missing: engine !== "wasm" && !webgpu });
+  post({ type: "engine", engine: provider, threads, missing: engine !== "wasm" && !webgpu });
   const { scale, kernel_space: space } = network.config;
   const size = { width: width * scale, height: height * scale };
   const part = Math.min(1, Math.sqrt(canvasArea / (size.width * size.height)));
@@ -68,14 +84,18 @@ async function work({ file, model, engine, tile, canvasArea }) {
   post({ type: "network", ...choice, size, shown, scale });
 
   post({ type: "stage", text: "Estimating the blur" });
-  const blur = await network.estimate(height, width, (window) => cut(picture, window, "colour"));
-  // The blur of flat colours would draw rings around a cut-out figure.
-  const alphaBlur = transparent
-    ? await network.estimate(height, width, (window) => cut(picture, window, "alpha"))
-    : null;
-  const taps = Float32Array.from(/** @type {Float32Array} */ (blur.kernel.data));
+  const { blur, confidence, estimated, seen } = await findBlur(picture, "colour", network);
+  /** @type {Way[]} */
+  const ways = [{ what: "colour", blur, finish: finishColours(seen.neutral) }];
+  if (transparent) {
+    // The blur of flat colours would draw rings around a cut-out figure.
+    const found = await findBlur(picture, "alpha", network);
+    ways.push({ what: "alpha", blur: found.blur, finish: finishMask(picture) });
+  }
+  const taps = Float32Array.from(tapsOf(blur));
   const noise = blur.noise ? Number(blur.noise.data[0]) : null;
-  post({ type: "kernel", kernel: { taps, width: widthOf(taps), space, noise } });
+  const [used, certain] = [widthOf(taps), confidence === 1];
+  post({ type: "kernel", kernel: { taps, width: used, estimated, certain, space, noise } });
 
   post({ type: "stage", text: "Restoring" });
   const tiles = plan(height, width, tile);
@@ -85,7 +105,7 @@ async function work({ file, model, engine, tile, canvasArea }) {
   const png = new PngWriter(size.width, size.height, channels);
   let finished = 0;
   for (const [index, item] of tiles.entries()) {
-    const patch = await restoreTile(network, picture, item, blur, alphaBlur);
+    const patch = await restoreTile(network, picture, item, ways);
     await show(...middle(item, patch, scale, channels));
     const rows = stitcher.add(item, patch);
     if (rows) {
@@ -102,20 +122,20 @@ async function work({ file, model, engine, tile, canvasArea }) {
  * @param {Network} network
  * @param {import("./picture.mjs").Picture} picture
  * @param {import("./tiling.mjs").Tile} tile
- * @param {import("./network.mjs").Blur} blur
- * @param {import("./network.mjs").Blur | null} alphaBlur of the alpha channel, unless it is opaque.
+ * @param {Way[]} ways of the colours, and of the alpha channel unless it is opaque.
  * @returns {Promise<Float32Array>} (3 or 4, rows, columns); the alpha channel is restored as well.
  */
-async function restoreTile(network, picture, tile, blur, alphaBlur) {
-  const sides = [tile.rows, tile.columns].map(({ start, stop }) => stop - start);
-  const colour = await network.restore(cut(picture, tile, "colour"), sides[0], sides[1], blur);
-  if (!alphaBlur) return colour;
-  const grey = await network.restore(cut(picture, tile, "alpha"), sides[0], sides[1], alphaBlur);
-  const count = grey.length / 3;
-  const planes = new Float32Array(4 * count);
-  planes.set(colour);
-  for (let at = 0; at < count; at++) {
-    planes[3 * count + at] = (grey[at] + grey[count + at] + grey[2 * count + at]) / 3;
+async function restoreTile(network, picture, tile, ways) {
+  const [high, wide] = [tile.rows, tile.columns].map(({ start, stop }) => stop - start);
+  const { scale } = network.config;
+  const planes = new Float32Array((ways.length + 2) * high * wide * scale ** 2);
+  let filled = 0;
+  for (const { what, blur, finish } of ways) {
+    const lr = cut(picture, tile, what);
+    const sr = await network.restore(lr, high, wide, blur);
+    const finished = finish(lr, sr, { high, wide, scale });
+    planes.set(finished, filled);
+    filled += finished.length;
   }
   return planes;
 }

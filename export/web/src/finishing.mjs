@@ -1,0 +1,153 @@
+/**
+ * What is made of restored tiles before they are joined: brightness and neutral colours. As
+ * `dcls_cli/upscaling/finishing.py`; `masks.mjs` has its part for alpha channels.
+ */
+
+import { BILINEAR, enlarged } from "./resampling.mjs";
+
+/**
+ * Sigma and reach of the filter that tells brightness from detail, LR pixels. Tiles overlap by more
+ * than twice the reach.
+ */
+export const SIGMA_PX = 3.0;
+export const REACH_PX = 8;
+
+/** Brightness may differ by so much, of full scale: rounding, and what a clear picture has anyway. */
+export const TOLERANCE = 0.75 / 255;
+
+/**
+ * Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much of
+ * the difference is added in each: a little more than all.
+ */
+export const ROUNDS = 5;
+export const STEP = 1.3;
+
+/**
+ * A tile (3, rows, columns) in [0, 1] and its restoration (3, scale * rows, scale * columns), which
+ * may be written to -> what becomes of it.
+ *
+ * @typedef {(lr: Float32Array, sr: Float32Array, sides: Sides) => Float32Array} Finish
+ * @typedef {{high: number, wide: number, scale: number}} Sides rows and columns of the tile.
+ */
+
+const { fround } = Math;
+
+/** @param {number} value */
+const clipped = (value) => Math.min(Math.max(value, 0), 1);
+
+/**
+ * Keep the brightness of every region, and the neutrality of a picture that is neutral.
+ *
+ * @param {boolean} neutral
+ * @returns {Finish}
+ */
+export function finishColours(neutral) {
+  return (lr, sr, sides) => {
+    if (neutral) {
+      const grey = meanOf(sr);
+      for (let channel = 0; channel < 3; channel++) sr.set(grey, channel * grey.length);
+    }
+    return keepBrightness(lr, sr, sides);
+  };
+}
+
+/**
+ * Mean of three clipped channels.
+ *
+ * @param {Float32Array} planes (3, rows, columns).
+ * @returns {Float32Array} (rows, columns).
+ */
+export function meanOf(planes) {
+  const count = planes.length / 3;
+  const mean = new Float32Array(count);
+  for (let at = 0; at < count; at++) {
+    const sum = fround(clipped(planes[at]) + clipped(planes[count + at]));
+    mean[at] = fround(sum + clipped(planes[2 * count + at])) / 3;
+  }
+  return mean;
+}
+
+/**
+ * Give each region of a restoration the mean of the same region of its input.
+ *
+ * @param {Float32Array} lr (3, high, wide) in [0, 1].
+ * @param {Float32Array} sr (3, scale * high, scale * wide), changed in place.
+ * @param {Sides} sides
+ * @returns {Float32Array} the same, or clipped to [0, 1] and mended where its brightness is wrong.
+ */
+export function keepBrightness(lr, sr, sides) {
+  const { high, wide, scale } = sides;
+  const [count, large] = [high * wide, high * wide * scale ** 2];
+  for (let round = 0; round < ROUNDS; round++) {
+    const missing = missingOf(lr, sr, sides);
+    if (missing.every((value) => value === 0)) break;
+    for (let channel = 0; channel < 3; channel++) {
+      const plane = missing.subarray(channel * count, (channel + 1) * count);
+      const added = enlarged(plane, high, wide, scale, BILINEAR);
+      for (let at = 0, to = channel * large; at < large; at++, to++) {
+        sr[to] = clipped(sr[to]) + fround(fround(STEP) * added[at]);
+      }
+    }
+  }
+  return sr;
+}
+
+/**
+ * Brightness that a restoration lacks, beyond the tolerance.
+ *
+ * @param {Float32Array} lr
+ * @param {Float32Array} sr
+ * @param {Sides} sides
+ * @returns {Float32Array} (3, high, wide).
+ */
+function missingOf(lr, sr, { high, wide, scale }) {
+  const missing = new Float32Array(lr.length);
+  for (let row = 0, at = 0; row < 3 * high; row++) {
+    for (let x = 0; x < wide; x++, at++) {
+      let sum = 0;
+      for (let line = row * scale; line < (row + 1) * scale; line++) {
+        const first = (line * wide + x) * scale;
+        for (let from = first; from < first + scale; from++) sum += clipped(sr[from]);
+      }
+      missing[at] = lr[at] - fround(sum / scale ** 2);
+    }
+  }
+  const smooth = smoothed(missing, high, wide);
+  return smooth.map((value) => Math.sign(value) * Math.max(Math.abs(value) - TOLERANCE, 0));
+}
+
+/**
+ * A Gaussian, with the last pixels repeated beyond the borders.
+ *
+ * @param {Float32Array} planes (3, high, wide).
+ * @param {number} high
+ * @param {number} wide
+ */
+export function smoothed(planes, high, wide) {
+  const weights = Float32Array.from({ length: 2 * REACH_PX + 1 }, (_, at) =>
+    Math.exp(-0.5 * ((at - REACH_PX) / SIGMA_PX) ** 2),
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const taps = weights.map((weight) => weight / total);
+  const count = high * wide;
+  const down = new Float32Array(planes.length);
+  for (let plane = 0; plane < planes.length; plane += count) {
+    for (let y = 0; y < high; y++) {
+      const target = down.subarray(plane + y * wide, plane + (y + 1) * wide);
+      taps.forEach((tap, offset) => {
+        const row = plane + Math.min(Math.max(y + offset - REACH_PX, 0), high - 1) * wide;
+        for (let x = 0; x < wide; x++) target[x] += tap * planes[row + x];
+      });
+    }
+  }
+  const across = new Float32Array(planes.length);
+  const line = new Float32Array(wide + 2 * REACH_PX);
+  for (let row = 0; row < down.length; row += wide) {
+    line.fill(down[row], 0, REACH_PX).fill(down[row + wide - 1], REACH_PX + wide);
+    line.set(down.subarray(row, row + wide), REACH_PX);
+    taps.forEach((tap, offset) => {
+      for (let x = 0; x < wide; x++) across[row + x] += tap * line[x + offset];
+    });
+  }
+  return across;
+}
