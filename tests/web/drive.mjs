@@ -121,6 +121,7 @@ try {
       notes: [...document.querySelectorAll("#notes li")].map((item) => item.textContent),
       facts: Object.fromEntries(names),
       width: seen("width"),
+      doubt: seen("doubt"),
       name: document.getElementById("download").download,
       sideways: document.documentElement.scrollWidth > innerWidth,
     };

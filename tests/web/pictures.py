@@ -20,7 +20,7 @@ def flag(height: int, width: int) -> np.ndarray:
 def logo(height: int, width: int) -> np.ndarray:
     """A blue disc and bars on red, as bright as each other: R + G + B is 255 everywhere."""
     down, across = np.ogrid[: 4 * height, : 4 * width]
-    disc = (down - 1.7 * height) ** 2 + (across - 1.9 * width) ** 2 < (1.1 * min(height, width)) ** 2
+    disc = np.hypot(down - 1.7 * height, across - 1.9 * width) < 1.1 * min(height, width)
     bars = (down > 3.1 * height) & (across // 10 % 2 == 0)
     blue = (disc | bars)[..., None]
     return reduced(np.where(blue, [0, 0, 255], [255, 0, 0]).astype(float))

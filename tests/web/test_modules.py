@@ -117,3 +117,23 @@ def test_what_is_no_graph_is_refused_with_its_name(content: str) -> None:
     kind, message = call("metadata.mjs", code, content)
     assert kind == "files"
     assert message.startswith("models/x.onnx is not a graph of dcls")
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("name", ["BICUBIC", "BILINEAR"])
+def test_enlarging_is_that_of_pillow(scale: int, name: str) -> None:
+    sizes = [(8, 8), (1, 1), (3, 2), (17, 30), (64, 5)]
+    random = np.random.default_rng(4)
+    planes = [random.normal(0.5, 1, size).astype(np.float32) for size in sizes]
+    code = """
+      const [planes, sizes, scale, name] = given;
+      return planes.map((plane, index) =>
+        module.enlarged(Float32Array.from(plane), ...sizes[index], scale, module[name]));
+    """
+    flat = [plane.ravel().tolist() for plane in planes]
+    for plane, ours in zip(
+        planes, call("resampling.mjs", code, flat, sizes, scale, name), strict=True
+    ):
+        size = (scale * plane.shape[1], scale * plane.shape[0])
+        theirs = np.asarray(Image.fromarray(plane).resize(size, Image.Resampling[name]))
+        np.testing.assert_allclose(np.reshape(ours, theirs.shape), theirs, rtol=0, atol=1e-6)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from dcls_cli import Upscaler
 from dcls_cli.kernels import kernel_width_px
+from tests.web.engine import LIGHT, PHOTO, TOLERANCE, differs
 from tests.web.nodes import Drive
 from tests.web.serving import ISOLATED, address, serve
 
@@ -22,28 +23,11 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
-#: 8-bit levels by which page and Python engine may differ.
-TOLERANCE = 2
-
-LIGHT, PHOTO = "dcls-light-x4", "dcls-photo-x4"
-
 
 def example(box: tuple[int, int, int, int]) -> Image.Image:
     """A part of the example photo."""
     with Image.open(EXAMPLES / "dog-original.png") as image:
         return image.convert("RGB").crop(box)
-
-
-def differs(page: Path, picture: Image.Image | Path, model: str) -> int:
-    """Largest difference of the page's result from the Python engine's, in levels."""
-    upscaler = Upscaler.from_pretrained(model, device="cpu", precision="fp32")
-    if isinstance(picture, Path):
-        picture = Image.open(picture)
-    expected = np.asarray(upscaler.up(picture).image).astype(int)
-    with Image.open(page) as image:
-        found = np.asarray(image).astype(int)
-    assert found.shape == expected.shape
-    return int(np.abs(found - expected).max())
 
 
 def test_the_example_is_restored_as_by_the_python_engine(

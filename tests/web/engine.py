@@ -1,0 +1,25 @@
+"""The Python engine, to compare the page's results with."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from dcls_cli import Upscaler
+
+#: 8-bit levels by which page and Python engine may differ.
+TOLERANCE = 2
+
+LIGHT, PHOTO = "dcls-light-x4", "dcls-photo-x4"
+
+
+def differs(page: Path, picture: Image.Image | Path, model: str) -> int:
+    """Largest difference of the page's result from the Python engine's, in levels."""
+    upscaler = Upscaler.from_pretrained(model, device="cpu", precision="fp32")
+    if isinstance(picture, Path):
+        picture = Image.open(picture)
+    expected = np.asarray(upscaler.up(picture).image).astype(int)
+    with Image.open(page) as image:
+        found = np.asarray(image).astype(int)
+    assert found.shape == expected.shape
+    return int(np.abs(found - expected).max())

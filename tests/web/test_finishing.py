@@ -1,0 +1,114 @@
+"""What the page makes of restored tiles equals what Python makes of them; needs Node only."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from dcls_cli.image.photo import SampleRaster
+from dcls_cli.upscaling import finishing
+from tests.web import pictures
+from tests.web.nodes import call
+
+#: Of full scale: what the order of sums in float32 makes.
+CLOSE = 2e-6
+
+MASKS: dict[str, Callable[[], np.ndarray]] = {
+    "discs": lambda: pictures.discs(70, 93),
+    **{f"ramp of {edge} px": lambda edge=edge: pictures.ramp(61, 80, edge) for edge in range(1, 7)},
+    "both": lambda: pictures.half_soft(80, 70),
+    "noise": lambda: pictures.noise(40, 33)[..., 0],
+    "one level": lambda: 100 + pictures.discs(40, 40) // 255,
+    "empty": lambda: np.zeros((20, 30), np.uint8),
+    "smallest": lambda: pictures.ramp(8, 8, 3),
+    "narrow": lambda: pictures.discs(8, 40),
+}
+
+
+def colours(photo: np.ndarray) -> np.ndarray:
+    """(1, 3, h, w) in [0, 1]."""
+    return SampleRaster(photo, 255)[:, :, :][None]
+
+
+def degraded(lr: np.ndarray, seed: int = 7, bias: float = 0.0) -> np.ndarray:
+    """A restoration (N, 3, 4 h, 4 w) that is too dark or too bright in places, and out of range."""
+    random = np.random.default_rng(seed)
+    large = lr.repeat(4, axis=2).repeat(4, axis=3)
+    wave = 0.2 * np.sin(np.arange(large.shape[3]) / 19)
+    return np.asarray(large + wave + bias + random.normal(0, 0.2, large.shape), np.float32)
+
+
+def finished(module: str, code: str, lr: np.ndarray, sr: np.ndarray, *more: object) -> np.ndarray:
+    """What `code` makes of the tile and its restoration, flat."""
+    height, width = lr.shape[2:]
+    full = f"""
+      const [lr, sr] = given.slice(0, 2).map((values) => Float32Array.from(values));
+      const [high, wide] = given[2];
+      const sides = {{ high, wide, scale: 4 }};
+      {code}
+    """
+    flat = [part.ravel().tolist() for part in (lr, sr)]
+    return np.array(call(module, full, *flat, [height, width], *more), np.float32)
+
+
+@pytest.mark.parametrize("size", [(64, 50), (8, 8), (9, 33)])
+@pytest.mark.parametrize("bias", [0.0, 0.05])
+def test_brightness_is_kept_as_in_python(size: tuple[int, int], bias: float) -> None:
+    lr = colours(pictures.noise(*size))
+    sr = degraded(lr, bias=bias)
+    code = "return module.keepBrightness(lr, sr, sides);"
+    expected = finishing.keep_brightness(lr, sr)
+    assert np.abs(expected - sr).max() > 0.01
+    ours = finished("finishing.mjs", code, lr, sr)
+    np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=CLOSE)
+
+
+def test_a_right_restoration_stays_as_it_is() -> None:
+    lr = colours(pictures.flag(30, 40))
+    sr = lr.repeat(4, axis=2).repeat(4, axis=3)
+    code = "return module.keepBrightness(lr, sr, sides);"
+    np.testing.assert_array_equal(finished("finishing.mjs", code, lr, sr), sr.ravel())
+
+
+@pytest.mark.parametrize("neutral", [True, False])
+def test_colours_are_finished_as_in_python(neutral: bool) -> None:
+    photo = pictures.tone(40, 57) if neutral else pictures.logo(40, 57)
+    lr = colours(photo)
+    sr = degraded(lr)
+    expected = finishing.finish_colours(neutral=neutral)(lr, sr)
+    code = "return module.finishColours(given[3])(lr, sr, sides);"
+    ours = finished("finishing.mjs", code, lr, sr, neutral).reshape(expected.shape)
+    np.testing.assert_allclose(ours, expected, atol=CLOSE)
+    if neutral:
+        np.testing.assert_array_equal(ours[:, 0], ours[:, 2])
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_are_finished_as_in_python(name: str) -> None:
+    mask = MASKS[name]()
+    raster = SampleRaster(mask[..., None], 255)
+    lr = raster[:, :, :][None]
+    sr = degraded(lr)
+    expected = finishing.finish_mask(raster)(lr, sr)
+    code = """
+      const picture = { ...given[3], samples: Uint8ClampedArray.from(given[3].samples) };
+      return [...module.finishMask(picture)(lr, sr, sides), module.edgeWidth(picture)];
+    """
+    rgba = np.dstack([pictures.noise(*mask.shape), mask])
+    picture = {"width": mask.shape[1], "height": mask.shape[0], "samples": rgba.ravel().tolist()}
+    *plane, width = finished("masks.mjs", code, lr, sr, picture)
+    assert width == pytest.approx(finishing.edge_width(raster), rel=1e-6)
+    for channel in expected[0]:
+        np.testing.assert_allclose(np.reshape(plane, channel.shape), channel, atol=CLOSE)
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_hardness_is_that_of_python(name: str) -> None:
+    mask = (MASKS[name]() / np.float32(255)).astype(np.float32)
+    code = """
+      const [high, wide] = given[1];
+      return module.hardness(Float32Array.from(given[0]), { high, wide });
+    """
+    ours = call("masks.mjs", code, mask.ravel().tolist(), [*mask.shape])
+    theirs = finishing._hardness(mask[None, None])[0, 0]
+    np.testing.assert_array_equal(np.reshape(ours, mask.shape).astype(np.float32), theirs)
