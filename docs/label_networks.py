@@ -160,7 +160,7 @@ def labelled(pictures: Sequence[Source], count: int) -> Iterator[dict[str, objec
             "psnr_light": round(light, 3),
             "psnr_photo": round(known[pixels][1], 3),
             "truth": better,
-            "rule": choose(photo.colour, photo.format, SCALE).model,
+            "rule": choose(photo, SCALE).model,
             **statistics(photo, file),
         }
 

@@ -172,7 +172,8 @@ Name = Annotated[
     typer.Option(
         "--name",
         metavar="TEMPLATE",
-        help="Name outputs by this template, with {stem}, {size} (such as x4), {scale}, {model} and {ext}.",
+        help="Name outputs by this template, with {stem}, {size} (x4 or w1920), {scale} (4), "
+        "{model} and {ext}.",
         rich_help_panel=OUTPUT,
     ),
 ]
