@@ -25,7 +25,12 @@ def _of_format(restored: "Restored", settings: "Settings") -> list[str]:
 def _of_size(restored: "Restored") -> list[str]:
     """What resizing has done to a picture beyond making it smaller."""
     made, wanted = restored.upscaled, restored.picture
-    notes = []
+    photo, notes = restored.loaded.photo, []
+    if wanted.width < photo.width and wanted.height < photo.height:
+        notes.append(
+            f"{wanted.width}x{wanted.height} is smaller than the photo: it was restored "
+            f"x{restored.scale}, then reduced"
+        )
     if wanted.width > made.width or wanted.height > made.height:
         notes.append(
             f"{wanted.width}x{wanted.height} is more than the {made.width}x{made.height} that were "
