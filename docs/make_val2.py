@@ -49,7 +49,12 @@ reduced and cut, as said. [CC0 1.0](https://creativecommons.org/publicdomain/zer
 the form `owner/name at commit` are on GitHub.
 
 `sources.csv` has the same and the SHA-256 of each original and of each picture's pixels.
-`python docs/make_val2.py ORIGINALS` makes pictures and tables again.
+`python docs/make_val2.py ORIGINALS` makes the pictures and this page again.
+
+Compared with all 1058 pictures of the training packs and with Set5, in both orientations: at most 4
+SIFT features of a picture lie alike in another one, for which 8 were found at least, and mostly
+over 20, in each of 40 parts of val2 that were cut out, reduced to 0.7 and half of them mirrored.
+Thumbnails of 24 × 24 pixels correlate by at most 0.90. The nearest pairs show different things.
 """
 
 
