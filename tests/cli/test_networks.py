@@ -142,3 +142,33 @@ def test_kernel_follows_the_same_rule(photos: tuple[Path, Path], capsys: Capture
     captured = capsys.readouterr()
     assert "camera.jpg: dcls-photo-x4, because JPEG" in captured.err
     assert "noise" in captured.out
+
+
+def test_an_uncertain_blur_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    from tests.upscaling.pictures import graphic, reduced
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(reduced(graphic("flags-france"), 4).to_samples(8)).save("flag.png")
+    assert run(["upscale", "flag.png", "--json"]) == 0
+    captured = capsys.readouterr()
+    done = json.loads(captured.out.splitlines()[-2])
+    assert 0 <= done["kernel_confidence"] < 1
+    assert done["kernel_width_px"] < done["kernel_estimated_px"]
+    message = f"flag.png: blur uncertain: {done['kernel_estimated_px']:.1f} px estimated, "
+    assert message + f"{done['kernel_width_px']:.1f} px used" in captured.err
+    assert run(["kernel", "flag.png", "--json"]) == 0
+    event = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert event["confidence"] == done["kernel_confidence"]
+    assert run(["upscale", "flag.png", "--report", "flag.html", "--overwrite"]) == 0
+    assert "does not show enough of its blur" in Path("flag.html").read_text()
+
+
+def test_the_evidence_of_a_reduced_result_is_that_of_the_network(
+    photos: tuple[Path, Path], capsys: Capture
+) -> None:
+    arguments = ["upscale", str(photos[1]), "-s", "2", "--report", "evidence.html"]
+    assert run(arguments) == 0
+    assert "dcls-photo-x4" in capsys.readouterr().out
+    assert "160 x 192" in Path("evidence.html").read_text().replace("×", "x")
