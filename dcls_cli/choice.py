@@ -1,22 +1,44 @@
-"""Which of the released models suits a photo: the rule behind `--model auto`."""
+"""Which of the released models suits a photo: the rule behind `--model auto`.
 
-from dataclasses import dataclass
+The rule is learnt: `docs/label_networks.py` makes pictures, restores each with both networks, and
+notes which one was better; `docs/learn_choice.py` fits a sum of steps to that, `choice.json`. Each
+step looks at one feature, so that the rule can say what it chose by.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
 
 from dcls_cli.config import Scale
-from dcls_cli.image.traces import Windowed, traces
-from dcls_cli.releases import RELEASES, release
+from dcls_cli.image.photo import Photo
+from dcls_cli.image.traces import traces
+from dcls_cli.releases import photo_release, release
 
-#: What cameras, phones and web sites write; they compress with loss.
-LOSSY_FORMATS = ("JPEG", "WEBP", "AVIF", "HEIF")
+#: Quality that stands for files without loss, and for lossy ones that do not tell theirs.
+LOSSLESS_QUALITY = 101
+UNKNOWN_QUALITY = 80
 
-#: 8-bit levels of noise that a clean picture rarely has: three times what rounding leaves.
+#: 8-bit levels of noise that are worth a word.
 NOISE_LIMIT = 1.0
 
-#: Diagonal over straight detail; texture without noise rarely has as much.
-WHITENESS_LIMIT = 0.5
+#: Features that show noise, and those that show an earlier JPEG.
+_OF_NOISE = ("noise", "whiteness", "plain_noise")
+_OF_JPEG = ("grid", "blocking")
 
-#: Standard errors by which a grid of blocks stands out only where there is one.
-GRID_LIMIT = 5.0
+
+class Step(NamedTuple):
+    """A part of the rule: what a feature adds below a limit, and from it on.
+
+    What is added is the gain of the model for photographs over the other, dB.
+    """
+
+    feature: str
+    limit: float
+    below: float
+    above: float
 
 
 @dataclass(frozen=True)
@@ -32,42 +54,69 @@ class Choice:
     reason: str
 
 
-def choose(picture: Windowed, form: str, scale: Scale) -> Choice:
-    """Choose the model for photographs, unless the picture is clean.
+def choose(photo: Photo, scale: Scale, *, exact: bool = False) -> Choice:
+    """Choose the model that restores a photo better, as far as the photo tells.
 
     The photo model knows noise, JPEG and blur of any direction; the light model restores more
-    where there is none of that, and sharpens it where there is. A picture counts as clean if its
-    file format loses nothing, what looks like noise is weaker than `NOISE_LIMIT` or less white than
-    `WHITENESS_LIMIT`, and no grid of blocks stands out by `GRID_LIMIT` (see `Traces`).
-
-    On 150 clean pictures of 64 and 128 pixels, made smaller, with blurs of 0.4 to 4 pixels, it
-    takes 15 % for noisy; of those with white noise of 2, 4 and 8 levels it finds 56, 87 and 98 %.
+    where there is none of that, and sharpens it where there is.
 
     Args:
-        picture: (3, H, W) in [0, 1].
-        form: format of its file, such as JPEG or PNG.
+        photo: what is to be restored.
         scale: up-scaling factor.
+        exact: whether the model must have this very scale; otherwise that for photographs may have
+            a larger one, whose result is reduced.
 
     Raises:
         WeightsError: there is no model for the scale.
     """
     default = release(scale)
-    found = _damage(picture, form)
-    if found is None:
-        return Choice(default.name, "it shows no noise and no compression")
-    for item in RELEASES:
-        if item.scale == scale and item.preset == "photo":
-            return Choice(item.name, found)
-    return Choice(default.name, f"{found}, but there is no model for photographs at x{scale}")
+    seen = features(photo)
+    start, steps = rule()
+    gains: dict[str, float] = {}
+    for step in steps:
+        gain = step.below if seen[step.feature] < step.limit else step.above
+        gains[step.feature] = gains.get(step.feature, 0.0) + gain
+    if start + sum(gains.values()) <= 0:
+        return Choice(default.name, _why_light(photo, seen))
+    why = _why_photo(photo, seen, gains)
+    item = photo_release(scale, exact=exact)
+    if item is None:
+        return Choice(default.name, f"{why}, but there is no model for photographs at x{scale}")
+    if item.scale != scale:
+        why += f" (its x{item.scale} result is reduced)"
+    return Choice(item.name, why)
 
 
-def _damage(picture: Windowed, form: str) -> str | None:
-    """What speaks against clean data; None if nothing does."""
-    if form in LOSSY_FORMATS:
-        return f"{form} compresses with loss"
-    seen = traces(picture)
-    if seen.noise > NOISE_LIMIT and seen.whiteness > WHITENESS_LIMIT:
-        return f"it shows noise of {seen.noise:.1f} levels of 255"
-    if seen.grid > GRID_LIMIT:
+def features(photo: Photo) -> dict[str, float]:
+    """What the rule looks at: the traces of a photo, and the quality of its file."""
+    quality = photo.quality or (LOSSLESS_QUALITY if photo.lossless else UNKNOWN_QUALITY)
+    return {**asdict(traces(photo.colour, photo.transparency)), "quality": float(quality)}
+
+
+@lru_cache(maxsize=1)
+def rule() -> tuple[float, tuple[Step, ...]]:
+    """The gain that all photos have in common, and the steps that are added to it."""
+    text = (resources.files("dcls_cli") / "choice.json").read_text(encoding="utf-8")
+    table = json.loads(text)
+    return float(table["start"]), tuple(Step(*step) for step in table["steps"])
+
+
+def _why_photo(photo: Photo, seen: Mapping[str, float], gains: Mapping[str, float]) -> str:
+    """The strongest argument for the model for photographs."""
+    if not photo.lossless:
+        return f"{photo.format} compresses with loss"
+    of_noise, of_jpeg = (sum(gains.get(name, 0.0) for name in of) for of in (_OF_NOISE, _OF_JPEG))
+    if of_jpeg > max(of_noise, 0):
         return "it shows traces of an earlier JPEG"
-    return None
+    if of_noise > 0 and seen["noise"] > NOISE_LIMIT:
+        return f"it shows noise of {seen['noise']:.1f} levels of 255"
+    return "it looks like a photograph that is not quite clean"
+
+
+def _why_light(photo: Photo, seen: Mapping[str, float]) -> str:
+    """What speaks for clean data."""
+    if not photo.lossless:
+        return f"what {photo.format} has lost does not show"
+    if seen["equal"] > seen["colours"]:
+        return "it has the flat colours of a drawing"
+    return "it shows no noise and no compression"

@@ -229,6 +229,16 @@ class ModelConfig:
             raise WeightsError(f"model configuration is incomplete: {error}") from error
 
 
+#: No network enlarges more than so many times.
+LARGEST_SCALE: Scale = 4
+
+
+def scale_for(factor: float) -> Scale:
+    """The scale of the networks that a factor needs: the next one above, or the largest."""
+    scales: tuple[Scale, ...] = get_args(Scale)
+    return next((scale for scale in scales if scale >= factor), LARGEST_SCALE)
+
+
 def checked_scale(scale: int) -> Scale:
     """A scale that networks exist for.
 

@@ -118,6 +118,18 @@ def release(model: str | int) -> Release:
     raise UsageError(f"-m {model}: choose from {known}, or hf:OWNER/REPO{near}")
 
 
+def photo_release(scale: int, *, exact: bool = False) -> Release | None:
+    """The release for photographs of a scale, or of the next one above; None if there is none.
+
+    Args:
+        scale: up-scaling factor.
+        exact: whether no other scale will do.
+    """
+    reaching = [item for item in RELEASES if item.preset == "photo" and item.scale >= scale]
+    fitting = [item for item in reaching if item.scale == scale or not exact]
+    return min(fitting, key=lambda item: item.scale, default=None)
+
+
 def location(item: Release) -> Path:
     """Where the file of a release belongs: in the installed package, or in a checkout."""
     packaged = Path(str(resources.files("dcls_cli"))) / "_weights"

@@ -4,7 +4,8 @@
 
 Sharp pictures, from the folders and drawn, are reduced four times and saved in many ways. Both
 networks restore each; the one with the higher PSNR over RGB is the right one. `labels.csv` has the
-statistics of each picture; the confusion of today's rule and what it loses are printed.
+features of each picture; the confusion of today's rule and what it loses are printed.
+`learn_choice.py` learns the rule from such files.
 """
 
 import argparse
@@ -17,11 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 from label_damage import FILTERS, damages
-from label_statistics import statistics
 from PIL import Image
 
 from dcls_cli.backends import Backend, load_backend
-from dcls_cli.choice import choose
+from dcls_cli.choice import choose, features
 from dcls_cli.evaluation.command import Command
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.hub import find
@@ -160,8 +160,8 @@ def labelled(pictures: Sequence[Source], count: int) -> Iterator[dict[str, objec
             "psnr_light": round(light, 3),
             "psnr_photo": round(known[pixels][1], 3),
             "truth": better,
-            "rule": choose(photo.colour, photo.format, SCALE).model,
-            **statistics(photo, file),
+            "rule": choose(photo, SCALE).model,
+            **{name: round(value, 4) for name, value in features(photo).items()},
         }
 
 

@@ -12,8 +12,8 @@ from typing import Self
 from dcls_cli.batching.sources import Source
 from dcls_cli.errors import UsageError
 
-#: What ends the name of an output: `photo_x4.png`.
-_OUTPUT_STEM = re.compile(r"(?P<stem>.+)_x[234]", re.DOTALL)
+#: What ends the name of an output: `photo_x4.png`, `photo_w1920.png`.
+_OUTPUT_STEM = re.compile(r"(?P<stem>.+)_(?:x[1-4](?:\.\d+)?|[wh]\d+|\d+x\d+|max\d+)", re.DOTALL)
 
 
 @dataclass(frozen=True)

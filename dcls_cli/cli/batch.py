@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dcls_cli.cli import options
-from dcls_cli.cli.upscale import check_scale
+from dcls_cli.cli.upscale import checked_factor
 from dcls_cli.errors import UsageError
 
 
@@ -34,11 +34,12 @@ def batch(
     model: options.Model = None,
     weights: options.Weights = None,
     form: options.Format = "keep",
-    quality: options.Quality = 95,
+    quality: options.Quality = None,
     lossless: options.Lossless = False,
     bit_depth: options.BitDepth = "auto",
     width: options.Width = None,
     height: options.Height = None,
+    stretch: options.Stretch = False,
     max_side: options.LongestSide = None,
     metadata: options.Metadata = "keep",
     name: options.Name = options.DEFAULT_NAME,
@@ -147,17 +148,28 @@ def batch(
     from dcls_cli.cli.networks import Networks
     from dcls_cli.cli.restoring import Settings
 
-    check_scale(scale)
+    factor = checked_factor(scale)
     tile_px = options.tile_of(tile)
     if report is not None:
         if dry_run:
             raise UsageError("--report tells what was done, and --dry-run does nothing")
         check_report(report)
     networks = [
-        Networks(model, weights, scale, device=each, precision=precision, engine=backend)
+        Networks(
+            model,
+            weights,
+            factor,
+            device=each,
+            precision=precision,
+            engine=backend,
+            exact=kernel is not None,
+        )
         for each in devices_of(device)
     ]
-    out = output or folder_beside(inputs, networks[0].config.scale)
+    size = options.size_of(
+        networks[0].factor, width=width, height=height, longest=max_side, stretch=stretch
+    )
+    out = output or folder_beside(inputs, size)
     wanted = Wanted(
         inputs=tuple(inputs),
         out=out,
@@ -172,14 +184,13 @@ def batch(
     encoding = options.encoding_of(form, quality, lossless, bit_depth)
     naming = Naming(
         template=name,
-        scale=networks[0].config.scale,
+        size=size,
         model=networks[0].fixed_name,
         format=encoding.format,
     )
     if kernel_mode == "tile" and kernel:
         raise UsageError("--kernel is one blur for whole photos, not for --kernel-mode tile")
     known = known_kernel(kernel, kernel_space, networks[0].config)
-    size = options.size_of(width, height, max_side)
     settings = Settings(
         tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
     )

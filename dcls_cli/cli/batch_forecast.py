@@ -97,11 +97,10 @@ def foretell(
     Raises:
         DclsError: the network cannot be loaded.
     """
-    scale = networks[0].config.scale
     planned = []
     for item in items:
         try:
-            planned.append(_planned(item, scale, settings))
+            planned.append(_planned(item, settings))
         except (ImageError, UsageError) as error:
             _fail(item, error, tally)
     found = None
@@ -122,7 +121,7 @@ def foretell(
     return int(bool(tally.codes))
 
 
-def _planned(item: "Item", scale: int, settings: "Settings") -> _Planned:
+def _planned(item: "Item", settings: "Settings") -> _Planned:
     """Check the header of a photo and what it becomes.
 
     Raises:
@@ -138,9 +137,7 @@ def _planned(item: "Item", scale: int, settings: "Settings") -> _Planned:
     else:
         size = item.size
         check_size(size, settings.max_pixels)
-    width, height = (side * scale for side in size)
-    if settings.size is not None:
-        width, height = settings.size.of(width, height)
+    width, height = settings.size.of(*size)
     check_encoding(item.output, width, height, alpha=False, encoding=settings.encoding)
     return _Planned(item, size[0] * size[1], width, height)
 
@@ -163,10 +160,10 @@ def _of_one(item: "Item", networks: "Networks", settings: "Settings") -> Forecas
     from dcls_cli.image import check_encoding, read
 
     photo = read(item.source, max_pixels=settings.max_pixels, kept=settings.metadata)
-    width, height = settings.output_size(photo, networks.config.scale)
+    width, height = settings.size.of(photo.width, photo.height)
     encoding = settings.encoding
     check_encoding(item.output, width, height, alpha=photo.has_alpha, encoding=encoding)
-    network = networks.choose(photo)
+    network = networks.choose(photo, settings.size.factor_of(photo.width, photo.height))
     loaded = Loaded(Job(item.source, item.output), photo, network, 0.0)
     return forecast(loaded, networks.load(network), settings)
 

@@ -21,7 +21,7 @@ from dcls_cli.errors import DclsError, ImageError, UsageError
 if TYPE_CHECKING:
     from dcls_cli.cli.batch_tally import BatchTally
     from dcls_cli.cli.naming import Naming
-    from dcls_cli.image.resizing import TargetSize
+    from dcls_cli.image.resizing import OutputSize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Item:
         return look(self.output, set(self.sizes)).state is State.WHOLE
 
 
-def folder_beside(inputs: Sequence[str], scale: int) -> Path:
+def folder_beside(inputs: Sequence[str], size: "OutputSize") -> Path:
     """The folder that outputs go to where none is named: `photos_x4` beside `photos`.
 
     Raises:
@@ -90,7 +90,7 @@ def folder_beside(inputs: Sequence[str], scale: int) -> Path:
     named = first if first.name not in ("", "..") else Path(os.path.abspath(first))  # noqa: PTH100
     if not named.name:
         raise UsageError(f"{visible(first)}: nothing lies beside it; -o FOLDER is needed")
-    return named.with_name(f"{named.name}_x{scale}")
+    return named.with_name(f"{named.name}_{size.label}")
 
 
 def prepare_folder(out: Path, *, dry_run: bool) -> None:
@@ -124,15 +124,13 @@ def nearest(out: Path) -> Path:
     return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
 
 
-def plan(
-    wanted: Wanted, naming: "Naming", target: "TargetSize | None", tally: "BatchTally"
-) -> list[Item]:
+def plan(wanted: Wanted, naming: "Naming", size: "OutputSize", tally: "BatchTally") -> list[Item]:
     """Find the photos, name their outputs, and leave out what is done.
 
     Args:
         wanted: what the command line asks for.
         naming: names the outputs.
-        target: size of the outputs, if not that of the scale.
+        size: of the outputs.
         tally: is told of photos that have failed already, are done, or are left.
 
     Raises:
@@ -152,7 +150,7 @@ def plan(
     items = []
     for each in assignments:
         if wanted.shard is None or wanted.shard.has(each.source):
-            item = _item(each.source.path, each.output, naming, target)
+            item = _item(each.source.path, each.output, naming, size)
             todo = replace(item, replace=True) if wanted.overwrite else _unsettled(item, tally)
             items += [todo] if todo is not None else []
     chosen = items[: wanted.limit]
@@ -188,15 +186,13 @@ def _photos(found: Found, wanted: Wanted, naming: "Naming") -> list[Source]:
     return kept
 
 
-def _item(source: Path, output: Path, naming: "Naming", target: "TargetSize | None") -> Item:
+def _item(source: Path, output: Path, naming: "Naming", wanted: "OutputSize") -> Item:
     """Measure a photo, and what it becomes: its orientation may turn it."""
     renamed = output.name != naming.name(source)
     size = measure(source) if source.is_file() else None
     if size is None:
         return Item(source, output, None, frozenset(), renamed=renamed)
-    width, height = (side * naming.scale for side in size)
-    sizes = (width, height), (height, width)
-    fitted = sizes if target is None else (target.of(*each) for each in sizes)
+    fitted = (wanted.of(*each) for each in (size, size[::-1]))
     return Item(source, output, size, frozenset(fitted), renamed=renamed)
 
 

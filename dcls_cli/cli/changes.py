@@ -11,7 +11,7 @@ _EQUAL_PROPORTIONS = 0.02
 
 def changes(restored: "Restored", settings: "Settings") -> list[str]:
     """Say what was chosen for the user, a sentence each."""
-    return [*_of_format(restored, settings), *_of_size(restored)]
+    return [*_of_format(restored, settings), *_of_size(restored, settings)]
 
 
 def _of_format(restored: "Restored", settings: "Settings") -> list[str]:
@@ -22,15 +22,21 @@ def _of_format(restored: "Restored", settings: "Settings") -> list[str]:
     return []
 
 
-def _of_size(restored: "Restored") -> list[str]:
+def _of_size(restored: "Restored", settings: "Settings") -> list[str]:
     """What resizing has done to a picture beyond making it smaller."""
     made, wanted = restored.upscaled, restored.picture
-    notes = []
+    photo, notes = restored.loaded.photo, []
+    if wanted.width < photo.width and wanted.height < photo.height:
+        notes.append(
+            f"{wanted.width}x{wanted.height} is smaller than the photo: it was restored "
+            f"x{restored.scale}, then reduced"
+        )
     if wanted.width > made.width or wanted.height > made.height:
         notes.append(
             f"{wanted.width}x{wanted.height} is more than the {made.width}x{made.height} that were "
             "restored; the rest is plain enlargement"
         )
-    if abs(wanted.width * made.height / (wanted.height * made.width) - 1) > _EQUAL_PROPORTIONS:
+    changed = abs(wanted.width * made.height / (wanted.height * made.width) - 1)
+    if settings.size.stretch and changed > _EQUAL_PROPORTIONS:
         notes.append("the proportions were changed")
     return notes

@@ -24,7 +24,7 @@ def find_model(model: str | int) -> Path:
 
 
 def choose_weights(
-    model: str | None, weights: Path | None, scale: int | None
+    model: str | None, weights: Path | None, factor: float | None
 ) -> tuple[Path, ModelConfig]:
     """Find the weight file and its configuration without loading it.
 
@@ -32,17 +32,19 @@ def choose_weights(
         UsageError: options that contradict each other, or an unknown model.
         WeightsError: there are no such weights, or the file is none.
     """
+    from dcls_cli.config import scale_for
     from dcls_cli.graphs import SUFFIX, graph_info
     from dcls_cli.weights import read_metadata
 
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")
-    path = weights or find_model(model if model is not None else scale or DEFAULT_SCALE)
+    usual = DEFAULT_SCALE if factor is None else scale_for(factor)
+    path = weights or find_model(model if model is not None else usual)
     config = graph_info(path).config if path.suffix == SUFFIX else read_metadata(path)[0]
-    if scale not in (None, config.scale):
+    if factor is not None and factor > config.scale:
         raise UsageError(
-            f"-s {scale}: {console.visible(model or path)} up-scales x{config.scale}; "
-            f"give -s {config.scale} or other weights"
+            f"-s {factor:g}: {console.visible(model or path)} up-scales x{config.scale}; "
+            f"give -s {config.scale} or less, or other weights"
         )
     return path, config
 

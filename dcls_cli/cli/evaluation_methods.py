@@ -14,7 +14,7 @@ from dcls_cli.errors import UsageError
 from dcls_cli.evaluation.methods import Kind, MethodSpec
 from dcls_cli.graphs import SUFFIX, graph_info
 from dcls_cli.hub import is_hub_name
-from dcls_cli.releases import RELEASES, release
+from dcls_cli.releases import RELEASES, photo_release, release
 from dcls_cli.weights import read_metadata
 
 SPANDREL = "spandrel:"
@@ -85,9 +85,9 @@ def _rival(name: str, scale: int, arithmetic: tuple[str, str], kind: Kind) -> Me
 def _model(model: str | int, scale: int, arithmetic: tuple[str, str], kind: Kind) -> MethodSpec:
     if model == AUTO:
         first = _network(AUTO, find_model(scale), scale, arithmetic, "upscale")
-        usual = release(scale)
-        others = [item for item in RELEASES if item.scale == scale and item != usual]
-        return replace(first, others=tuple(find_model(item.name) for item in others))
+        photo = photo_release(scale)
+        others = () if photo is None else (find_model(photo.name),)
+        return replace(first, others=others)
     named = isinstance(model, str) and is_hub_name(model)
     name = str(model) if named else release(model).name
     return _network(name, find_model(model), scale, arithmetic, kind)

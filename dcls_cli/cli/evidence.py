@@ -78,7 +78,8 @@ def write_report(
     from dcls_cli.image import read
     from dcls_cli.reports.evidence import Evidence, page
 
-    lr, sr = photo.colour, read(output).colour
+    scale = upscaled.backend.config.scale
+    lr, sr = photo.colour, _of_size(read(output), upscaled).colour
     text = page(
         Evidence(
             source=console.visible(source.name),
@@ -86,7 +87,7 @@ def write_report(
             model=console.visible(model),
             lr=lr,
             sr=sr,
-            scale=sr.shape[1] // lr.shape[1],
+            scale=scale,
             kernel=upscaled.kernel,
             space=upscaled.kernel_space,
             known=known,
@@ -96,3 +97,14 @@ def write_report(
         )
     )
     write_bytes(text.encode(), path, overwrite=overwrite)
+
+
+def _of_size(written: "Photo", upscaled: "Upscaled") -> "Photo":
+    """A result as large as the network made it, since the kernel's taps are pixels of that one."""
+    from dcls_cli.image.resizing import Resized
+    from dcls_cli.upscaling import held
+
+    if (written.width, written.height) == (upscaled.width, upscaled.height):
+        return written
+    enlarged = Resized(written, upscaled.width, upscaled.height)
+    return held(enlarged, written, written.bit_depth)

@@ -90,7 +90,7 @@ def forecast(loaded: Loaded, backend: "Backend", settings: Settings) -> Forecast
     tall, wide = tiles[0].size
     planes = 2 if photo.has_alpha else 1
     memory = backend.memory()
-    width, height = settings.output_size(photo, scale)
+    width, height = settings.size.of(photo.width, photo.height)
     to_stdout = loaded.job.to_stdout
     target = stdout_path(photo, settings.encoding) if to_stdout else loaded.job.output
     form = settings.encoding.of(target)

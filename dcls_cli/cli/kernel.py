@@ -45,11 +45,11 @@ def kernel(
     """Show the blur of photos, without restoring them."""
     from dcls_cli.cli.kernels import check_kernel_output
     from dcls_cli.cli.networks import Networks
-    from dcls_cli.config import checked_scale
+    from dcls_cli.cli.upscale import checked_factor
 
-    if scale is not None:
-        checked_scale(scale)
-    networks = Networks(model, weights, scale, device=device, precision="fp32", engine=backend)
+    networks = Networks(
+        model, weights, checked_factor(scale), device=device, precision="fp32", engine=backend
+    )
     files = plan_files(photos, output)
     tally = Tally(json=json)
     ready = []
@@ -129,7 +129,7 @@ def show(
     from dcls_cli.upscaling import find_blur
 
     picture = read(photo)
-    named = networks.choose(picture)
+    named = networks.choose(picture, networks.factor)
     backend = networks.load(named)
     found = find_blur(picture.colour, backend, tiled=False)
     blur = found.blur

@@ -10,8 +10,9 @@ from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from dcls_cli.image.formats import Format
+    from dcls_cli.image.resizing import OutputSize
 
-_FIELDS = ("stem", "scale", "model", "ext")
+_FIELDS = ("stem", "size", "scale", "model", "ext")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,15 +20,16 @@ class Naming:
     """A template and what fills it for every photo of one command line.
 
     Attributes:
-        template: fields `{stem}` of the photo's name, `{scale}`, `{model}` and `{ext}`, the suffix
-            without its dot. Without `{ext}`, dot and suffix follow the template.
-        scale: up-scaling factor.
+        template: fields `{stem}` of the photo's name, `{size}` and `{scale}` of the output, such as
+            x4 and 4, `{model}` and `{ext}`, the suffix without its dot. Without `{ext}`, dot and
+            suffix follow the template.
+        size: of the outputs.
         model: name of the network; None where each photo gets its own.
         format: of the outputs, as `-f` calls it; None for that of the photo's content.
     """
 
     template: str
-    scale: int
+    size: "OutputSize"
     model: str | None = None
     format: str | None = None
 
@@ -47,6 +49,8 @@ class Naming:
                 raise UsageError(
                     "--name with {model} needs a model by -m or -w: auto chooses it by the photo"
                 )
+            if field == "scale" and self.size.in_pixels:
+                raise UsageError("--name with {scale}: the size is given in pixels; use {size}")
 
     def name(self, photo: Path, stem: str | None = None) -> str:
         """Name the output of a photo.
@@ -66,7 +70,11 @@ class Naming:
         form = self._kept(photo) if self.format is None else by_option(self.format)
         suffix = suffix_for(form, photo)
         name = self.template.format(
-            stem=stem or photo.stem, scale=self.scale, model=self.model, ext=suffix[1:]
+            stem=stem or photo.stem,
+            size=self.size.label,
+            scale=f"{self.size.factor:g}",
+            model=self.model,
+            ext=suffix[1:],
         )
         if "ext" not in self._fields():
             name += suffix

@@ -32,7 +32,8 @@ class Networks:
     """Chooses a network for each photo and loads each network once.
 
     Attributes:
-        config: of all of them.
+        config: of the network that was asked for, or of the usual one.
+        factor: how many times larger photos become, unless they get a size in pixels.
         device: as it was asked for.
     """
 
@@ -40,21 +41,23 @@ class Networks:
         self,
         model: str | None,
         weights: Path | None,
-        scale: int | None,
+        factor: float | None,
         *,
         device: str,
         precision: str,
         engine: str = "auto",
+        exact: bool = False,
     ) -> None:
         """Find the weights that were asked for, without loading them.
 
         Args:
             model: `auto` or None: by the photo; else a name.
             weights: a file instead.
-            scale: up-scaling factor; None: that of the weights, or 4.
+            factor: how many times larger photos become; None: the scale of the weights, or 4.
             device: see `load_backend`.
             precision: see `load_backend`.
             engine: see `load_backend`.
+            exact: whether all networks have one scale, as they must for a user's kernel.
 
         Raises:
             UsageError: options that contradict each other, or an unknown model.
@@ -62,7 +65,9 @@ class Networks:
         """
         self._automatic = weights is None and model in (None, AUTO)
         name = None if self._automatic else model
-        path, self.config = choose_weights(name, weights, scale)
+        path, self.config = choose_weights(name, weights, factor)
+        self.factor = factor or float(self.config.scale)
+        self._exact = exact
         self._fixed = Named(path, name or path.stem, None)
         self.device, self._precision, self._engine = device, precision, engine
         self._loaded: dict[Path, Backend] = {}
@@ -74,8 +79,13 @@ class Networks:
         """Name of the network of every photo; None where each gets its own."""
         return None if self._automatic else self._fixed.name
 
-    def choose(self, photo: "Photo") -> Named:
+    def choose(self, photo: "Photo", factor: float) -> Named:
         """The network for a photo: the one that was asked for, or what the rule says.
+
+        Args:
+            photo: what is to be restored.
+            factor: how many times larger it becomes: the network has this scale or the next one
+                above, whose result is reduced then.
 
         Raises:
             WeightsError: the file of the chosen release is missing or damaged.
@@ -83,9 +93,11 @@ class Networks:
         if not self._automatic:
             return self._fixed
         from dcls_cli.choice import choose
+        from dcls_cli.config import scale_for
         from dcls_cli.hub import find
 
-        choice = choose(photo.colour, photo.format, self.config.scale)
+        scale = self.config.scale if self._exact else scale_for(factor)
+        choice = choose(photo, scale, exact=self._exact)
         return Named(find(choice.model), choice.model, choice.reason)
 
     def explain(self, photo: Path, named: Named) -> None:

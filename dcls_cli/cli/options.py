@@ -10,19 +10,19 @@ from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from dcls_cli.image import Encoding
-    from dcls_cli.image.resizing import TargetSize
+    from dcls_cli.image.resizing import OutputSize
 
-DEFAULT_NAME = "{stem}_x{scale}"
+DEFAULT_NAME = "{stem}_{size}"
 
 DEFAULT_MAX_PIXELS = 178_956_970
 
 Scale = Annotated[
-    int | None,
+    float | None,
     typer.Option(
         "-s",
         "--scale",
         metavar="N",
-        help="Enlarge 2, 3 or 4 times. [default: 4]",
+        help="Enlarge N times, from 1 to 4, also 1.5 or the like. [default: 4]",
         rich_help_panel=RESTORATION,
     ),
 ]
@@ -80,13 +80,13 @@ Format = Annotated[
 ]
 
 Quality = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--quality",
         min=1,
         max=100,
         metavar="N",
-        help="Quality of JPEG, WebP and AVIF.",
+        help="Quality of JPEG, WebP and AVIF. [default: 95; a lossless WebP stays one]",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -131,7 +131,7 @@ Width = Annotated[
         "--width",
         min=1,
         metavar="N",
-        help="Resize the result to this width, pixels.",
+        help="Make the result so wide, pixels; with --height it fits into both.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -142,7 +142,7 @@ Height = Annotated[
         "--height",
         min=1,
         metavar="N",
-        help="Resize the result to this height, pixels.",
+        help="Make the result so high, pixels.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -153,7 +153,16 @@ LongestSide = Annotated[
         "--max-side",
         min=1,
         metavar="N",
-        help="Resize the result so that its longer side has N pixels.",
+        help="Make the longer side of the result so long, pixels.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+Stretch = Annotated[
+    bool,
+    typer.Option(
+        "--stretch",
+        help="Take --width and --height both, whatever the proportions.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -163,7 +172,8 @@ Name = Annotated[
     typer.Option(
         "--name",
         metavar="TEMPLATE",
-        help="Name outputs by this template, with {stem}, {scale}, {model} and {ext}.",
+        help="Name outputs by this template, with {stem}, {size} (x4 or w1920), {scale} (4), "
+        "{model} and {ext}.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -252,7 +262,7 @@ DryRun = Annotated[
 ]
 
 
-def encoding_of(form: str, quality: int, lossless: bool, bit_depth: str) -> "Encoding":
+def encoding_of(form: str, quality: int | None, lossless: bool, bit_depth: str) -> "Encoding":
     """Gather the options of the encoders.
 
     Raises:
@@ -268,16 +278,25 @@ def encoding_of(form: str, quality: int, lossless: bool, bit_depth: str) -> "Enc
     )
 
 
-def size_of(width: int | None, height: int | None, longest: int | None) -> "TargetSize | None":
-    """Gather the options of the outputs' size; None if there are none.
+def size_of(
+    scale: float,
+    *,
+    width: int | None,
+    height: int | None,
+    longest: int | None,
+    stretch: bool,
+) -> "OutputSize":
+    """Gather the options of the outputs' size.
 
     Raises:
         UsageError: options that exclude each other.
     """
-    from dcls_cli.image.resizing import TargetSize
+    from dcls_cli.image.resizing import OutputSize
 
     if longest is not None and (width is not None or height is not None):
         raise UsageError("--max-side excludes --width and --height")
-    if width is None and height is None and longest is None:
-        return None
-    return TargetSize(width=width, height=height, longest_side=longest)
+    if stretch and (width is None or height is None):
+        raise UsageError("--stretch needs --width and --height")
+    return OutputSize(
+        factor=scale, width=width, height=height, longest_side=longest, stretch=stretch
+    )

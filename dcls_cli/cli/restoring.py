@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dcls_cli.cli.outputs import Job
     from dcls_cli.image import Encoding, Photo, Picture
     from dcls_cli.image.metadata import Kept
-    from dcls_cli.image.resizing import TargetSize
+    from dcls_cli.image.resizing import OutputSize
     from dcls_cli.upscaling import KernelMode, Progress, Upscaled
 
 #: Results with at most so many bytes of samples are held in memory; larger ones are restored while
@@ -34,7 +34,7 @@ class Settings(NamedTuple):
         encoding: format, quality and depth of the outputs.
         max_pixels: of an input.
         metadata: what is kept of the photos' metadata.
-        size: of the outputs; None for what the scale makes of the photo.
+        size: of the outputs.
         kernel_mode: see `upscaling.upscale`.
     """
 
@@ -44,13 +44,8 @@ class Settings(NamedTuple):
     encoding: "Encoding"
     max_pixels: int
     metadata: "Kept"
-    size: "TargetSize | None"
+    size: "OutputSize"
     kernel_mode: "KernelMode" = "global"
-
-    def output_size(self, photo: "Photo", scale: int) -> tuple[int, int]:
-        """Width and height of what a photo becomes."""
-        size = photo.width * scale, photo.height * scale
-        return size if self.size is None else self.size.of(*size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +88,11 @@ def load(job: "Job", networks: "Networks", settings: Settings) -> Loaded:
     from dcls_cli.cli.kernels import check_kernel_output
 
     started = time.perf_counter()
-    scale = networks.config.scale
     photo = _read(job, settings)
-    _check_output(job, photo, *settings.output_size(photo, scale), settings)
+    _check_output(job, photo, *settings.size.of(photo.width, photo.height), settings)
     for path in filter(None, (job.kernel, job.report)):
         check_kernel_output(path, overwrite=settings.overwrite)
-    network = networks.choose(photo)
+    network = networks.choose(photo, settings.size.factor_of(photo.width, photo.height))
     return Loaded(job, photo, network, time.perf_counter() - started)
 
 
@@ -155,7 +149,7 @@ def restore(
         warn=lambda text: console.note(f"{loaded.job.source}: {text}"),
     )
     depth = settings.encoding.bit_depth or photo.bit_depth
-    width, height = settings.output_size(photo, backend.config.scale)
+    width, height = settings.size.of(photo.width, photo.height)
     picture: Picture = upscaled
     if (width, height) != (upscaled.width, upscaled.height):
         picture = Resized(upscaled, width, height)

@@ -45,11 +45,12 @@ def upscale(
     model: options.Model = None,
     weights: options.Weights = None,
     form: options.Format = "keep",
-    quality: options.Quality = 95,
+    quality: options.Quality = None,
     lossless: options.Lossless = False,
     bit_depth: options.BitDepth = "auto",
     width: options.Width = None,
     height: options.Height = None,
+    stretch: options.Stretch = False,
     max_side: options.LongestSide = None,
     metadata: options.Metadata = "keep",
     name: options.Name = options.DEFAULT_NAME,
@@ -89,16 +90,27 @@ def upscale(
     from dcls_cli.cli.outputs import passing_folder, plan_jobs, prepare_folder
     from dcls_cli.cli.piping import check_streams
 
-    check_scale(scale)
+    factor = checked_factor(scale)
     tile_px = options.tile_of(tile)
     check_streams(photos, output, json=json, report=report)
     if report is not None:
         require_torch("--report")
-    networks = Networks(model, weights, scale, device=device, precision=precision, engine=backend)
+    networks = Networks(
+        model,
+        weights,
+        factor,
+        device=device,
+        precision=precision,
+        engine=backend,
+        exact=kernel is not None,
+    )
+    size = options.size_of(
+        networks.factor, width=width, height=height, longest=max_side, stretch=stretch
+    )
     encoding = options.encoding_of(form, quality, lossless, bit_depth)
     naming = Naming(
         template=name,
-        scale=networks.config.scale,
+        size=size,
         model=networks.fixed_name,
         format=encoding.format,
     )
@@ -107,7 +119,6 @@ def upscale(
         given = "--kernel" if kernel else "--report"
         raise UsageError(f"{given} is about one blur of the whole photo, not --kernel-mode tile")
     known = known_kernel(kernel, kernel_space, networks.config)
-    size = options.size_of(width, height, max_side)
     settings = Settings(
         tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
     )
@@ -146,16 +157,17 @@ def work(
             tally.fail(job.source, error)
 
 
-def check_scale(scale: int | None) -> None:
-    """Refuse a scale that cannot be.
+def checked_factor(scale: float | None) -> float | None:
+    """Refuse factors that no network reaches.
 
     Raises:
         UsageError: see above.
     """
-    from dcls_cli.config import checked_scale
+    from dcls_cli.config import LARGEST_SCALE
 
-    if scale is not None:
-        checked_scale(scale)
+    if scale is not None and not 1 <= scale <= LARGEST_SCALE:
+        raise UsageError(f"scale {scale:g} is not available; choose 1 to {LARGEST_SCALE}")
+    return scale
 
 
 def run(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> int:

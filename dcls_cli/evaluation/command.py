@@ -10,7 +10,8 @@ from dcls_cli.choice import choose
 from dcls_cli.evaluation.kernel_metrics import Estimate
 from dcls_cli.evaluation.methods import Restored
 from dcls_cli.image import Photo, decode, from_array
-from dcls_cli.image.picture import collect
+from dcls_cli.image.picture import Picture, collect
+from dcls_cli.image.resizing import Resized
 from dcls_cli.upscaling import upscale
 
 
@@ -26,11 +27,14 @@ class Command:
         """Read the file, or take the pixels for a PNG, and restore them to 8 bits."""
         photo = _photo(lr) if file is None else decode(BytesIO(file))
         backend = self._first
+        scale = backend.config.scale
         if len(self._backends) > 1:
-            choice = choose(photo.colour, photo.format, backend.config.scale)
-            backend = self._backends[choice.model]
+            backend = self._backends[choose(photo, scale).model]
         upscaled = upscale(photo, backend)
-        levels = collect(upscaled, np.dtype(np.uint8))
+        picture: Picture = upscaled
+        if backend.config.scale != scale:
+            picture = Resized(upscaled, photo.width * scale, photo.height * scale)
+        levels = collect(picture, np.dtype(np.uint8))
         colours = levels[..., :1] if photo.grey else levels[..., :3]
         sr = np.broadcast_to(colours, (*levels.shape[:2], 3)).transpose(2, 0, 1) / 255
         return Restored(sr, Estimate(upscaled.kernel, upscaled.kernel_space))

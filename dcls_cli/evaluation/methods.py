@@ -92,7 +92,8 @@ class MethodSpec:
         if self.kind == "upscale":
             from dcls_cli.evaluation.command import Command
 
-            others = [self._backend(path, scale) for path in self.others]
+            # A network of a larger scale may stand in, whose results are reduced.
+            others = [load_backend(path, self.device, self.precision) for path in self.others]
             return Command([backend, *others], [path.stem for path in (self.path, *self.others)])
         return _Network(backend)
 

@@ -56,6 +56,8 @@ class Photo:
         iptc: IPTC-IIM records.
         dpi: horizontal and vertical resolution, pixels per inch.
         format: of the file that it came from: as Pillow calls it, such as JPEG or TIFF.
+        lossless: whether the file has the very pixels that it was made from.
+        quality: of a JPEG, as libjpeg counts it, 1 to 100; None for other files.
         notes: what could not be kept or was changed while reading, a sentence each.
     """
 
@@ -68,6 +70,8 @@ class Photo:
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
     format: str = "PNG"
+    lossless: bool = True
+    quality: int | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -160,7 +164,15 @@ class Photo:
     @property
     def carried(self) -> Carried:
         """What goes with the samples."""
-        return Carried(icc=self.icc, exif=self.exif, xmp=self.xmp, iptc=self.iptc, dpi=self.dpi)
+        unlossy = self.format if self.lossless and self.format in ("WEBP", "AVIF") else None
+        return Carried(
+            icc=self.icc,
+            exif=self.exif,
+            xmp=self.xmp,
+            iptc=self.iptc,
+            dpi=self.dpi,
+            unlossy=unlossy,
+        )
 
     def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
         """Give all rows, in order, some at a time; see `Picture`."""

@@ -14,13 +14,18 @@ SAMPLES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
-    """What a file holds beside its samples; see `Photo`."""
+    """What a file holds beside its samples; see `Photo`.
+
+    Attributes:
+        unlossy: WEBP or AVIF if the photo is one that lost nothing; such a one is written alike.
+    """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    unlossy: str | None = None
 
     def options(self) -> dict[str, object]:
         """Options of Pillow's encoders; none of them takes IPTC."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from dcls_cli.atomic import printable
 from dcls_cli.errors import ImageError
-from dcls_cli.image import deep, guards, scans, tiff
+from dcls_cli.image import compression, deep, guards, scans, tiff
 from dcls_cli.image.decoding import assemble
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.metadata import Kept
@@ -121,6 +121,12 @@ def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = F
             guards.refuse_short_png(file, image)
     note = scans.check(file, image) if image.format in ("JPEG", "MPO") else None
     photo = assemble(image, samples, pages=pages, kept=kept)
+    tables = getattr(image, "quantization", None)
+    photo = replace(
+        photo,
+        lossless=compression.is_lossless(photo.format, file),
+        quality=compression.jpeg_quality(tables) if tables else None,
+    )
     if damaged:
         note = "its metadata is damaged and was left out"
     return replace(photo, notes=(*photo.notes, note)) if note else photo
@@ -151,7 +157,8 @@ def _heif(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
     check_size(photo.size, max_pixels)
     samples = photo.decode()
     image = photo.stand_in()
-    return assemble(image, samples, form="HEIF", pages=photo.pages, is_upright=True, kept=kept)
+    assembled = assemble(image, samples, form="HEIF", pages=photo.pages, is_upright=True, kept=kept)
+    return replace(assembled, lossless=False)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:

@@ -115,29 +115,55 @@ def _mixed(values: np.ndarray, axis_of: _Axis, *, axis: int) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TargetSize:
-    """The size that outputs shall have.
+class OutputSize:
+    """The size that outputs shall have: so many times that of the photo, or so many pixels.
 
     Attributes:
-        width: pixels; None: by the height, with the same proportions.
-        height: pixels; None: by the width.
+        factor: times the size of the photo, where no pixels are given.
+        width: pixels.
+        height: pixels; with a width the picture fits into both.
         longest_side: pixels, of the longer of both, instead of the other two.
+        stretch: whether a width and a height are both kept, whatever the proportions.
     """
 
+    factor: float = 1.0
     width: int | None = None
     height: int | None = None
     longest_side: int | None = None
+    stretch: bool = False
+
+    @property
+    def in_pixels(self) -> bool:
+        """Whether pixels are given."""
+        return any((self.width, self.height, self.longest_side))
+
+    @property
+    def label(self) -> str:
+        """For the names of outputs: x4, x1.5, w1920, h1080, 1920x1080 or max3840."""
+        if self.longest_side:
+            return f"max{self.longest_side}"
+        if self.width and self.height:
+            return f"{self.width}x{self.height}"
+        if self.width or self.height:
+            return f"w{self.width}" if self.width else f"h{self.height}"
+        return f"x{self.factor:g}"
 
     def of(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height for a picture of this width and height, each at least 1."""
-        if self.width and self.height:
+        """Width and height of what a photo of this size becomes, each at least 1."""
+        if self.width and self.height and self.stretch:
             return self.width, self.height
         if self.longest_side:
             factor = self.longest_side / max(width, height)
-        elif self.width:
-            factor = self.width / width
-        elif self.height:
-            factor = self.height / height
+        elif self.in_pixels:
+            wanted = ((self.width, width), (self.height, height))
+            factor = min(after / before for after, before in wanted if after)
         else:
-            return width, height
+            factor = self.factor
         return max(round(width * factor), 1), max(round(height * factor), 1)
+
+    def factor_of(self, width: int, height: int) -> float:
+        """How many times larger a photo of this size becomes, in the direction where it is more."""
+        if not self.in_pixels:
+            return self.factor
+        wide, high = self.of(width, height)
+        return max(wide / width, high / height)

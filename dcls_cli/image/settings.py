@@ -17,13 +17,13 @@ class Encoding:
 
     Attributes:
         format: as `-f` calls it (png, jpg, webp, tiff, avif); None for the format of the suffix.
-        quality: 1 to 100, of formats that lose something.
+        quality: 1 to 100, of formats that lose something; None for the usual one.
         lossless: whether nothing may be lost beyond rounding to whole levels.
         bit_depth: 8 or 16 bits a sample; None for that of the photo, where the format can.
     """
 
     format: str | None = None
-    quality: int = DEFAULT_QUALITY
+    quality: int | None = None
     lossless: bool = False
     bit_depth: int | None = None
 
@@ -36,10 +36,15 @@ class Encoding:
         options = [form.option for form in FORMATS.values()]
         if self.format is not None and self.format not in options:
             raise UsageError(f"format '{self.format}': expected one of {', '.join(options)}")
-        if not 1 <= self.quality <= 100:
+        if self.quality is not None and not 1 <= self.quality <= 100:
             raise UsageError(f"quality {self.quality}: expected 1 to 100")
         if self.bit_depth not in (None, 8, 16):
             raise UsageError(f"bit depth {self.bit_depth}: expected 8 or 16")
+
+    @property
+    def used_quality(self) -> int:
+        """Quality of what loses something."""
+        return DEFAULT_QUALITY if self.quality is None else self.quality
 
     def of(self, path: Path) -> Format:
         """Find the format in which a file is written, and check that it can be as asked.

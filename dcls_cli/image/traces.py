@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from dcls_cli.image.drawn import Drawn, blocking, drawn_in, joined
+
 #: Width of the blocks of JPEG, and of the blocks in which noise is measured.
 BLOCK_PX = 8
 
@@ -20,6 +22,9 @@ _PLAINEST = 0.1
 
 #: Blocks darker or brighter are clipped, and clipping hides noise.
 _UNCLIPPED = (8, 247)
+
+#: Steps of fewer levels, among others as small, are those of blocks and no edges.
+_SMALL = 6
 
 #: A step of more levels is an edge of the picture and would drown those of the grid.
 _LARGEST_STEP = 8
@@ -47,48 +52,76 @@ class Traces:
             noise from the texture of a small picture that has no smooth blocks.
         grid: how far the steps at the borders of 8x8 blocks stand out of all others, in standard
             errors, in the direction where they do so less. Chance leaves 1 to 2.
+        blocking: how much higher small steps are at those borders than elsewhere at most, levels.
+        plain_noise: standard deviation of the finest diagonal detail in the quietest third of the
+            4x4 blocks that are not of one colour, levels.
+        equal: share of the pixels that equal those to the right and below in all channels: much in
+            drawings, hardly any in photographs.
+        flat: share of the 4x4 blocks that are of one colour.
+        nearly_flat: share of the 4x4 blocks whose samples lie within 8 levels.
+        colours: different ones for each pixel, at most 1.
     """
 
     noise: float
     whiteness: float
     grid: float
+    blocking: float
+    plain_noise: float
+    equal: float
+    flat: float
+    nearly_flat: float
+    colours: float
 
 
-def traces(picture: Windowed) -> Traces:
-    """Measure noise and a grid of blocks.
+def traces(picture: Windowed, alpha: Windowed | None = None) -> Traces:
+    """Measure noise, a grid of blocks, and what drawings have.
 
     Large pictures are sampled in 16 windows of 256 x 256 pixels, so that the time does not depend
     on their size.
 
     Args:
-        picture: (C, H, W) in [0, 1], any size; channels are averaged.
+        picture: (C, H, W) in [0, 1], any size; channels are averaged where brightness counts.
+        alpha: of the same size: where it is 0, nothing counts.
     """
     blocks: list[np.ndarray] = []
+    drawn: list[Drawn] = []
     steps = (_PhaseSums(), _PhaseSums())
     for window in _windows(picture):
-        levels = window.astype(np.float64).mean(axis=0) * 255
-        blocks.append(_detail_of_blocks(levels))
-        steps[0].add(levels)
-        steps[1].add(levels.T)
+        colours = np.asarray(picture[window], np.float64) * 255
+        visible = np.ones(colours.shape[1:], bool)
+        if alpha is not None:
+            visible = np.asarray(alpha[slice(0, 1), *window[1:]])[0] > 0
+        levels = colours.mean(axis=0)
+        blocks.append(_detail_of_blocks(levels, visible))
+        steps[0].add(levels, visible)
+        steps[1].add(levels.T, visible.T)
+        drawn.append(drawn_in(colours, visible))
     diagonal, straight = np.concatenate(blocks, axis=1)
+    in_all = joined(drawn)
     return Traces(
         noise=float(np.sqrt(np.quantile(diagonal, _QUIETEST))) if diagonal.size else 0.0,
         whiteness=_whiteness(diagonal, straight),
         grid=min(step.prominence() for step in steps),
+        blocking=blocking(steps[0].small + steps[1].small, steps[0].seen + steps[1].seen),
+        plain_noise=in_all.plain_noise,
+        equal=in_all.equal,
+        flat=in_all.flat,
+        nearly_flat=in_all.nearly_flat,
+        colours=in_all.colours,
     )
 
 
-def _windows(picture: Windowed) -> Iterator[np.ndarray]:
+def _windows(picture: Windowed) -> Iterator[tuple[slice, slice, slice]]:
     """All of a small picture; windows spread evenly over a large one, on the grid of blocks."""
     channels, height, width = picture.shape
     rows, columns = _starts(height), _starts(width)
     for top in rows:
         for left in columns:
-            yield picture[
+            yield (
                 slice(0, channels),
                 slice(top, min(top + _WINDOW_PX, height)),
                 slice(left, min(left + _WINDOW_PX, width)),
-            ]
+            )
 
 
 def _starts(side: int) -> list[int]:
@@ -100,8 +133,8 @@ def _starts(side: int) -> list[int]:
     return [int(start) // BLOCK_PX * BLOCK_PX for start in spread]
 
 
-def _detail_of_blocks(levels: np.ndarray) -> np.ndarray:
-    """Power of the finest detail of each block that is not clipped.
+def _detail_of_blocks(levels: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Power of the finest detail of each block that is visible and not clipped.
 
     Returns:
         (2, blocks): of the diagonal detail, and the mean of the horizontal and the vertical one.
@@ -115,7 +148,8 @@ def _detail_of_blocks(levels: np.ndarray) -> np.ndarray:
     straight = (_block_means(horizontal**2) + _block_means(vertical**2)) / 2
     mean = _block_means(levels)[: power.shape[0], : power.shape[1]]
     low, high = _UNCLIPPED
-    unclipped = (mean > low) & (mean < high)
+    shown = _block_means(visible)[: power.shape[0], : power.shape[1]] == 1
+    unclipped = (mean > low) & (mean < high) & shown
     return np.stack([power[unclipped], straight[unclipped]])
 
 
@@ -141,20 +175,27 @@ class _PhaseSums:
     def __init__(self) -> None:
         self.sums = np.zeros(BLOCK_PX)
         self.counts = np.zeros(BLOCK_PX)
+        self.small = np.zeros(BLOCK_PX)
+        self.seen = np.zeros(BLOCK_PX)
         self.squares = 0.0
 
-    def add(self, levels: np.ndarray) -> None:
+    def add(self, levels: np.ndarray, visible: np.ndarray) -> None:
         """Count a window whose first column is the first of a block."""
         step = np.abs(np.diff(levels, axis=1))
         if step.shape[1] < 3:  # a step needs two neighbours
             return
-        excess = step[:, 1:-1] - (step[:, :-2] + step[:, 2:]) / 2
-        excess = excess.clip(-_LARGEST_STEP, _LARGEST_STEP)
+        shown = visible[:, :-3] & visible[:, 1:-2] & visible[:, 2:-1] & visible[:, 3:]
+        around = (step[:, :-2] + step[:, 2:]) / 2
+        excess = np.where(shown, step[:, 1:-1] - around, 0)
+        small = shown & (np.maximum(np.maximum(step[:, :-2], step[:, 2:]), step[:, 1:-1]) < _SMALL)
+        clipped = excess.clip(-_LARGEST_STEP, _LARGEST_STEP)
         for phase in range(min(BLOCK_PX, excess.shape[1])):
-            of_phase = excess[:, phase::BLOCK_PX]
-            self.sums[phase] += of_phase.sum()
-            self.counts[phase] += of_phase.size
-        self.squares += float((excess**2).sum())
+            every = np.s_[:, phase::BLOCK_PX]
+            self.sums[phase] += clipped[every].sum()
+            self.counts[phase] += shown[every].sum()
+            self.small[phase] += excess[every][small[every]].sum()
+            self.seen[phase] += small[every].sum()
+        self.squares += float((clipped**2).sum())
 
     def prominence(self) -> float:
         """The largest mean of a place over the median of all, in standard errors."""

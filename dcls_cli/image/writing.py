@@ -3,6 +3,7 @@
 import errno
 import tempfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -190,6 +191,11 @@ def _prepared(
     if picture.carried.icc and picture.channels < 3 and not form.grey:
         picture = InSrgb(picture)
     carried, notes = for_output(picture.carried, form, picture.width, picture.height)
+    if carried.unlossy == form.name and encoding.quality is None:
+        if form.lossless:
+            encoding = replace(encoding, lossless=True)
+        else:
+            notes.append(f"{form.name} is written with loss, the photo had none; -f png has none")
     if depth < picture.bit_depth and encoding.bit_depth is None:
         notes.append(f"{form.name} holds 8 bits a sample, the photo had 16")
     header = Header(

@@ -262,11 +262,12 @@ def test_outputs_of_a_given_size_are_known_again(x2: str, capsys: Capture) -> No
     exif = Image.Exif()
     exif[0x0112] = 6
     turned.save("in/b.jpg", exif=exif)
+    same = ["--name", "{stem}"]
     for done in (2, 0):
-        assert batch(x2, "in", "-o", "out", "--width", "60") == 0
+        assert batch(x2, "in", "-o", "out", "--width", "60", *same) == 0
         assert f"{done} done, 0 failed, {2 - done} skipped" in capsys.readouterr().err
     assert {Image.open(path).size for path in Path("out").iterdir()} == {(60, 30)}
-    assert batch(x2, "in", "-o", "out") == 1
+    assert batch(x2, "in", "-o", "out", *same) == 1
     assert capsys.readouterr().err.count("60x30 pixels, expected 40x80 or 80x40") == 2
 
 

@@ -8,9 +8,10 @@ from dcls_cli.cli.app import run
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("upscale x.png -s four", "--scale four: expected a whole number"),
-        ("upscale x.png -s 2.5", "--scale 2.5: expected a whole number"),
-        ("upscale x.png -s 5", "scale 5 is not available; choose 2, 3 or 4"),
+        ("upscale x.png -s four", "--scale four: expected a number"),
+        ("upscale x.png -s 0.5", "scale 0.5 is not available; choose 1 to 4"),
+        ("upscale x.png --stretch --width 9", "--stretch needs --width and --height"),
+        ("upscale x.png -s 5", "scale 5 is not available; choose 1 to 4"),
         ("upscale x.png --quality 200", "--quality 200: expected at most 100"),
         ("upscale x.png --quality 0", "--quality 0: expected at least 1"),
         (

@@ -7,10 +7,16 @@ from PIL import Image
 
 from dcls_cli.cli.naming import Naming
 from dcls_cli.errors import UsageError
+from dcls_cli.image.resizing import OutputSize
 
 
-def named(photo: Path, template: str = "{stem}_x{scale}", **options: str | None) -> str:
-    return Naming(template=template, scale=4, **options).name(photo)
+def named(
+    photo: Path,
+    template: str = "{stem}_{size}",
+    size: OutputSize = OutputSize(factor=4),  # noqa: B008 - it is frozen
+    **options: str | None,
+) -> str:
+    return Naming(template=template, size=size, **options).name(photo)
 
 
 @pytest.mark.parametrize(
@@ -39,15 +45,34 @@ def test_fields_and_formats() -> None:
     photo = Path("folder/a.jpg")
     assert named(photo, format="png") == "a_x4.png"
     assert named(photo, "{stem}.{ext}.{model}", format="tiff", model="m") == "a.tif.m"
+    assert named(photo, "{stem}-{scale}", format="png") == "a-4.png"
     assert named(photo, "{{{stem}}}", format="jpg") == "{a}.jpg"
     assert named(photo, "large") == "large.png"
     assert named(Path("{scale}.png"), format="png") == "{scale}_x4.png"
 
 
 @pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ({"factor": 1.5}, "a_x1.5.jpg"),
+        ({"width": 1920}, "a_w1920.jpg"),
+        ({"height": 1080}, "a_h1080.jpg"),
+        ({"width": 1920, "height": 1080}, "a_1920x1080.jpg"),
+        ({"longest_side": 3840}, "a_max3840.jpg"),
+    ],
+)
+def test_the_default_name_states_the_size(size: dict[str, float], expected: str) -> None:
+    wanted = OutputSize(**size)
+    assert named(Path("a.jpg"), size=wanted, format="jpg") == expected
+    if wanted.in_pixels:
+        with pytest.raises(UsageError, match="the size is given in pixels; use {size}"):
+            named(Path("a.jpg"), "{stem}_{scale}", size=wanted, format="jpg")
+
+
+@pytest.mark.parametrize(
     ("template", "expected"),
     [
-        ("{name}", "unknown field {name}; expected {stem}, {scale}, {model}, {ext}"),
+        ("{name}", "unknown field {name}; expected {stem}, {size}, {scale}, {model}, {ext}"),
         ("{}", "unknown field {}"),
         ("{stem.__class__}", "unknown field {stem.__class__}"),
         ("{stem[0]}", "unknown field"),

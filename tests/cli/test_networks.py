@@ -39,15 +39,15 @@ def test_the_photo_decides_unless_the_user_does(
 ) -> None:
     by_rule, by_name = networks(model), networks("dcls-light-x4")
     clean, camera = map(read, photos)
-    assert by_rule.choose(clean).name == "dcls-light-x4"
-    assert by_rule.choose(camera).name == "dcls-photo-x4"
-    assert by_name.choose(camera).name == "dcls-light-x4"
-    assert by_name.choose(camera).reason is None
+    assert by_rule.choose(clean, 4).name == "dcls-light-x4"
+    assert by_rule.choose(camera, 4).name == "dcls-photo-x4"
+    assert by_name.choose(camera, 4).name == "dcls-light-x4"
+    assert by_name.choose(camera, 4).reason is None
 
 
 def test_a_network_is_loaded_once(photos: tuple[Path, Path]) -> None:
     several = networks("auto")
-    clean, camera = (several.choose(read(path)) for path in photos)
+    clean, camera = (several.choose(read(path), 4) for path in photos)
     assert several.load(camera) is several.load(camera)
     assert several.load(camera) is not several.load(clean)
     assert several.load(camera).config.noise == "estimated"
@@ -74,7 +74,8 @@ def test_upscale_says_which_network_each_photo_got_and_why(
     first, second = captured.out.splitlines()
     assert first.endswith("  dcls-light-x4")
     assert second.endswith("  dcls-photo-x4")
-    assert captured.err.splitlines() == [
+    lines = captured.err.splitlines()
+    assert [line for line in lines if "because" in line] == [
         "dcls: clean.png: dcls-light-x4, because it shows no noise and no compression",
         "dcls: camera.jpg: dcls-photo-x4, because JPEG compresses with loss",
     ]
@@ -98,7 +99,41 @@ def test_the_reason_is_said_once_for_each_network(
 def test_json_has_the_network_and_the_reason(photos: tuple[Path, Path], capsys: Capture) -> None:
     assert run(["upscale", str(photos[1]), "-s", "2", "--json", "--precision", "fp32"]) == 0
     start, *_, done, _ = map(json.loads, capsys.readouterr().out.splitlines())
-    assert start["model"] == done["model"] == "dcls-light-x2"
+    assert start["model"] == done["model"] == "dcls-photo-x4"
+    assert start["reason"] == "JPEG compresses with loss (its x4 result is reduced)"
+    assert (done["width"], done["height"]) == (80, 96)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "scale", "size"),
+    [
+        (["-s", "1.5"], 2, (60, 72)),
+        (["-s", "2.5"], 3, (100, 120)),
+        (["--width", "70"], 2, (70, 84)),
+        (["--max-side", "130"], 3, (108, 130)),
+    ],
+)
+def test_a_clean_picture_gets_the_network_of_the_next_scale(
+    arguments: list[str],
+    scale: int,
+    size: tuple[int, int],
+    photos: tuple[Path, Path],
+    capsys: Capture,
+) -> None:
+    assert run(["upscale", str(photos[0]), *arguments, "--json", "--precision", "fp32"]) == 0
+    start, *_, done, _ = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (start["model"], done["scale"]) == (f"dcls-light-x{scale}", scale)
+    assert (done["width"], done["height"]) == size
+
+
+def test_a_kernel_of_the_user_is_for_networks_of_one_scale(
+    photos: tuple[Path, Path], capsys: Capture
+) -> None:
+    np.save("psf.npy", np.ones((3, 3)))
+    arguments = ["upscale", str(photos[1]), "-s", "2", "--kernel", "psf.npy", "--json"]
+    assert run(arguments) == 0
+    start = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert start["model"] == "dcls-light-x2"
     assert "no model for photographs at x2" in start["reason"]
 
 
@@ -107,3 +142,33 @@ def test_kernel_follows_the_same_rule(photos: tuple[Path, Path], capsys: Capture
     captured = capsys.readouterr()
     assert "camera.jpg: dcls-photo-x4, because JPEG" in captured.err
     assert "noise" in captured.out
+
+
+def test_an_uncertain_blur_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    from tests.upscaling.pictures import graphic, reduced
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(reduced(graphic("flags-france"), 4).to_samples(8)).save("flag.png")
+    assert run(["upscale", "flag.png", "--json"]) == 0
+    captured = capsys.readouterr()
+    done = json.loads(captured.out.splitlines()[-2])
+    assert 0 <= done["kernel_confidence"] < 1
+    assert done["kernel_width_px"] < done["kernel_estimated_px"]
+    message = f"flag.png: blur uncertain: {done['kernel_estimated_px']:.1f} px estimated, "
+    assert message + f"{done['kernel_width_px']:.1f} px used" in captured.err
+    assert run(["kernel", "flag.png", "--json"]) == 0
+    event = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert event["confidence"] == done["kernel_confidence"]
+    assert run(["upscale", "flag.png", "--report", "flag.html", "--overwrite"]) == 0
+    assert "does not show enough of its blur" in Path("flag.html").read_text()
+
+
+def test_the_evidence_of_a_reduced_result_is_that_of_the_network(
+    photos: tuple[Path, Path], capsys: Capture
+) -> None:
+    arguments = ["upscale", str(photos[1]), "-s", "2", "--report", "evidence.html"]
+    assert run(arguments) == 0
+    assert "dcls-photo-x4" in capsys.readouterr().out
+    assert "160 x 192" in Path("evidence.html").read_text().replace("×", "x")

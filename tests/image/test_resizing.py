@@ -9,7 +9,7 @@ from PIL import Image
 
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import collect
-from dcls_cli.image.resizing import Resized, TargetSize
+from dcls_cli.image.resizing import OutputSize, Resized
 
 RANDOM = np.random.default_rng(6)
 
@@ -97,19 +97,24 @@ def test_few_rows_are_held_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("wanted", "expected", "factor", "label"),
     [
-        ({"width": 800}, (800, 600)),
-        ({"height": 300}, (400, 300)),
-        ({"longest_side": 1200}, (1200, 900)),
-        ({"width": 100, "height": 100}, (100, 100)),
-        ({"width": 1}, (1, 1)),
-        ({}, (400, 300)),
+        ({"width": 800}, (800, 600), 2.0, "w800"),
+        ({"height": 300}, (400, 300), 1.0, "h300"),
+        ({"longest_side": 1200}, (1200, 900), 3.0, "max1200"),
+        ({"width": 600, "height": 600}, (600, 450), 1.5, "600x600"),
+        ({"width": 600, "height": 600, "stretch": True}, (600, 600), 2.0, "600x600"),
+        ({"width": 1}, (1, 1), 1 / 300, "w1"),
+        ({"factor": 4.0}, (1600, 1200), 4.0, "x4"),
+        ({"factor": 1.5}, (600, 450), 1.5, "x1.5"),
     ],
 )
-def test_sizes_keep_the_proportions_if_one_side_is_given(
-    wanted: dict[str, int], expected: tuple[int, int]
+def test_sizes_keep_the_proportions_unless_they_are_stretched(
+    wanted: dict[str, int], expected: tuple[int, int], factor: float, label: str
 ) -> None:
-    assert TargetSize(**wanted).of(400, 300) == expected
+    size = OutputSize(**wanted)
+    assert size.of(400, 300) == expected
+    assert size.factor_of(400, 300) == pytest.approx(factor)
+    assert size.label == label
     if "longest_side" in wanted:
-        assert TargetSize(**wanted).of(300, 400) == expected[::-1]
+        assert size.of(300, 400) == expected[::-1]

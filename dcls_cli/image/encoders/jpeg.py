@@ -60,7 +60,13 @@ def _encoded(band: np.ndarray, header: Header, *, metadata: bool) -> bytes:
     content = io.BytesIO()
     with one_line_errors("JPEG"):
         image = to_image(band)
-        image.save(content, "JPEG", quality=header.encoding.quality, subsampling=0, **options)
+        image.save(
+            content,
+            "JPEG",
+            quality=header.encoding.used_quality,
+            subsampling=0,
+            **options,
+        )
     return content.getvalue()
 
 

@@ -30,7 +30,7 @@ def write_webp(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> N
         to_image(samples).save(
             content,
             "WEBP",
-            quality=header.encoding.quality,
+            quality=header.encoding.used_quality,
             lossless=header.encoding.lossless,
             exact=True,
             **header.carried.options(),
@@ -46,7 +46,7 @@ def write_avif(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> N
         image.save(
             content,
             "AVIF",
-            quality=header.encoding.quality,
+            quality=header.encoding.used_quality,
             subsampling="4:0:0" if image.mode == "L" else "4:4:4",
             **header.carried.options(),
         )
