@@ -70,6 +70,16 @@ def test_a_right_restoration_stays_as_it_is() -> None:
     np.testing.assert_array_equal(finished("finishing.mjs", code, lr, sr), sr.ravel())
 
 
+@pytest.mark.parametrize("name", ["flag", "logo", "tone", "flat", "noise"])
+def test_flat_parts_are_kept_as_in_python(name: str) -> None:
+    lr = colours(getattr(pictures, name)(40, 57))
+    sr = degraded(lr)
+    expected = finishing.keep_flat(lr, sr)
+    assert (expected == sr).all() == (name in ("tone", "noise"))
+    ours = finished("finishing.mjs", "return module.keepFlat(lr, sr, sides);", lr, sr)
+    np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=CLOSE)
+
+
 @pytest.mark.parametrize("neutral", [True, False])
 def test_colours_are_finished_as_in_python(neutral: bool) -> None:
     photo = pictures.tone(40, 57) if neutral else pictures.logo(40, 57)

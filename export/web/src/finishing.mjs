@@ -1,8 +1,9 @@
 /**
- * What is made of restored tiles before they are joined: brightness and neutral colours. As
+ * What is made of restored tiles before they are joined: flat parts, brightness, colours. As
  * `dcls_cli/upscaling/finishing.py`; `masks.mjs` has its part for alpha channels.
  */
 
+import { nearby } from "./nearby.mjs";
 import { BILINEAR, enlarged } from "./resampling.mjs";
 
 /**
@@ -19,8 +20,12 @@ export const TOLERANCE = 0.75 / 255;
  * Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much of
  * the difference is added in each: a little more than all.
  */
-export const ROUNDS = 5;
+export const ROUNDS = 8;
 export const STEP = 1.3;
+
+/** Pixels on each side of a flat one that have its value, up to rounding to 16 bits. */
+export const FLAT_PX = 3;
+export const ONE_VALUE = 0.5 / 65535;
 
 /**
  * A tile (3, rows, columns) in [0, 1] and its restoration (3, scale * rows, scale * columns), which
@@ -36,7 +41,7 @@ const { fround } = Math;
 const clipped = (value) => Math.min(Math.max(value, 0), 1);
 
 /**
- * Keep the brightness of every region, and the neutrality of a picture that is neutral.
+ * Keep flat parts flat, every region as bright as it was, and a neutral picture neutral.
  *
  * @param {boolean} neutral
  * @returns {Finish}
@@ -47,7 +52,7 @@ export function finishColours(neutral) {
       const grey = meanOf(sr);
       for (let channel = 0; channel < 3; channel++) sr.set(grey, channel * grey.length);
     }
-    return keepBrightness(lr, sr, sides);
+    return keepBrightness(lr, keepFlat(lr, sr, sides), sides);
   };
 }
 
@@ -65,6 +70,32 @@ export function meanOf(planes) {
     mean[at] = fround(sum + clipped(planes[2 * count + at])) / 3;
   }
   return mean;
+}
+
+/**
+ * Take the input's value where it has but one for some pixels around.
+ *
+ * @param {Float32Array} lr (3, high, wide) in [0, 1].
+ * @param {Float32Array} sr (3, scale * high, scale * wide), changed in place.
+ * @param {Sides} sides
+ * @returns {Float32Array} the same.
+ */
+export function keepFlat(lr, sr, { high, wide, scale }) {
+  const count = high * wide;
+  for (let channel = 0; channel < 3; channel++) {
+    const plane = lr.subarray(channel * count, (channel + 1) * count);
+    const most = nearby(plane, { high, wide }, Math.max, FLAT_PX);
+    const low = nearby(plane, { high, wide }, Math.min, FLAT_PX);
+    const flat = low.map((value, at) => Number(fround(most[at] - value) < fround(ONE_VALUE)));
+    if (!flat.includes(1)) continue;
+    const weight = enlarged(flat, high, wide, scale, BILINEAR);
+    for (let at = 0, to = channel * weight.length; at < weight.length; at++, to++) {
+      const [y, x] = [Math.floor(at / (wide * scale)), at % (wide * scale)];
+      const plain = plane[Math.floor(y / scale) * wide + Math.floor(x / scale)];
+      sr[to] += fround(weight[at] * fround(plain - sr[to]));
+    }
+  }
+  return sr;
 }
 
 /**

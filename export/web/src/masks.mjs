@@ -4,6 +4,7 @@
  */
 
 import { meanOf } from "./finishing.mjs";
+import { nearby } from "./nearby.mjs";
 import { BICUBIC, BILINEAR, enlarged } from "./resampling.mjs";
 
 /**
@@ -75,13 +76,13 @@ export function edgeWidth({ samples, width, height }) {
  * @returns {Float32Array} (high, wide).
  */
 export function hardness(mask, size) {
-  const low = nearby(mask, size, Math.min);
-  const most = nearby(mask, size, Math.max);
+  const low = nearby(mask, size, Math.min, NEAR_PX);
+  const most = nearby(mask, size, Math.max, NEAR_PX);
   const add = (/** @type {number} */ one, /** @type {number} */ other) => one + other;
-  const first = nearby(mask, size, add);
-  const second = nearby(mask.map((value) => value * value), size, add);
-  const slopes = nearby(slope(mask, size), size, add);
-  const count = nearby(new Float32Array(mask.length).fill(1), size, add);
+  const first = nearby(mask, size, add, NEAR_PX);
+  const second = nearby(mask.map((value) => value * value), size, add, NEAR_PX);
+  const slopes = nearby(slope(mask, size), size, add, NEAR_PX);
+  const count = nearby(new Float32Array(mask.length).fill(1), size, add, NEAR_PX);
   const range = fround(LOCALLY_SOFT - LOCALLY_HARD);
   return mask.map((_, at) => {
     const spread = Math.max(fround(most[at] - low[at]), fround(1e-6));
@@ -107,28 +108,4 @@ function slope(values, { high, wide }) {
     const down = at < (high - 1) * wide ? fround(values[at + wide] - value) : 0;
     return Math.sqrt(across * across + down * down);
   });
-}
-
-/**
- * Reduce the square of pixels about each one, cut off at the borders.
- *
- * @param {Float32Array} values (high, wide).
- * @param {Size} size
- * @param {(one: number, other: number) => number} reduce
- */
-function nearby(values, { high, wide }, reduce) {
-  /** @type {(from: Float32Array, length: number, step: number) => Float32Array} */
-  const along = (from, length, step) => {
-    const result = from.slice();
-    for (let offset = 1; offset <= Math.min(NEAR_PX, length - 1); offset++) {
-      for (const side of [-offset, offset]) {
-        for (let at = 0; at < from.length; at++) {
-          const place = (Math.floor(at / step) % length) + side;
-          if (place >= 0 && place < length) result[at] = reduce(result[at], from[at + side * step]);
-        }
-      }
-    }
-    return result;
-  };
-  return along(along(values, high, wide), wide, 1);
 }
