@@ -29,7 +29,7 @@ from dcls_cli.upscaling.survey import BLOCK_PX, Survey, survey
 #: than one of them.
 _WINDOW_PX = MINIMUM_TILE_PX
 _SAMPLE_SHARE = 1 / 8
-_MOST_WINDOWS = 12
+_MOST_WINDOWS = 6
 
 #: Pixels of a window whose restoration does not count, on each side.
 _HALO_PX = 8

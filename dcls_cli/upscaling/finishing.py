@@ -15,8 +15,10 @@ Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]
 _SIGMA_PX = 3.0
 _REACH_PX = 8
 
-#: Brightness may differ by so much, of full scale: rounding, and what a clear picture has anyway.
-_TOLERANCE = 0.75 / 255
+#: Differences of brightness far above this one are corrected, those far below it are not, of full
+#: scale: a clear picture has some. Nothing is done for a largest correction below the second.
+_TOLERANCE = 2 / 255
+_NOTHING = 0.5 / 255
 
 #: Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much
 #: of the difference is added in each: a little more than all.
@@ -93,7 +95,8 @@ def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
     """Give each region of a restoration the mean of the same region of its input.
 
     Screen tone and halftone have detail as fine as the pixels: a network that takes a dot for
-    another one changes the shade that is seen from afar.
+    another one changes the shade that is seen from afar. Only the brightness is corrected: JPEG
+    changes colours, which a network may put right.
 
     Args:
         lr: (N, 3, h, w) in [0, 1].
@@ -102,17 +105,23 @@ def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
     Returns:
         The restoration itself where its brightness is right, else clipped to [0, 1].
     """
-    count, channels, height, width = lr.shape
-    scale = sr.shape[-1] // width
-    blocks = (count, channels, height, scale, width, scale)
+    scale = sr.shape[-1] // lr.shape[-1]
+    wanted = lr.mean(axis=1, keepdims=True)
     for _ in range(_ROUNDS):
         seen = sr.clip(0, 1)
-        missing = _smooth(lr - seen.reshape(blocks).mean(axis=(3, 5)))
-        missing = np.sign(missing) * (np.abs(missing) - _TOLERANCE).clip(0)
-        if not missing.any():
+        missing = _smooth(wanted - _means(seen.mean(axis=1, keepdims=True), scale))
+        missing *= missing**2 / (missing**2 + _TOLERANCE**2)
+        if np.abs(missing).max() < _NOTHING:
             break
         sr = seen + _STEP * _enlarged(missing, scale, Image.Resampling.BILINEAR)
     return sr
+
+
+def _means(values: np.ndarray, scale: int) -> np.ndarray:
+    """Means of squares of pixels: (N, C, s h, s w) -> (N, C, h, w)."""
+    count, channels, height, width = values.shape
+    rows = values.reshape(count, channels, height // scale, scale, width).mean(axis=3)
+    return np.asarray(rows.reshape(*rows.shape[:3], width // scale, scale).mean(axis=4))
 
 
 def edge_width(mask: Raster) -> float:
