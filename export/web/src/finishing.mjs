@@ -13,8 +13,12 @@ import { BILINEAR, enlarged } from "./resampling.mjs";
 export const SIGMA_PX = 3.0;
 export const REACH_PX = 8;
 
-/** Brightness may differ by so much, of full scale: rounding, and what a clear picture has anyway. */
-export const TOLERANCE = 0.75 / 255;
+/**
+ * Differences of brightness far above this one are corrected, those far below it are not, of full
+ * scale: a clear picture has some. Nothing is done for a largest correction below the second.
+ */
+export const TOLERANCE = 2 / 255;
+export const NOTHING = 0.5 / 255;
 
 /**
  * Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much of
@@ -99,7 +103,8 @@ export function keepFlat(lr, sr, { high, wide, scale }) {
 }
 
 /**
- * Give each region of a restoration the mean of the same region of its input.
+ * Give each region of a restoration the mean of the same region of its input; only the brightness,
+ * as a network may put right colours that JPEG changed.
  *
  * @param {Float32Array} lr (3, high, wide) in [0, 1].
  * @param {Float32Array} sr (3, scale * high, scale * wide), changed in place.
@@ -108,70 +113,64 @@ export function keepFlat(lr, sr, { high, wide, scale }) {
  */
 export function keepBrightness(lr, sr, sides) {
   const { high, wide, scale } = sides;
-  const [count, large] = [high * wide, high * wide * scale ** 2];
+  const wanted = meanOf(lr);
   for (let round = 0; round < ROUNDS; round++) {
-    const missing = missingOf(lr, sr, sides);
-    if (missing.every((value) => value === 0)) break;
-    for (let channel = 0; channel < 3; channel++) {
-      const plane = missing.subarray(channel * count, (channel + 1) * count);
-      const added = enlarged(plane, high, wide, scale, BILINEAR);
-      for (let at = 0, to = channel * large; at < large; at++, to++) {
-        sr[to] = clipped(sr[to]) + fround(fround(STEP) * added[at]);
-      }
+    const missing = missingOf(wanted, meanOf(sr), sides);
+    if (missing.every((value) => Math.abs(value) < fround(NOTHING))) break;
+    const added = enlarged(missing, high, wide, scale, BILINEAR);
+    for (let at = 0; at < sr.length; at++) {
+      sr[at] = clipped(sr[at]) + fround(fround(STEP) * added[at % added.length]);
     }
   }
   return sr;
 }
 
 /**
- * Brightness that a restoration lacks, beyond the tolerance.
+ * Brightness that a restoration lacks; little of it is left as it is.
  *
- * @param {Float32Array} lr
- * @param {Float32Array} sr
+ * @param {Float32Array} wanted (high, wide).
+ * @param {Float32Array} seen (scale * high, scale * wide).
  * @param {Sides} sides
- * @returns {Float32Array} (3, high, wide).
+ * @returns {Float32Array} (high, wide).
  */
-function missingOf(lr, sr, { high, wide, scale }) {
-  const missing = new Float32Array(lr.length);
-  for (let row = 0, at = 0; row < 3 * high; row++) {
+function missingOf(wanted, seen, { high, wide, scale }) {
+  const missing = new Float32Array(wanted.length);
+  for (let y = 0, at = 0; y < high; y++) {
     for (let x = 0; x < wide; x++, at++) {
       let sum = 0;
-      for (let line = row * scale; line < (row + 1) * scale; line++) {
+      for (let line = y * scale; line < (y + 1) * scale; line++) {
         const first = (line * wide + x) * scale;
-        for (let from = first; from < first + scale; from++) sum += clipped(sr[from]);
+        for (let from = first; from < first + scale; from++) sum += seen[from];
       }
-      missing[at] = lr[at] - fround(sum / scale ** 2);
+      missing[at] = wanted[at] - fround(sum / scale ** 2);
     }
   }
   const smooth = smoothed(missing, high, wide);
-  return smooth.map((value) => Math.sign(value) * Math.max(Math.abs(value) - TOLERANCE, 0));
+  return smooth.map((value) => (value * value ** 2) / (value ** 2 + TOLERANCE ** 2));
 }
 
 /**
  * A Gaussian, with the last pixels repeated beyond the borders.
  *
- * @param {Float32Array} planes (3, high, wide).
+ * @param {Float32Array} plane (high, wide).
  * @param {number} high
  * @param {number} wide
  */
-export function smoothed(planes, high, wide) {
+function smoothed(plane, high, wide) {
   const weights = Float32Array.from({ length: 2 * REACH_PX + 1 }, (_, at) =>
     Math.exp(-0.5 * ((at - REACH_PX) / SIGMA_PX) ** 2),
   );
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const taps = weights.map((weight) => weight / total);
-  const count = high * wide;
-  const down = new Float32Array(planes.length);
-  for (let plane = 0; plane < planes.length; plane += count) {
-    for (let y = 0; y < high; y++) {
-      const target = down.subarray(plane + y * wide, plane + (y + 1) * wide);
-      taps.forEach((tap, offset) => {
-        const row = plane + Math.min(Math.max(y + offset - REACH_PX, 0), high - 1) * wide;
-        for (let x = 0; x < wide; x++) target[x] += tap * planes[row + x];
-      });
-    }
+  const down = new Float32Array(plane.length);
+  for (let y = 0; y < high; y++) {
+    const target = down.subarray(y * wide, (y + 1) * wide);
+    taps.forEach((tap, offset) => {
+      const row = Math.min(Math.max(y + offset - REACH_PX, 0), high - 1) * wide;
+      for (let x = 0; x < wide; x++) target[x] += tap * plane[row + x];
+    });
   }
-  const across = new Float32Array(planes.length);
+  const across = new Float32Array(plane.length);
   const line = new Float32Array(wide + 2 * REACH_PX);
   for (let row = 0; row < down.length; row += wide) {
     line.fill(down[row], 0, REACH_PX).fill(down[row + wide - 1], REACH_PX + wide);

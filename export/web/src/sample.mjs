@@ -14,7 +14,7 @@ import { SMALLEST_TILE } from "./tiling.mjs";
  */
 export const WINDOW_PX = SMALLEST_TILE;
 export const SAMPLE_SHARE = 1 / 8;
-export const MOST_WINDOWS = 12;
+export const MOST_WINDOWS = 6;
 
 /** Pixels of a window whose restoration does not count, on each side. */
 export const HALO_PX = 8;
