@@ -244,9 +244,11 @@ def _places(photo: Raster, seen: Survey) -> Iterator[tuple[slice, slice]]:
     tall, wide = min(_WINDOW_PX, height), min(_WINDOW_PX, width)
     count = int(height * width * _SAMPLE_SHARE / (tall * wide))
     rows, columns = -(-tall // BLOCK_PX), -(-wide // BLOCK_PX)
-    sums = np.pad(seen.detail, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1)
-    inside = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns]
-    inside = inside + sums[:-rows, :-columns]
+    # Detail in the halo does not count, as it will not in the restoration.
+    trim = _HALO_PX // BLOCK_PX if min(tall, wide) > 4 * _HALO_PX else 0
+    sums = np.pad(seen.detail, ((1, 0), (1, 0))).cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
+    across = sums[:, columns - trim : sums.shape[1] - trim] - sums[:, trim : trim - columns]
+    inside = across[rows - trim : len(sums) - trim] - across[trim : trim - rows]
     for _ in range(min(max(count, 1), _MOST_WINDOWS)):
         down, across = np.unravel_index(inside.argmax(), inside.shape)
         if inside[down, across] < 0:

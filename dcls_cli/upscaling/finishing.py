@@ -34,6 +34,9 @@ _HARD = 0.212
 _LOCALLY_HARD, _LOCALLY_SOFT = 0.17, 0.21
 _NEAR_PX = 5
 
+#: A smaller range of values is that of a mask without an edge.
+_ONE_LEVEL = 1.5 / 255
+
 #: Pixels on each side of a flat one that have its value, up to rounding to 16 bits.
 _FLAT_PX = 3
 _ONE_VALUE = 0.5 / 65535
@@ -111,8 +114,10 @@ def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
         seen = sr.clip(0, 1)
         missing = _smooth(wanted - _means(seen.mean(axis=1, keepdims=True), scale))
         missing *= missing**2 / (missing**2 + _TOLERANCE**2)
-        if np.abs(missing).max() < _NOTHING:
+        largest = np.abs(missing).max(axis=(1, 2, 3), keepdims=True)
+        if largest.max() < _NOTHING:
             break
+        missing *= largest >= _NOTHING  # a tile does not depend on those beside it
         sr = seen + _STEP * _enlarged(missing, scale, Image.Resampling.BILINEAR)
     return sr
 
@@ -160,7 +165,7 @@ def _hardness(mask: np.ndarray) -> np.ndarray:
     area = (-moments[1] + (low + high) * moments[0] - low * high * count) / spread
     measured = area / moments[2].clip(1e-6)
     weight = (_LOCALLY_SOFT - measured) / (_LOCALLY_SOFT - _LOCALLY_HARD)
-    return np.asarray(weight.clip(0, 1) * (spread > 1 / 255), np.float32)
+    return np.asarray(weight.clip(0, 1) * (spread > _ONE_LEVEL), np.float32)
 
 
 def _nearby(values: np.ndarray, reduce: np.ufunc, reach: int) -> np.ndarray:

@@ -15,6 +15,9 @@ _BAND_PX = 16 * BLOCK_PX
 #: A block whose samples differ by less is flat, of full scale: rounding and weak JPEG leave less.
 _FLAT = 2.5 / 255
 
+#: A sum of weights that is nothing but rounding.
+_NO_SUM = 2e-6
+
 #: The grey picture stands for all colours if it has this share of their fine detail.
 _GREY_SUFFICES = 0.6
 
@@ -96,5 +99,7 @@ def _direction(covariance: np.ndarray) -> np.ndarray | None:
     if power == 0 or covariance.sum() / 3 >= _GREY_SUFFICES * power:
         return None
     direction = np.linalg.eigh(covariance)[1][:, -1]
-    direction *= np.sign(direction.sum()) or 1.0
+    total = direction.sum()
+    # Of two equally bright colours the sum is rounding; any rule will do that is always the same.
+    direction *= np.sign(total if abs(total) > _NO_SUM else direction @ (1, 2, 4)) or 1.0
     return np.asarray(direction / np.abs(direction).sum(), np.float32)

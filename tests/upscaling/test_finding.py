@@ -148,3 +148,17 @@ def test_the_reference_is_always_the_same() -> None:
     levels = np.rint(reference(4)[0] * 255).astype(np.uint8)
     digest = hashlib.sha256(levels.tobytes()).hexdigest()
     assert digest.startswith("8806910c79926cf7")
+
+
+@pytest.mark.parametrize("column", [20, 67, 72, 80, 100, 115])
+def test_a_single_blurred_edge_is_seen_wherever_it_is(column: int) -> None:
+    """Not only where a window of the sample happens to have it in its middle."""
+    from math import erf
+
+    edge = np.array([erf((x - column) / 0.6 / 2**0.5) for x in range(135)]) / 2 + 0.5
+    levels = np.rint(40 + 170 * np.broadcast_to(edge[None, :, None], (201, 135, 3))).astype(
+        np.uint8
+    )
+    found = find_blur(from_array(levels).colour, network(), tiled=False)
+    assert found.confidence is not None
+    assert found.confidence > 0

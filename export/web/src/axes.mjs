@@ -1,7 +1,7 @@
 /** The direction in which points of three coordinates spread most. */
 
 /** A sum of the coordinates below this is rounding, and says nothing about the sign. */
-const NO_SUM = 2e-6;
+export const NO_SUM = 2e-6;
 
 /** Enough rounds of Jacobi's rotations for a matrix of 3 x 3. */
 const ROUNDS = 12;

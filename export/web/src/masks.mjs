@@ -21,6 +21,9 @@ export const LOCALLY_HARD = 0.17;
 export const LOCALLY_SOFT = 0.21;
 export const NEAR_PX = 5;
 
+/** A smaller range of values is that of a mask without an edge. */
+export const ONE_LEVEL = 1.5 / 255;
+
 const { fround } = Math;
 
 /**
@@ -86,7 +89,7 @@ export function hardness(mask, size) {
   const range = fround(LOCALLY_SOFT - LOCALLY_HARD);
   return mask.map((_, at) => {
     const spread = Math.max(fround(most[at] - low[at]), fround(1e-6));
-    if (spread <= fround(1 / 255)) return 0;
+    if (spread <= fround(ONE_LEVEL)) return 0;
     const linear = fround(fround(low[at] + most[at]) * first[at]);
     const constant = fround(fround(low[at] * most[at]) * count[at]);
     const area = fround(fround(fround(-second[at] + linear) - constant) / spread);

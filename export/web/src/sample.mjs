@@ -119,7 +119,9 @@ export function places(height, width, seen) {
   const count = Math.trunc((height * width * SAMPLE_SHARE) / (tall * wide));
   const [rows, columns] = [Math.ceil(tall / BLOCK_PX), Math.ceil(wide / BLOCK_PX)];
   const [down, across] = [seen.rows - rows + 1, seen.columns - columns + 1];
-  const inside = insides(seen, rows, columns);
+  // Detail in the halo does not count, as it will not in the restoration.
+  const trim = Math.min(tall, wide) > 4 * HALO_PX ? HALO_PX / BLOCK_PX : 0;
+  const inside = insides(seen, rows, columns, trim);
   /** @type {Place[]} */
   const found = [];
   while (found.length < Math.min(Math.max(count, 1), MOST_WINDOWS)) {
@@ -139,16 +141,17 @@ export function places(height, width, seen) {
 }
 
 /**
- * Detail inside of each window of whole blocks; rounded where Python rounds.
+ * Detail inside of each window of whole blocks.
  *
  * @param {Survey} seen
  * @param {number} rows of blocks of a window.
  * @param {number} columns
- * @returns {Float32Array} (seen.rows - rows + 1, seen.columns - columns + 1).
+ * @param {number} trim blocks on each side that do not count.
+ * @returns {Float64Array} (seen.rows - rows + 1, seen.columns - columns + 1).
  */
-function insides(seen, rows, columns) {
+function insides(seen, rows, columns, trim) {
   const wide = seen.columns + 1;
-  const sums = new Float32Array((seen.rows + 1) * wide);
+  const sums = new Float64Array((seen.rows + 1) * wide);
   for (let y = 0; y < seen.rows; y++) {
     for (let x = 0; x < seen.columns; x++) {
       sums[(y + 1) * wide + x + 1] = sums[y * wide + x + 1] + seen.detail[y * seen.columns + x];
@@ -156,12 +159,12 @@ function insides(seen, rows, columns) {
   }
   for (let at = 1; at < sums.length; at++) if (at % wide > 0) sums[at] += sums[at - 1];
   const across = wide - columns;
-  const inside = new Float32Array((seen.rows + 1 - rows) * across);
+  const inside = new Float64Array((seen.rows + 1 - rows) * across);
+  const [high, broad] = [(rows - 2 * trim) * wide, columns - 2 * trim];
   for (let at = 0; at < inside.length; at++) {
-    const corner = Math.floor(at / across) * wide + (at % across);
-    const below = corner + rows * wide;
-    const strip = fround(sums[below + columns] - sums[corner + columns]);
-    inside[at] = fround(strip - sums[below]) + sums[corner];
+    const corner = (Math.floor(at / across) + trim) * wide + (at % across) + trim;
+    const below = corner + high;
+    inside[at] = sums[below + broad] - sums[below] - (sums[corner + broad] - sums[corner]);
   }
   return inside;
 }

@@ -3,6 +3,7 @@
  * `dcls_cli/upscaling/survey.py`.
  */
 
+export { NO_SUM } from "./axes.mjs";
 import { firstAxis } from "./axes.mjs";
 import { CHANNELS } from "./picture.mjs";
 
