@@ -21,8 +21,17 @@ from dcls_cli.releases import photo_release, release
 LOSSLESS_QUALITY = 101
 UNKNOWN_QUALITY = 80
 
-#: 8-bit levels of noise that are worth a word.
+#: Expected gains, dB, from which the model for photographs is taken: where a picture shows damage,
+#: and where it does not.
+LIKELY_DB = 0.1
+SURE_DB = 0.35
+
+#: What shows damage in a file without loss: noise that is white enough to be no texture, and steps
+#: on a grid of blocks (see `Traces`).
 NOISE_LIMIT = 1.0
+WHITENESS_LIMIT = 0.55
+GRID_LIMIT = 5.0
+BLOCKING_LIMIT = 0.15
 
 #: Features that show noise, and those that show an earlier JPEG.
 _OF_NOISE = ("noise", "whiteness", "plain_noise")
@@ -76,7 +85,7 @@ def choose(photo: Photo, scale: Scale, *, exact: bool = False) -> Choice:
     for step in steps:
         gain = step.below if seen[step.feature] < step.limit else step.above
         gains[step.feature] = gains.get(step.feature, 0.0) + gain
-    if start + sum(gains.values()) <= 0:
+    if not suits_photo(start + sum(gains.values()), seen):
         return Choice(default.name, _why_light(photo, seen))
     why = _why_photo(photo, seen, gains)
     item = photo_release(scale, exact=exact)
@@ -85,6 +94,19 @@ def choose(photo: Photo, scale: Scale, *, exact: bool = False) -> Choice:
     if item.scale != scale:
         why += f" (its x{item.scale} result is reduced)"
     return Choice(item.name, why)
+
+
+def suits_photo(gain: float, seen: Mapping[str, float]) -> bool:
+    """Whether an expected gain is enough to take the model for photographs.
+
+    Args:
+        gain: of that model over the other, dB.
+        seen: see `features`.
+    """
+    noisy = seen["noise"] > NOISE_LIMIT and seen["whiteness"] > WHITENESS_LIMIT
+    blocks = seen["grid"] > GRID_LIMIT or seen["blocking"] > BLOCKING_LIMIT
+    lossy = seen["quality"] < LOSSLESS_QUALITY
+    return gain > (LIKELY_DB if lossy or noisy or blocks else SURE_DB)
 
 
 def features(photo: Photo) -> dict[str, float]:

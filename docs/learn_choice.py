@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from label_damage import FILTERS
 
-from dcls_cli.choice import Step
+from dcls_cli.choice import Step, suits_photo
 
 FEATURES = (
     "noise",
@@ -34,7 +34,7 @@ FEATURES = (
 STEPS = 60
 RATE = 0.15
 #: Larger gains count no more than these, dB: few pictures would make the rule otherwise.
-LARGEST_DB = 3.0
+LARGEST_DB = 1.5
 LEAST_PICTURES = 12
 FOLDS = 8
 
@@ -58,8 +58,14 @@ def main() -> None:
         start, steps = learn(seen[fold != out], (photo - light)[fold != out])
         gains[fold == out] = score(seen[fold == out], start, steps)
     print(f"{len(rows)} pictures of {len(names)} sources")
+    of_rule = np.array(
+        [
+            suits_photo(gain, dict(zip(FEATURES, values, strict=True)))
+            for gain, values in zip(gains, seen, strict=True)
+        ]
+    )
     for name, taken in (
-        ("the rule", gains > 0),
+        ("the rule", of_rule),
         ("always photo", np.ones(len(rows), bool)),
         ("always light", np.zeros(len(rows), bool)),
     ):
@@ -67,7 +73,7 @@ def main() -> None:
         clean = np.array([is_clean(row["damage"]) for row in rows])
         print(f"{name}: {lost.mean():.3f} dB lost, {lost[clean].mean():.3f} of clean pictures")
     for right, text in ((photo > light, "photo"), (photo <= light, "light")):
-        taken = gains[right] > 0
+        taken = of_rule[right]
         print(f"{text} is right: {taken.sum()} photo, {(~taken).sum()} light")
     if chosen.output:
         start, steps = learn(seen, photo - light)

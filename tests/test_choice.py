@@ -35,11 +35,23 @@ def test_a_clean_photograph_gets_the_default_of_the_scale() -> None:
     assert choice.reason == "it shows no noise and no compression"
 
 
-@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
-def test_a_compressed_photograph_gets_the_photo_model(form: str) -> None:
-    choice = choose(as_file(small_and_busy(), form, quality=60), 4)
+def test_a_compressed_photograph_gets_the_photo_model() -> None:
+    choice = choose(as_file(small_and_busy(), "JPEG", quality=60), 4)
     assert choice.model == "dcls-photo-x4"
-    assert choice.reason == f"{form} compresses with loss"
+    assert choice.reason == "JPEG compresses with loss"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("quality", [30, 95])
+def test_a_lossy_file_is_never_called_clean(form: str, quality: int) -> None:
+    photo = as_file(small_and_busy(), form, quality=quality)
+    assert not photo.lossless
+    words = {
+        "dcls-photo-x4": f"{form} compresses with loss",
+        "dcls-light-x4": f"what {form} has lost does not show",
+    }
+    choice = choose(photo, 4)
+    assert choice.reason == words[choice.model]
 
 
 def test_noise_gets_the_photo_model_and_is_named() -> None:

@@ -35,13 +35,17 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def dcls(packages: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the program without the packages of this environment, but for those in a folder."""
+def dcls(
+    packages: Path, *arguments: object, folder: Path = Path("/")
+) -> subprocess.CompletedProcess[str]:
+    """Run the program without the packages of this environment, but for those in a folder.
+
+    Elsewhere than in the checkout, whose hints are shorter.
+    """
     command = [sys.executable, "-S", "-c", CODE, *map(str, arguments)]
     environment = {"PYTHONPATH": f"{packages}:{ROOT}", "OMP_NUM_THREADS": "1", "PATH": "/bin"}
-    # Elsewhere than in the checkout, whose hints are shorter.
     return subprocess.run(
-        command, cwd="/", env=environment, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
 
 

@@ -94,7 +94,7 @@ def test_help_answers_within_the_budget() -> None:
 def test_impossible_requests_are_refused_before_torch_is_loaded(tmp_path: Path, x4: Path) -> None:
     source = photo(tmp_path, 4)
     source.with_name("photo_x4.png").touch()
-    for arguments in (["-w", x4], ["-w", x4, "-s", "3"], ["-w", source], ["-s", "5"]):
+    for arguments in (["-w", x4], ["-w", x4, "-s", "0.5"], ["-w", source], ["-s", "5"]):
         result = subprocess.run(
             [sys.executable, "-c", SPY, "upscale", str(source), *map(str, arguments)],
             env=ENVIRONMENT,

@@ -87,12 +87,12 @@ def test_the_four_lines(folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_four_lines_without_pytorch(folder: Path, packages: Path) -> None:
-    assert dcls(packages, "upscale", "photo.png", "-s", 4).returncode == 0
+    assert dcls(packages, "upscale", "photo.png", "-s", 4, folder=folder).returncode == 0
     assert size(folder / "photo_x4.png") == (192, 192)
-    assert dcls(packages, "batch", "folder/").returncode == 0
+    assert dcls(packages, "batch", "folder/", folder=folder).returncode == 0
     assert size(folder / "folder_x4" / "sub" / "b_x4.png") == (192, 192)
     for words in (["export-onnx"], ["train", "--scale", 4]):
-        done = dcls(packages, *words)
+        done = dcls(packages, *words, folder=folder)
         assert done.returncode == 5
         (line,) = done.stderr.splitlines()
         assert "needs PyTorch: pip install " in line
@@ -126,11 +126,15 @@ def test_training_finds_its_images_and_its_folder(folder: Path, tmp_path: Path) 
         told.append(line)
         if "4 images" in line:
             break
+    config = folder / "runs" / "light-x4" / "config.toml"
+    until = time.monotonic() + 120  # a guard against hanging
+    while not config.is_file() and time.monotonic() < until:
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=120)
     assert any("4 images" in line for line in told), told
     assert process.returncode == 130
-    assert (folder / "runs" / "light-x4" / "config.toml").is_file()
+    assert config.is_file()
 
 
 def test_an_archive_is_packed_once(

@@ -15,6 +15,7 @@ from dcls_cli.cli.app import run
 from dcls_cli.upscaler import Upscaler
 from tests.batching.files import picture
 from tests.cli.test_upscale import write_weights
+from tests.image.test_traces import small_and_busy
 
 Capture = pytest.CaptureFixture[str]
 
@@ -296,10 +297,11 @@ def test_a_photo_without_enough_memory_does_not_stop_the_next(
 
 def test_each_photo_gets_its_model_and_each_model_is_loaded_once(capsys: Capture) -> None:
     for number in range(2):
-        noise = np.full((24, 24, 3), 40 * number, np.uint8)
         Path("in").mkdir(exist_ok=True)
-        Image.fromarray(noise).save(f"in/clean{number}.png")
-        Image.fromarray(noise).save(f"in/camera{number}.jpg")
+        levels = np.rint(small_and_busy() * 255).astype(np.uint8).transpose(1, 2, 0)
+        whole = Image.fromarray(levels if number else np.ascontiguousarray(levels[:, ::-1]))
+        whole.save(f"in/clean{number}.png")
+        whole.crop((40, 40, 100, 100)).save(f"in/camera{number}.jpg", quality=60)
     assert run(["batch", "in", "-o", "out", "-d", "cpu", "--json", "-j", "2"]) == 0
     told = events(capsys)
     models = {

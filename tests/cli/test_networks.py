@@ -13,7 +13,7 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
 from dcls_cli.image import read
 from dcls_cli.releases import RELEASES
-from tests.image.test_traces import smooth
+from tests.image.test_traces import small_and_busy
 
 Capture = pytest.CaptureFixture[str]
 
@@ -22,10 +22,9 @@ Capture = pytest.CaptureFixture[str]
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """One clean picture, once without loss and once as a camera would write it."""
     monkeypatch.chdir(tmp_path)
-    levels = np.round(smooth(48, 40).transpose(1, 2, 0) * 255).astype(np.uint8)
-    image = Image.fromarray(np.broadcast_to(levels, (48, 40, 3)).copy())
-    image.save("clean.png")
-    image.save("camera.jpg", quality=90)
+    levels = np.rint(small_and_busy() * 255).astype(np.uint8).transpose(1, 2, 0)
+    Image.fromarray(levels).crop((0, 0, 120, 144)).save("clean.png")
+    Image.fromarray(levels).crop((40, 40, 80, 88)).save("camera.jpg", quality=60)
     return Path("clean.png"), Path("camera.jpg")
 
 
@@ -107,10 +106,10 @@ def test_json_has_the_network_and_the_reason(photos: tuple[Path, Path], capsys: 
 @pytest.mark.parametrize(
     ("arguments", "scale", "size"),
     [
-        (["-s", "1.5"], 2, (60, 72)),
-        (["-s", "2.5"], 3, (100, 120)),
-        (["--width", "70"], 2, (70, 84)),
-        (["--max-side", "130"], 3, (108, 130)),
+        (["-s", "1.5"], 2, (180, 216)),
+        (["-s", "2.5"], 3, (300, 360)),
+        (["--width", "200"], 2, (200, 240)),
+        (["--max-side", "390"], 3, (325, 390)),
     ],
 )
 def test_a_clean_picture_gets_the_network_of_the_next_scale(

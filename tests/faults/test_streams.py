@@ -156,4 +156,4 @@ def test_a_poor_terminal_shows_any_name(tmp_path: Path, x2: Path) -> None:
 
 def test_an_image_on_stdout_is_no_business_of_help(capsys: Capture) -> None:
     assert run(["upscale", "--help"]) == 0
-    assert "- for stdout" in " ".join(capsys.readouterr().out.split())
+    assert "stdout (-)" in " ".join(capsys.readouterr().out.split())
