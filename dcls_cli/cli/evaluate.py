@@ -29,7 +29,7 @@ def evaluate(
     *,
     hr: Annotated[
         Path | None,
-        typer.Option("--hr", metavar="FOLDER", help="Measure on these sharp images (PNG)."),
+        typer.Option("--hr", metavar="FOLDER", help="Measure on these sharp images (PNG, WebP)."),
     ] = None,
     benchmark: Annotated[
         BenchmarkName,
