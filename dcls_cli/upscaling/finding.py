@@ -53,8 +53,8 @@ _TRIALS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)
 
 #: What a picture has, restored with the blur of a sharp one (see `oscillation`), and how wide its
 #: own blur can be then, in LR pixels: the bounds of photographs that were blurred by known widths.
-_SHARPNESS = (1.08, 1.15, 1.27, 1.38, 1.47, 1.75, 2.0)
-_WIDEST_LR_PX = (1.1, 0.7, 0.56, 0.46, 0.39, 0.31, 0.25)
+_SHARPNESS = (1.14, 1.2, 1.32, 1.44, 1.58, 1.88, 2.2)
+_WIDEST_LR_PX = (1.2, 0.8, 0.6, 0.49, 0.41, 0.32, 0.26)
 
 #: Mean step between neighbouring pixels, of full scale, below which there is no detail at all.
 _NOTHING = 0.02 / 255
