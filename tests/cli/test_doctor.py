@@ -38,7 +38,7 @@ def test_the_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: C
     assert first["problem"] is second["problem"] is None
     assert 0 < second["difference"] < 1e-4
     assert min(first["seconds"], second["seconds"]) > 0
-    documented = (ROOT / "docs" / "json.md").read_text().partition("dcls doctor --json")[2]
+    documented = (ROOT / "docs" / "json.md").read_text().partition("`doctor` has")[2]
     for name in (*event, *first):
         assert f"`{name}`" in documented
 
