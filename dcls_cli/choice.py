@@ -26,6 +26,9 @@ UNKNOWN_QUALITY = 80
 LIKELY_DB = 0.1
 SURE_DB = 0.35
 
+#: What a JPEG of a lower quality has lost shows in any picture; so it does in other lossy files.
+SHOWING_QUALITY = 95
+
 #: What shows damage in a file without loss: noise that is white enough to be no texture, and steps
 #: on a grid of blocks (see `Traces`).
 NOISE_LIMIT = 1.0
@@ -106,6 +109,8 @@ def suits_photo(gain: float, seen: Mapping[str, float]) -> bool:
     noisy = seen["noise"] > NOISE_LIMIT and seen["whiteness"] > WHITENESS_LIMIT
     blocks = seen["grid"] > GRID_LIMIT or seen["blocking"] > BLOCKING_LIMIT
     lossy = seen["quality"] < LOSSLESS_QUALITY
+    if seen["quality"] < SHOWING_QUALITY:
+        return True
     return gain > (LIKELY_DB if lossy or noisy or blocks else SURE_DB)
 
 
