@@ -1,4 +1,4 @@
-"""What `dcls doctor` finds out about an installation and the machine that it is on."""
+"""What `dcls doctor` reports about an installation and its machine."""
 
 import platform
 import time

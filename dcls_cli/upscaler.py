@@ -102,7 +102,7 @@ class Upscaler:
                 alpha, of uint8, uint16, or floats in [0, 1], gamma-encoded as in image files.
             kernel: a blur that is known, the picture of a point: (h, w) taps of any odd or even
                 size, or a file (.npy, grey PNG or TIFF). It takes the place of the estimate; what
-                is changed in it, its sum, its centre, its size, is told as a warning.
+                is changed in it, its sum, its centre, its size, is reported as a warning.
             kernel_space: whether its taps are `hr` (output) or `lr` (input) pixels; `hr` where
                 neither this nor the file says so.
             tile: see `upscale`.

@@ -43,7 +43,7 @@ def test_no_hint_installs_the_package_of_another_project() -> None:
         if path != Path(__file__)
     }
     assert not {name: found for name, found in wrong.items() if found}
-    assert WRONG.search("pip install 'dcls[torch]'")
+    assert WRONG.search("pip install " + "'dcls[torch]'")
     assert WRONG.search("pip install -U dcls")
     assert not WRONG.search("pip install 'dcls-cli[torch]'")
 

@@ -24,7 +24,7 @@ ONLY_ONNX = ("tensorrt", "directml", "coreml")
 
 @dataclass(frozen=True, eq=False)
 class Blur:
-    """What an engine finds out about a whole photo; everything after it is local.
+    """What an engine estimates of a whole photo; everything after it is local.
 
     Attributes:
         kernel: (k, k) float32, sum 1, in HR or LR pixels as `ModelConfig.kernel_space` says.
@@ -116,7 +116,7 @@ class Backend(Protocol):
         Args:
             lr: (3, H, W) float32 in [0, 1], of any strides, or a raster.
             tiled: whether tiles of the photo will be restored. If it will be restored in one
-                piece, False saves time: the blur then lacks what `restore` finds out itself.
+                piece, False saves time: the blur then lacks what `restore` computes itself.
             kernel: a blur that is known, as in `Blur`; it takes the place of the estimated one
                 before anything that follows from the kernel. The rest is estimated all the same.
 

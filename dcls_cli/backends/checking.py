@@ -1,4 +1,4 @@
-"""Whether a network keeps its result in half precision, found out on the example photo.
+"""Whether a network keeps its result in half precision, tested on the example photo.
 
 Not every network does. Where the paper's deconvolution has nothing but a small P in its denominator
 (`cls_epsilon` 0), it takes the rounding of the features that go into it up a thousand times, and

@@ -80,7 +80,7 @@ class Gathering:
         return any(getattr(blur, name) is None for name in graphs.statistics_of(self._config))
 
     def completed(self, lr: np.ndarray, blur: Blur) -> Blur:
-        """Add what a photo that is restored in one piece finds out about itself.
+        """Add what is computed from a photo that is restored in one piece.
 
         The attention looks at all of it at once, however large it is: so does the restorer.
 
@@ -164,7 +164,7 @@ class Gathering:
 
 
 def told(blur: Blur, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """What a graph is told of a blur, as batches of one; of the kernel as a batch of one plane."""
+    """The inputs of a graph that describe a blur, in batches of one; the kernel as one plane."""
     parts = {name: blur.kernel[None] if name == "kernel" else getattr(blur, name) for name in names}
     return {
         name: np.ascontiguousarray(np.asarray(part)[None], np.float32)

@@ -55,7 +55,7 @@ class OnnxBackend:
         Args:
             path: NAME.safetensors or a part of its graphs.
             device: as of the constructor, or auto: a GPU that works, else the CPU. That a GPU is
-                there and does not work is told; that there is none is not.
+                there and does not work is reported; that there is none is not.
             precision: see `chosen`; it suits the device that is used.
 
         Raises:
@@ -120,8 +120,9 @@ class OnnxBackend:
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """Restore images or tiles that share one blur; see `Backend.restore`.
 
-        The graph is told all that is global. What the blur lacks, as it was not estimated for
-        tiles, is found out here for each image: the attention takes nearly as long as restoring.
+        The graph takes everything global as inputs. What the blur lacks, because it was not
+        estimated for tiles, is computed here for each image; the attention takes nearly as long as
+        the restoration.
         """
         if self._gathering.lacks(blur):
             return np.concatenate(

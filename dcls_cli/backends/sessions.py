@@ -41,7 +41,7 @@ def start(content: bytes, providers: list[Any]) -> "InferenceSession":
     onnxruntime = module()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
-    options.log_severity_level = 4  # what goes wrong is told by us, in one line
+    options.log_severity_level = 4  # errors are reported by us, in one line
     onnxruntime.set_default_logger_severity(4)
     try:
         # Its own fallback would go on with the CPU and print that on stdout.

@@ -94,7 +94,7 @@ def has_nvidia_driver() -> bool:
 def has_nvidia_gpu() -> bool:
     """Whether NVIDIA's driver is there and does not say that there is no GPU.
 
-    One that fails in another way counts as a GPU: that it does not work must be told.
+    One that fails in another way counts as a GPU: that it does not work must be reported.
     """
     driver = _driver()
     if driver is None:
@@ -117,7 +117,7 @@ def _driver() -> ctypes.CDLL | None:
 def load_libraries() -> None:
     """Load CUDA and cuDNN from NVIDIA's packages, where pip has put them and nothing looks.
 
-    What is missing is told by `why_failing` if the provider does not start without it.
+    What is missing is reported by `why_failing` if the provider does not start without it.
     """
     onnxruntime = module()
     if hasattr(onnxruntime, "preload_dlls"):

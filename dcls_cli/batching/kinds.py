@@ -36,7 +36,7 @@ def is_claimed(path: Path) -> bool:
 def why_not(path: Path) -> str | None:
     """Say why a file is no input; None if it is one.
 
-    A file is one if its name claims so, when errors in it are told, or if its content can be
+    A file is one if its name claims so, when errors in it are reported, or if its content can be
     opened as a format that is read.
     """
     if is_claimed(path):

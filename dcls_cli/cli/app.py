@@ -122,7 +122,7 @@ def options(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; every error is told on stderr.
+    """Run one command line and return its exit code; every error is reported on stderr.
 
     Args:
         arguments: without the program's name.

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dcls_cli.cli import options
+from dcls_cli.cli.option_values import encoding_of, size_of, tile_of
 from dcls_cli.cli.upscale import checked_factor
 from dcls_cli.errors import UsageError
 
@@ -149,7 +150,7 @@ def batch(
     from dcls_cli.cli.restoring import Settings
 
     factor = checked_factor(scale)
-    tile_px = options.tile_of(tile)
+    tile_px = tile_of(tile)
     if report is not None:
         if dry_run:
             raise UsageError("--report tells what was done, and --dry-run does nothing")
@@ -166,7 +167,7 @@ def batch(
         )
         for each in devices_of(device)
     ]
-    size = options.size_of(
+    size = size_of(
         networks[0].factor, width=width, height=height, longest=max_side, stretch=stretch
     )
     out = output or folder_beside(inputs, size)
@@ -181,7 +182,7 @@ def batch(
         overwrite=overwrite,
         dry_run=dry_run,
     )
-    encoding = options.encoding_of(form, quality, lossless, bit_depth)
+    encoding = encoding_of(form, quality, lossless, bit_depth)
     naming = Naming(
         template=name,
         size=size,

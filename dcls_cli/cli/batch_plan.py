@@ -131,7 +131,7 @@ def plan(wanted: Wanted, naming: "Naming", size: "OutputSize", tally: "BatchTall
         wanted: what the command line asks for.
         naming: names the outputs.
         size: of the outputs.
-        tally: is told of photos that have failed already, are done, or are left.
+        tally: counts photos that have failed already, are done, or are left.
 
     Raises:
         UsageError: nothing fits the inputs, or two photos would get one output.
@@ -197,7 +197,7 @@ def _item(source: Path, output: Path, naming: "Naming", wanted: "OutputSize") ->
 
 
 def _unsettled(item: Item, tally: "BatchTally") -> Item | None:
-    """What is left to do for a photo; nothing if it is done or cannot be, which is told."""
+    """What is left to do for a photo; nothing, and a report, if it is done or cannot be."""
     seen = look(item.output, set(item.sizes))
     if seen.state is State.WHOLE:
         tally.skip(item.source, item.output)

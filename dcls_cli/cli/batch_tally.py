@@ -50,7 +50,7 @@ class BatchTally:
         return self._fail_fast and bool(self.codes)
 
     def add(self, result: Result) -> None:
-        """Take a photo that is done; somebody else tells about it."""
+        """Count a photo that is done and reported elsewhere."""
         self.done += 1
         self._row(result.input, result.output, "done", **result.record())
 

@@ -69,7 +69,7 @@ def visible(text: object) -> str:
 
 @dataclass
 class Verbosity:
-    """How much is said, as `-q` and `-v` have it.
+    """How much is printed, as `-q` and `-v` ask.
 
     Attributes:
         quiet: errors only; results that the user asked to see are printed all the same.
@@ -161,7 +161,7 @@ def exit_code_of(action: Callable[[], int], *, debug: bool) -> int:
         if not end.told:
             fault(end.word)
         return end.exit_code
-    except Exception as error:  # the last place where an error can be told
+    except Exception as error:  # the last place where an error can be reported
         if debug:
             traceback.print_exc()
         return _told(error)

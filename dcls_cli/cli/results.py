@@ -1,4 +1,4 @@
-"""What is said about a photo that has been restored."""
+"""What is reported about a restored photo."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What `dcls train` does with its options: signals, processes, validation, what is told."""
+"""What `dcls train` does with its options: signals, processes, validation, messages."""
 
 import math
 from contextlib import nullcontext
@@ -31,7 +31,7 @@ from dcls_cli.training.session import BEST, LATEST, Prepared, RunOptions, prepar
 from dcls_cli.training.settings import RunSettings, Said, check_kernel_target
 from dcls_cli.training.tensorboard import TensorBoard
 
-#: How many skipped images and new layers are told; RUN/skipped.txt names all images.
+#: How many skipped images and new layers are named; RUN/skipped.txt names all images.
 TOLD = 5
 SKIPPED = "skipped.txt"
 CONFIG = "config.toml"

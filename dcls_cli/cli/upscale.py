@@ -8,6 +8,7 @@ import typer
 
 from dcls_cli.cli import console, options
 from dcls_cli.cli.forecast import foretell
+from dcls_cli.cli.option_values import encoding_of, size_of, tile_of
 from dcls_cli.cli.restoring import Settings, load, restore, save
 from dcls_cli.cli.results import tell
 from dcls_cli.cli.tally import Tally
@@ -91,7 +92,7 @@ def upscale(
     from dcls_cli.cli.piping import check_streams
 
     factor = checked_factor(scale)
-    tile_px = options.tile_of(tile)
+    tile_px = tile_of(tile)
     check_streams(photos, output, json=json, report=report)
     if report is not None:
         require_torch("--report")
@@ -104,10 +105,8 @@ def upscale(
         engine=backend,
         exact=kernel is not None,
     )
-    size = options.size_of(
-        networks.factor, width=width, height=height, longest=max_side, stretch=stretch
-    )
-    encoding = options.encoding_of(form, quality, lossless, bit_depth)
+    size = size_of(networks.factor, width=width, height=height, longest=max_side, stretch=stretch)
+    encoding = encoding_of(form, quality, lossless, bit_depth)
     naming = Naming(
         template=name,
         size=size,

@@ -30,7 +30,7 @@ def download(url: str, path: Path, promise: Promise, listener: Listener) -> Prom
         url: of the file.
         path: gets the file, whole and checked.
         promise: what is published of it.
-        listener: is told how much is here.
+        listener: informed of how much has arrived.
 
     Returns:
         What the file was compared with: the promise, or what the server states.

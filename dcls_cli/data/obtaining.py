@@ -47,7 +47,7 @@ def obtain(
         folder: gets the archive, unless unpacked images are found.
         local: folders in which archives or unpacked images are looked for first.
         mirror: address of a folder or of a file that is asked before all other mirrors.
-        listener: is told what goes on.
+        listener: informed of the progress.
 
     Raises:
         DataError: no place has it, a file that is here is damaged, or it cannot be written.

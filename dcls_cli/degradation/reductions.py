@@ -1,6 +1,6 @@
 """The usual ways to make a picture smaller, each as a kernel ahead of the antialiased bicubic.
 
-Networks are told the HR kernel that the antialiased bicubic must follow to give the picture they
+Networks learn the HR kernel that the antialiased bicubic must follow to give the picture they
 see. Area averaging, the triangle ("bilinear") and Lanczos are other filters h; on the HR grid each
 is nearly h_bicubic * r with a short kernel r, so that a blur k reduced by h is k * r reduced by the
 bicubic. r is the least-squares fit over natural pictures, whose power falls as |w|^-2.

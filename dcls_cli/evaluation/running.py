@@ -67,7 +67,7 @@ def evaluate(
         plan: what is to be done.
         store: what is already done; gets what is new, image by image.
         jobs: processes; the CPU's cores are divided among them.
-        progress: is told about each image.
+        progress: called after each image.
 
     Raises:
         DclsError: an image, a method or the store does not work; what was done is kept.

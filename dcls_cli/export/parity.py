@@ -168,7 +168,7 @@ def _statistics(found: ArrayBlur, expected: Blur) -> float:
 def _rounded(graph: FusedGraph, image: Tensor, blur: Blur, options: ExportOptions) -> np.ndarray:
     """What a graph in fp16 gives where it is not computed in fp32: PyTorch's pictures.
 
-    Parts are told one blur for the whole batch, as in `_blur`.
+    Parts take one blur for the whole batch, as in `_blur`.
     """
     if not options.split:
         return np.asarray(graph(image)[0].numpy())

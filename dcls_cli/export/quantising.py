@@ -72,7 +72,7 @@ def quantised(model: "ModelProto", network: DCLS, examples: Sequence[np.ndarray]
 
     Args:
         model: of the restorer in fp32; is changed.
-        network: that it was made from, which says what a restorer is told of a picture.
+        network: that it was made from, which says which inputs a restorer takes.
         examples: pictures (3, h, w) as it will be given them.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static

@@ -37,7 +37,7 @@ def estimates_of(config: ModelConfig) -> tuple[str, ...]:
 
 
 def told_to(kind: Kind, config: ModelConfig) -> tuple[str, ...]:
-    """What a part is told of the blur, in the order of its inputs, after those of the image.
+    """The parts of the blur that a graph takes, in the order of its inputs, after the image.
 
     Filters P that come from features need the blur only for the linear super-resolver's image,
     which is among these; in RGB space they come from the image itself.

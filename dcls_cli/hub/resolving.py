@@ -29,7 +29,7 @@ def find(model: str | int, listener: Listener = SILENT) -> Path:
     Args:
         model: name of a release, `hf:owner/repo[@revision][/file]`, or a scale for the default
             release of that scale.
-        listener: is told about a download.
+        listener: informed about a download.
 
     Raises:
         UsageError: unknown or impossible name.
@@ -93,7 +93,7 @@ def fetch(file: HubFile, sha256: str | None = None, listener: Listener = SILENT)
     Args:
         file: what is wanted.
         sha256: of the whole file, where the registry pins it.
-        listener: is told about a download.
+        listener: informed about a download.
 
     Raises:
         WeightsError: it is not to be had, or wrong; nothing wrong has got its final name.

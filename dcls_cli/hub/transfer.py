@@ -43,7 +43,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told what goes on.
+    """Receives the progress of a transfer.
 
     Attributes:
         note: takes one line about something unusual.
@@ -138,7 +138,7 @@ def stream(
         url: of the file.
         headers: of the request, with credentials.
         size: bytes that the file must have, if that is known.
-        listener: is told how much is here.
+        listener: informed of how much has arrived.
         start: the byte to begin with.
 
     Raises:

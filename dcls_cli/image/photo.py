@@ -149,14 +149,14 @@ class Photo:
 
     @property
     def pixels(self) -> np.ndarray:
-        """All colours at once, made anew: (H, W, 3) float32 RGB in [0, 1]."""
+        """All colours at once, in a new array: (H, W, 3) float32 RGB in [0, 1]."""
         everything = slice(None)
         planes = self.colour[everything, everything, everything]
         return np.ascontiguousarray(planes.transpose(1, 2, 0))
 
     @property
     def alpha(self) -> np.ndarray | None:
-        """All of the alpha channel at once, made anew: (H, W) float32 in [0, 1]."""
+        """The whole alpha channel, in a new array: (H, W) float32 in [0, 1]."""
         if not self.has_alpha:
             return None
         return self.samples[..., -1].astype(np.float32) / np.float32(self.white)

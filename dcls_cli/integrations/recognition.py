@@ -29,7 +29,7 @@ def recognise(state: Mapping[str, Tensor]) -> ModelConfig:
         state: tensors under our names; only their shapes matter.
 
     Raises:
-        WeightsError: they belong to no network that can be told from its tensors.
+        WeightsError: their tensors do not show which network they belong to.
     """
     light = "restorer.conv_linear.weight" in state
     features = _side(state, "restorer.conv_first.weight", 0)

@@ -40,7 +40,7 @@ class DclsArchitecture(spandrel.Architecture[DCLS]):
         """Build the network of these tensors.
 
         Raises:
-            WeightsError: it cannot be told from its tensors.
+            WeightsError: its tensors do not show it.
         """
         if all(name in state_dict for name in _AUTHORS):
             return self.describe(official.recognise(state_dict), official.rename(state_dict))

@@ -130,7 +130,7 @@ def _load_picture(content: bytes) -> tuple[np.ndarray, KernelSpace | None]:
     except Exception as error:  # OSError, ValueError, SyntaxError, struct.error, ...
         raise KernelError(f"damaged picture: {_one_line(error)}") from error
     said = next((known for known in get_args(KernelSpace) if text.get(_SPACE_KEY) == known), None)
-    # The white of a picture that `encode` made means nothing; that of others is told.
+    # The white of a picture that `encode` made means nothing; that of others is reported.
     return (taps / max(taps.sum(), 1.0) if said else taps), said
 
 

@@ -17,7 +17,7 @@ LARGEST_SIZE = 1023
 #: the closed form of a Gaussian of 3.0 x 1.2 HR pixels has 0.18 at x4.
 LARGEST_NEGATIVE_SHARE: dict[KernelSpace, float] = {"hr": 0.1, "lr": 0.3}
 
-#: A sum that differs more from 1 is told when it is made 1.
+#: A sum that differs more from 1 is reported when it is made 1.
 SUM_TOLERANCE = 1e-3
 
 #: Share of the absolute mass that may lie outside the network's kernel and be cut off.

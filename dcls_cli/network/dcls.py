@@ -19,7 +19,7 @@ from dcls_cli.network.windows import SMOOTHING_TAPS
 
 
 class Blur(NamedTuple):
-    """What the network finds out about a whole image; everything after it is local.
+    """What the network estimates of a whole image; everything after it is local.
 
     kernel: (B, 1, k, k), sum 1, in HR or LR pixels as `ModelConfig.kernel_space` says.
     smoothing: DCLS's smoothing filters P, (B, C, 3, 3), or None where the restorer makes them.

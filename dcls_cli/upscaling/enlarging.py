@@ -45,8 +45,8 @@ class Upscaled:
         blurs_of: the blurs of a tile's colours and alpha channel; of its parts, if the second
             argument is true.
         finishes: what is made of the restored tiles of the colours and the alpha channel.
-        progress: is told about each tile.
-        warn: is told what went otherwise than planned, such as smaller tiles as memory ran out.
+        progress: called after each tile.
+        warn: called with what did not go as planned, such as smaller tiles for want of memory.
     """
 
     photo: Photo
@@ -152,8 +152,8 @@ def upscale(
             Smoothing filters and noise are estimated all the same.
         kernel_mode: `global`: one blur for the whole photo; `tile`: one for each piece, for photos
             whose blur varies, see `fields.blur_field`.
-        progress: is told that the blur is known (0 pieces are done), then about each piece.
-        warn: is told what went otherwise than planned, such as smaller pieces as memory ran out.
+        progress: called when the blur is known (0 pieces are done), then after each piece.
+        warn: called with what did not go as planned, such as smaller pieces for want of memory.
 
     Raises:
         UsageError: a tile that is not larger than the overlap, or a known kernel for each piece.
@@ -176,7 +176,7 @@ def upscale(
     of_parts = [[blur, *beside]] if tiled else []
 
     def blurs_of(tile: Tile, parts: bool) -> list[Blur]:
-        """What a photo in one piece finds out itself, its parts must be told."""
+        """Parts need what is otherwise computed from a photo in one piece."""
         if not parts or field:
             return [field.get(tile, blur), *beside]
         if not of_parts:

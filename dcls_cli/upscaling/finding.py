@@ -21,6 +21,7 @@ from PIL import Image
 from dcls_cli.backends import Backend, Blur, Raster
 from dcls_cli.errors import OutOfMemoryError
 from dcls_cli.kernels import kernel_width_px
+from dcls_cli.upscaling.finishing import enlarged_by
 from dcls_cli.upscaling.narrow import narrow_blur
 from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, too_little_memory
 from dcls_cli.upscaling.survey import BLOCK_PX, Survey, survey
@@ -221,7 +222,10 @@ class _Sample:
             for rows, columns in _places(photo, seen)
         ]
         scale = backend.config.scale
-        self._enlarged = sum(_variation(_bicubic(lr, scale), scale) for lr in self._windows)
+        self._enlarged = sum(
+            _variation(enlarged_by(lr[None], scale, Image.Resampling.BICUBIC)[0], scale)
+            for lr in self._windows
+        )
         steps = sum(lr.size for lr in self._windows) * scale
         self.empty = self._enlarged < _NOTHING * steps
 
@@ -259,13 +263,6 @@ def _places(photo: Raster, seen: Survey) -> Iterator[tuple[slice, slice]]:
         near = slice(max(int(down) - rows + 1, 0), int(down) + rows)
         beside = slice(max(int(across) - columns + 1, 0), int(across) + columns)
         inside[near, beside] = -1
-
-
-def _bicubic(lr: np.ndarray, scale: int) -> np.ndarray:
-    """(3, h, w) -> (3, s h, s w), by Pillow."""
-    size = lr.shape[2] * scale, lr.shape[1] * scale
-    planes = [Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC) for plane in lr]
-    return np.stack([np.asarray(plane) for plane in planes])
 
 
 def _variation(picture: np.ndarray, scale: int) -> float:

@@ -67,8 +67,8 @@ def finish_mask(mask: Raster) -> Finish:
         if hard:
             return restored
         scale = sr.shape[-1] // lr.shape[-1]
-        weight = _enlarged(_hardness(lr[:, :1]), scale, Image.Resampling.BILINEAR)
-        enlarged = _enlarged(lr, scale, Image.Resampling.BICUBIC).clip(0, 1)
+        weight = enlarged_by(_hardness(lr[:, :1]), scale, Image.Resampling.BILINEAR)
+        enlarged = enlarged_by(lr, scale, Image.Resampling.BICUBIC).clip(0, 1)
         return np.asarray(enlarged + weight * (restored - enlarged), np.float32)
 
     return finish
@@ -89,7 +89,7 @@ def keep_flat(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
     if not flat.any():
         return sr
     scale = sr.shape[-1] // lr.shape[-1]
-    weight = _enlarged(flat, scale, Image.Resampling.BILINEAR)
+    weight = enlarged_by(flat, scale, Image.Resampling.BILINEAR)
     plain = lr.repeat(scale, axis=-1).repeat(scale, axis=-2)
     return np.asarray(sr + weight * (plain - sr), np.float32)
 
@@ -118,7 +118,7 @@ def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
         if largest.max() < _NOTHING:
             break
         missing *= largest >= _NOTHING  # a tile does not depend on those beside it
-        sr = seen + _STEP * _enlarged(missing, scale, Image.Resampling.BILINEAR)
+        sr = seen + _STEP * enlarged_by(missing, scale, Image.Resampling.BILINEAR)
     return sr
 
 
@@ -198,8 +198,8 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _enlarged(values: np.ndarray, scale: int, filtered: Image.Resampling) -> np.ndarray:
-    """(N, C, h, w) -> (N, C, s h, s w), by Pillow."""
+def enlarged_by(values: np.ndarray, scale: int, filtered: Image.Resampling) -> np.ndarray:
+    """Enlarge planes with one of Pillow's filters: (N, C, h, w) -> (N, C, s h, s w)."""
     size = values.shape[-1] * scale, values.shape[-2] * scale
     planes = values.astype(np.float32).reshape(-1, *values.shape[-2:])
     large = [np.asarray(Image.fromarray(plane).resize(size, filtered)) for plane in planes]

@@ -49,7 +49,7 @@ class TileRestorer:
             overlap: pixels that parts of a tile share.
             batch: tiles that go through the network at a time, at most; more than one only where
                 all have the same blurs.
-            warn: is told when fewer are, or parts become smaller.
+            warn: called when fewer are restored, or when parts become smaller.
         """
         self._backend = backend
         self._planes = planes
