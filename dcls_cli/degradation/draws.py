@@ -14,7 +14,7 @@ from dcls_cli.degradation.reductions import Reduction, as_bicubic
 
 #: Of all that is drawn here and done in `photo`: a run goes on only with the damage that it
 #: began with.
-VERSION = 2
+VERSION = 3
 
 #: Not blurred at all: computer graphics, and photos that have been made smaller before.
 UNBLURRED_SHARE = 0.06
@@ -34,12 +34,12 @@ NOISY_SHARE = 0.8
 STRONGEST_NOISE = 14.0
 #: Noise that was there before the sharpening and is sharpened too.
 NOISE_FIRST_SHARE = 0.5
-GRAINED_SHARE = 0.5
+GRAINED_SHARE = 0.4
 #: Standard deviations of grain, LR pixels: as wide as two to three pixels at half its height.
 GRAIN = (0.7, 1.3)
 #: What a denoiser that leaves grain leaves of the noise.
 GRAIN_STRENGTH = 0.75
-BLOTCHED_SHARE = 0.3
+BLOTCHED_SHARE = 0.2
 #: Standard deviation of the strongest blotches in Cb and Cr, 8-bit levels; weak ones are likelier.
 STRONGEST_BLOTCHES = 8.0
 BLOTCH = (1.0, 3.0)
@@ -47,7 +47,7 @@ JPEG_SHARE = 0.8
 SUBSAMPLED_SHARE = 0.6
 QUALITY = (60.0, 100.0)
 #: Compressed at another size before.
-TWICE_SHARE = 0.25
+TWICE_SHARE = 0.15
 FIRST_QUALITY = (50.0, 95.0)
 #: Width at which a picture was compressed first, over its width now.
 FIRST_FACTOR = (0.75, LARGEST_FACTOR)
@@ -87,8 +87,10 @@ def draw_damage(
 
     grain = torch.where(chosen(GRAINED_SHARE), uniform(*GRAIN), WHITE)
     loss = torch.where(grain > WHITE, GRAIN_STRENGTH, 1.0)
+    blur, kernel = _kernels(count, kernel_size, sigma, scale, random)
     return PhotoDamage(
-        kernel=_kernels(count, kernel_size, sigma, scale, random),
+        blur=blur,
+        kernel=kernel,
         sharpening=uniform(0, STRONGEST_SHARPENING) * chosen(SHARPENED_SHARE),
         noise=loss * weak_first(STRONGEST_NOISE) * chosen(NOISY_SHARE),
         noise_first=chosen(NOISE_FIRST_SHARE),
@@ -111,18 +113,18 @@ def draw_damage(
 
 def _kernels(
     count: int, size: int, sigma: tuple[float, float], scale: int, random: torch.Generator
-) -> Tensor:
-    """Draw blurs and reductions: (B, 1, size, size), for the antialiased bicubic."""
+) -> tuple[Tensor, Tensor]:
+    """Draw blurs, and the same with reductions: (B, 1, size, size), for the antialiased bicubic."""
     draws = torch.rand(6, count, generator=random)
     wide = sigma[0] + (sigma[1] - sigma[0]) * draws[0]
     aspect = SMALLEST_ASPECT + (1 - SMALLEST_ASPECT) * draws[1]
     aspect = torch.where(draws[2] < ISOTROPIC_SHARE, 1.0, aspect)
     narrow = (wide * aspect).clamp(min=sigma[0])
-    kernel = anisotropic_gaussian_kernel(wide, narrow, math.pi * draws[3], size)
+    blur = anisotropic_gaussian_kernel(wide, narrow, math.pi * draws[3], size)
     impulse = torch.zeros(size, size)
     impulse[size // 2, size // 2] = 1
-    kernel = torch.where((draws[4] < UNBLURRED_SHARE)[:, None, None, None], impulse, kernel)
+    blur = torch.where((draws[4] < UNBLURRED_SHARE)[:, None, None, None], impulse, blur)
     names = list(REDUCTION_SHARES)
     upper = torch.tensor(list(REDUCTION_SHARES.values())).cumsum(0)[:-1]
     chosen = [names[index] for index in torch.searchsorted(upper, draws[5]).tolist()]
-    return as_bicubic(kernel, chosen, scale)
+    return blur, as_bicubic(blur, chosen, scale)

@@ -23,6 +23,7 @@ class PhotoDamage:
     """What happens to each of B photos; every field is (B, ...).
 
     Attributes:
+        blur: (B, 1, k, k), HR pixels.
         kernel: (B, 1, k, k) of blur and reduction, for the antialiased bicubic; HR pixels.
         sharpening: amount of the unsharp mask; 0: none.
         noise: standard deviation at mid grey, in units of the full range.
@@ -43,6 +44,7 @@ class PhotoDamage:
         grid: (B, 2) where JPEG's blocks start, pixels, 0 to 15.
     """
 
+    blur: Tensor
     kernel: Tensor
     sharpening: Tensor
     noise: Tensor
@@ -73,6 +75,7 @@ class PhotoDamage:
         never = nothing.bool()
         patterns = kernel.new_zeros(count, 6, *lr_size)
         return cls(
+            blur=kernel,
             kernel=kernel,
             sharpening=nothing,
             noise=nothing,
@@ -113,7 +116,9 @@ class Damaged(NamedTuple):
     """lr (B, 3, h, w) of 8 bits; noise (B,); kernel (B, 1, k, k).
 
     noise: power of everything but blur and sharpening over the variance of the image without it.
-    kernel: of blur and sharpening, for the antialiased bicubic.
+    kernel: of blur and sharpening. The reduction's difference from the antialiased bicubic is left
+        out: it is 1 % of the picture, but as HR taps it has up to six times the kernel's L1 norm,
+        in frequencies that no LR image shows.
     """
 
     lr: Tensor
@@ -137,7 +142,7 @@ def damage_photo(hr: Tensor, damage: PhotoDamage, scale: int) -> Damaged:
     lr = compressed(lr, damage.quality, damage.subsampled, damage.grid)
     power = (lr - clean).square().mean((1, 2, 3))
     ratio = power / clean.var((1, 2, 3)).clamp(min=1e-4)
-    kernel = effective_kernel(damage.kernel, damage.sharpening, scale)
+    kernel = effective_kernel(damage.blur, damage.sharpening, scale)
     return Damaged(lr, ratio.clamp(1e-6, 1), kernel)
 
 
