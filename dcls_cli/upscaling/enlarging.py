@@ -203,7 +203,11 @@ def upscale(
         batch=1 if field else batch_of(photo, backend, tiles),
         blurs_of=blurs_of,
         finishes=[
-            finish_colours(neutral=found.survey.neutral),
+            finish_colours(
+                backend.config.kernel_space,
+                neutral=found.survey.neutral,
+                few_colours=found.survey.few_colours,
+            ),
             *([] if alpha is None else [finish_mask(alpha)]),
         ],
         progress=progress or (lambda _done, _total: None),

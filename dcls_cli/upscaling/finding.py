@@ -21,8 +21,8 @@ from PIL import Image
 from dcls_cli.backends import Backend, Blur, Raster
 from dcls_cli.errors import OutOfMemoryError
 from dcls_cli.kernels import kernel_width_px
-from dcls_cli.upscaling.finishing import enlarged_by
 from dcls_cli.upscaling.narrow import narrow_blur
+from dcls_cli.upscaling.planes import enlarged_by
 from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, too_little_memory
 from dcls_cli.upscaling.survey import BLOCK_PX, Survey, survey
 

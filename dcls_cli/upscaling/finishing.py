@@ -6,9 +6,13 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.backends import Raster
+from dcls_cli.config import KernelSpace
+from dcls_cli.upscaling.consistency import keep_consistent
+from dcls_cli.upscaling.planes import enlarged_by, nearby, smooth
 
-#: LR (N, 3, h, w) in [0, 1] and its restoration (N, 3, s h, s w) -> the restoration.
-Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]
+#: LR (N, 3, h, w) in [0, 1], its restoration (N, 3, s h, s w), and the kernel that it was restored
+#: with -> the restoration.
+Finish = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 #: Sigma and reach of the filter that tells brightness from detail, LR pixels. Tiles overlap by
 #: more than twice the reach.
@@ -41,16 +45,35 @@ _ONE_LEVEL = 1.5 / 255
 _FLAT_PX = 3
 _ONE_VALUE = 0.5 / 65535
 
+#: Samples about a still pixel differ by less, of full scale.
+_STILL = 2.5 / 255
+
+#: Pixels on each side among which still ones are counted, and the shares of them from which and
+#: at which a part is taken for drawn.
+_DRAWN_PX = 4
+_DRAWN_SHARES = (0.2, 0.5)
+
 _BAND_PX = 256
 
 
-def finish_colours(*, neutral: bool) -> Finish:
-    """Keep flat parts flat, every region as bright as it was, and a neutral picture neutral."""
+def finish_colours(space: KernelSpace, *, neutral: bool, few_colours: float) -> Finish:
+    """Let a restoration be no more than its input allows.
 
-    def finish(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
+    Drawn parts keep to the colours around them, flat ones stay flat, every region explains its
+    input and is as bright as that, and a neutral picture stays neutral.
+
+    Args:
+        space: of the kernels.
+        neutral: whether R = G = B everywhere, see `Survey`.
+        few_colours: how surely the picture is drawn in a few colours, see `Survey`.
+    """
+
+    def finish(lr: np.ndarray, sr: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         if neutral:
             sr = np.repeat(sr.clip(0, 1).mean(axis=1, keepdims=True), 3, axis=1)
-        return keep_brightness(lr, keep_flat(lr, sr))
+        sr = keep_consistent(lr, keep_range(lr, sr, few_colours), kernel, space)
+        # In range, so that what is blended does not depend on the tiles that went along.
+        return keep_brightness(lr, keep_flat(lr, sr)).clip(0, 1)
 
     return finish
 
@@ -62,7 +85,7 @@ def finish_mask(mask: Raster) -> Finish:
     """
     hard = edge_width(mask) <= _HARD
 
-    def finish(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
+    def finish(lr: np.ndarray, sr: np.ndarray, _: np.ndarray) -> np.ndarray:
         restored = np.repeat(sr.clip(0, 1).mean(axis=1, keepdims=True), 3, axis=1)
         if hard:
             return restored
@@ -72,6 +95,31 @@ def finish_mask(mask: Raster) -> Finish:
         return np.asarray(enlarged + weight * (restored - enlarged), np.float32)
 
     return finish
+
+
+def keep_range(lr: np.ndarray, sr: np.ndarray, few_colours: float) -> np.ndarray:
+    """Keep drawn parts to the range of the pixels around them.
+
+    Beside flat parts a blurred edge has all the contrast of the sharp one, and what goes beyond it
+    is overshoot. In photographs thin bright lines have more contrast than their blurred pictures,
+    so that parts which are nowhere flat are left alone.
+
+    Args:
+        lr: (N, 3, h, w) in [0, 1].
+        sr: its restoration, (N, 3, s h, s w).
+        few_colours: least weight, 0 to 1: 1 for a picture that is known to be drawn.
+    """
+    low, high = (nearby(lr, reduce, 1) for reduce in (np.minimum, np.maximum))
+    still = ((high - low).max(axis=1, keepdims=True) < _STILL).astype(np.float32)
+    share = nearby(still, np.add, _DRAWN_PX) / nearby(np.ones_like(still), np.add, _DRAWN_PX)
+    first, last = _DRAWN_SHARES
+    drawn = ((share - first) / (last - first)).clip(few_colours, 1).astype(np.float32)
+    if not drawn.any():
+        return sr
+    scale = sr.shape[-1] // lr.shape[-1]
+    weight = enlarged_by(drawn, scale, Image.Resampling.BILINEAR)
+    low, high = (part.repeat(scale, axis=-1).repeat(scale, axis=-2) for part in (low, high))
+    return np.asarray(sr + weight * (sr.clip(low, high) - sr), np.float32)
 
 
 def keep_flat(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
@@ -84,7 +132,7 @@ def keep_flat(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
         lr: (N, 3, h, w) in [0, 1].
         sr: its restoration, (N, 3, s h, s w).
     """
-    low, high = (_nearby(lr, reduce, _FLAT_PX) for reduce in (np.minimum, np.maximum))
+    low, high = (nearby(lr, reduce, _FLAT_PX) for reduce in (np.minimum, np.maximum))
     flat = (high - low < _ONE_VALUE).astype(np.float32)
     if not flat.any():
         return sr
@@ -112,7 +160,9 @@ def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
     wanted = lr.mean(axis=1, keepdims=True)
     for _ in range(_ROUNDS):
         seen = sr.clip(0, 1)
-        missing = _smooth(wanted - _means(seen.mean(axis=1, keepdims=True), scale))
+        missing = smooth(
+            wanted - _means(seen.mean(axis=1, keepdims=True), scale), _SIGMA_PX, _REACH_PX
+        )
         missing *= missing**2 / (missing**2 + _TOLERANCE**2)
         largest = np.abs(missing).max(axis=(1, 2, 3), keepdims=True)
         if largest.max() < _NOTHING:
@@ -158,49 +208,11 @@ def _hardness(mask: np.ndarray) -> np.ndarray:
 
     In the range of the values nearby, so that a part of a wide edge is no narrow one.
     """
-    low, high = (_nearby(mask, reduce, _NEAR_PX) for reduce in (np.minimum, np.maximum))
+    low, high = (nearby(mask, reduce, _NEAR_PX) for reduce in (np.minimum, np.maximum))
     spread = (high - low).clip(1e-6)
-    moments = [_nearby(part, np.add, _NEAR_PX) for part in (mask, mask**2, _slope(mask))]
-    count = _nearby(np.ones_like(mask), np.add, _NEAR_PX)
+    moments = [nearby(part, np.add, _NEAR_PX) for part in (mask, mask**2, _slope(mask))]
+    count = nearby(np.ones_like(mask), np.add, _NEAR_PX)
     area = (-moments[1] + (low + high) * moments[0] - low * high * count) / spread
     measured = area / moments[2].clip(1e-6)
     weight = (_LOCALLY_SOFT - measured) / (_LOCALLY_SOFT - _LOCALLY_HARD)
     return np.asarray(weight.clip(0, 1) * (spread > _ONE_LEVEL), np.float32)
-
-
-def _nearby(values: np.ndarray, reduce: np.ufunc, reach: int) -> np.ndarray:
-    """Reduce the square of pixels about each one, cut off at the borders."""
-    for axis in (-2, -1):
-        length = values.shape[axis]
-        moved = np.moveaxis(values, axis, -1)
-        result = moved.copy()
-        for offset in range(1, min(reach, length - 1) + 1):
-            reduce(result[..., offset:], moved[..., :-offset], out=result[..., offset:])
-            reduce(result[..., :-offset], moved[..., offset:], out=result[..., :-offset])
-        values = np.moveaxis(result, -1, axis)
-    return values
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """A Gaussian, with the last pixels repeated beyond the borders: (..., h, w)."""
-    offsets = np.arange(-_REACH_PX, _REACH_PX + 1)
-    taps = np.exp(-0.5 * (offsets / _SIGMA_PX) ** 2).astype(np.float32)
-    taps /= taps.sum()
-    for axis in (-2, -1):
-        length = values.shape[axis]
-        places = np.pad(np.arange(length), _REACH_PX, mode="edge")
-        wide = values.take(places, axis=axis)
-        parts = (
-            tap * wide.take(range(first, first + length), axis=axis)
-            for first, tap in enumerate(taps)
-        )
-        values = sum(parts, np.zeros((), np.float32))
-    return values
-
-
-def enlarged_by(values: np.ndarray, scale: int, filtered: Image.Resampling) -> np.ndarray:
-    """Enlarge planes with one of Pillow's filters: (N, C, h, w) -> (N, C, s h, s w)."""
-    size = values.shape[-1] * scale, values.shape[-2] * scale
-    planes = values.astype(np.float32).reshape(-1, *values.shape[-2:])
-    large = [np.asarray(Image.fromarray(plane).resize(size, filtered)) for plane in planes]
-    return np.stack(large).reshape(*values.shape[:2], size[1], size[0])

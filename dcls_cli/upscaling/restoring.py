@@ -140,7 +140,8 @@ class TileRestorer:
         """Restore the planes, each with its own blur: (P, N, 3, h, w) -> (N, P, 3, s h, s w)."""
         planes = zip(lr, blurs, self._finishes, strict=True)
         restored = (
-            finish(images, self._backend.restore(images, blur)) for images, blur, finish in planes
+            finish(images, self._backend.restore(images, blur), blur.kernel)
+            for images, blur, finish in planes
         )
         return np.stack(list(restored), axis=1)
 

@@ -18,6 +18,10 @@ _FLAT = 2.5 / 255
 #: A sum of weights that is nothing but rounding.
 _NO_SUM = 2e-6
 
+#: A picture of at most the first number of colours, of 8 bits, is drawn; one of the second or more
+#: need not be.
+_FEW_COLOURS = (64, 128)
+
 #: The grey picture stands for all colours if it has this share of their fine detail.
 _GREY_SUFFICES = 0.6
 
@@ -32,21 +36,25 @@ class Survey:
         colours: weights of R, G and B in the direction of colour in which fine detail is
             strongest, of absolute sum 1; None where the grey picture has most of it.
         neutral: whether R = G = B everywhere.
+        few_colours: how surely the picture is drawn in a few colours, 0 to 1.
     """
 
     detail: np.ndarray
     flat: float
     colours: np.ndarray | None
     neutral: bool
+    few_colours: float
 
 
 def survey(photo: Raster) -> Survey:
     """Look at all of a photo once, in bands of rows."""
     _, height, width = photo.shape
     everything, columns = slice(0, 3), slice(0, width)
+    fewest, most = _FEW_COLOURS
     detail: list[np.ndarray] = []
     flat: list[np.ndarray] = []
     covariance, neutral = np.zeros((3, 3)), True
+    colours = np.zeros(0, np.int32)
     for top in range(0, height, _BAND_PX):
         # One row more, so that no step between rows is lost.
         band = photo[everything, slice(top, min(top + _BAND_PX + 1, height)), columns]
@@ -54,6 +62,8 @@ def survey(photo: Raster) -> Survey:
         covariance += _covariance(band)
         steps = _steps(band)
         core = band[:, :_BAND_PX]
+        if len(colours) < most:
+            colours = np.union1d(colours, _codes(core))
         detail.append(_blocks(steps[: core.shape[1]], np.add))
         flat.append(_flat(core))
     return Survey(
@@ -61,7 +71,14 @@ def survey(photo: Raster) -> Survey:
         flat=float(np.concatenate(flat, axis=None).mean()),
         colours=None if neutral else _direction(covariance),
         neutral=neutral,
+        few_colours=min(max((most - len(colours)) / (most - fewest), 0.0), 1.0),
     )
+
+
+def _codes(band: np.ndarray) -> np.ndarray:
+    """A number for the colour of each pixel, in 8 bits."""
+    red, green, blue = np.rint(band * 255).astype(np.int32)
+    return np.asarray(red << 16 | green << 8 | blue)
 
 
 def _steps(band: np.ndarray) -> np.ndarray:
