@@ -52,6 +52,7 @@ def test_a_glance_sees_what_it_sees_in_python(name: str) -> None:
     np.testing.assert_array_equal(np.reshape(ours["detail"], theirs.detail.shape), theirs.detail)
     assert ours["flat"] == theirs.flat
     assert ours["neutral"] == theirs.neutral
+    assert ours["fewColours"] == theirs.few_colours
     assert (ours["colours"] is None) == (theirs.colours is None)
     if theirs.colours is not None:
         np.testing.assert_allclose(ours["colours"], theirs.colours, atol=1e-5)

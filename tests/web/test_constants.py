@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dcls_cli.upscaling import finding, finishing, narrow, survey
+from dcls_cli.upscaling import consistency, finding, finishing, narrow, survey
 from dcls_cli.upscaling.narrow import reference
 from tests.web.nodes import SOURCE, call
 
@@ -17,6 +17,7 @@ COUNTERPARTS: list[tuple[ModuleType, list[str], set[str]]] = [
     (survey, ["survey.mjs"], set()),
     (narrow, ["narrow.mjs"], {"_DISCS"}),  # the page has the picture
     (finding, ["finding.mjs", "sample.mjs"], set()),
+    (consistency, ["consistency.mjs"], {"SMALLEST_PART", "_BLOCK_PX"}),  # the page takes no parts
     (finishing, ["finishing.mjs", "masks.mjs"], {"_BAND_PX"}),  # the page looks at all at once
 ]
 

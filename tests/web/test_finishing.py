@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from dcls_cli.config import KernelSpace
 from dcls_cli.image.photo import SampleRaster
-from dcls_cli.upscaling import finishing
+from dcls_cli.upscaling import consistency, finishing
 from tests.web import pictures
 from tests.web.nodes import call
 
@@ -80,15 +81,59 @@ def test_flat_parts_are_kept_as_in_python(name: str) -> None:
     np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=CLOSE)
 
 
+@pytest.mark.parametrize("few_colours", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("name", ["flag", "logo", "tone", "flat", "noise"])
+def test_ranges_are_kept_as_in_python(name: str, few_colours: float) -> None:
+    lr = colours(getattr(pictures, name)(40, 57))
+    sr = degraded(lr)
+    expected = finishing.keep_range(lr, sr, few_colours)
+    ours = finished(
+        "finishing.mjs", f"return module.keepRange(lr, sr, sides, {few_colours});", lr, sr
+    )
+    np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=CLOSE)
+
+
+def slanted(taps: int) -> np.ndarray:
+    """A kernel that neither axis mirrors."""
+    y, x = np.mgrid[:taps, :taps] - taps // 2
+    kernel = np.exp(-((x + y) ** 2) / 12 - (x - y) ** 2 / 5)
+    kernel[taps // 2 + 1, taps // 2 - 2] += 0.3
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+@pytest.mark.parametrize(("space", "taps"), [("hr", 21), ("lr", 7)])
+@pytest.mark.parametrize("size", [(24, 31), (8, 8)])
+def test_consistency_is_kept_as_in_python(
+    size: tuple[int, int], space: KernelSpace, taps: int
+) -> None:
+    lr = colours(pictures.tone(*size))
+    sr = degraded(lr)
+    kernel = slanted(taps)
+    expected = consistency.keep_consistent(lr, sr, kernel, space)
+    assert np.abs(expected - sr).max() > 0.1
+    code = """
+      const kernel = { taps: Float32Array.from(given[3]), space: given[4] };
+      return module.keepConsistent(lr, sr, sides, kernel);
+    """
+    ours = finished("consistency.mjs", code, lr, sr, kernel.ravel().tolist(), space)
+    np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=1e-3)
+
+
 @pytest.mark.parametrize("neutral", [True, False])
 def test_colours_are_finished_as_in_python(neutral: bool) -> None:
     photo = pictures.tone(40, 57) if neutral else pictures.logo(40, 57)
     lr = colours(photo)
     sr = degraded(lr)
-    expected = finishing.finish_colours(neutral=neutral)(lr, sr)
-    code = "return module.finishColours(given[3])(lr, sr, sides);"
-    ours = finished("finishing.mjs", code, lr, sr, neutral).reshape(expected.shape)
-    np.testing.assert_allclose(ours, expected, atol=CLOSE)
+    kernel = slanted(21)
+    expected = finishing.finish_colours("hr", neutral=neutral, few_colours=0.5)(lr, sr, kernel)
+    code = """
+      const kernel = { taps: Float32Array.from(given[4]), space: "hr" };
+      const seen = { neutral: given[3], fewColours: 0.5 };
+      return module.finishColours(seen, kernel)(lr, sr, sides);
+    """
+    flat = kernel.ravel().tolist()
+    ours = finished("finishing.mjs", code, lr, sr, neutral, flat).reshape(expected.shape)
+    np.testing.assert_allclose(ours, expected, atol=2e-3)
     if neutral:
         np.testing.assert_array_equal(ours[:, 0], ours[:, 2])
 
@@ -99,7 +144,7 @@ def test_masks_are_finished_as_in_python(name: str) -> None:
     raster = SampleRaster(mask[..., None], 255)
     lr = raster[:, :, :][None]
     sr = degraded(lr)
-    expected = finishing.finish_mask(raster)(lr, sr)
+    expected = finishing.finish_mask(raster)(lr, sr, slanted(3))
     code = """
       const picture = { ...given[3], samples: Uint8ClampedArray.from(given[3].samples) };
       return [...module.finishMask(picture)(lr, sr, sides), module.edgeWidth(picture)];

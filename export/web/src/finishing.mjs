@@ -3,7 +3,8 @@
  * `dcls_cli/upscaling/finishing.py`; `masks.mjs` has its part for alpha channels.
  */
 
-import { nearby } from "./nearby.mjs";
+import { keepConsistent } from "./consistency.mjs";
+import { nearby, smoothed } from "./nearby.mjs";
 import { BILINEAR, enlarged } from "./resampling.mjs";
 
 /**
@@ -31,6 +32,16 @@ export const STEP = 1.3;
 export const FLAT_PX = 3;
 export const ONE_VALUE = 0.5 / 65535;
 
+/** Samples about a still pixel differ by less, of full scale. */
+export const STILL = 2.5 / 255;
+
+/**
+ * Pixels on each side among which still ones are counted, and the shares of them from which and at
+ * which a part is taken for drawn.
+ */
+export const DRAWN_PX = 4;
+export const DRAWN_SHARES = [0.2, 0.5];
+
 /**
  * A tile (3, rows, columns) in [0, 1] and its restoration (3, scale * rows, scale * columns), which
  * may be written to -> what becomes of it.
@@ -45,18 +56,23 @@ const { fround } = Math;
 const clipped = (value) => Math.min(Math.max(value, 0), 1);
 
 /**
- * Keep flat parts flat, every region as bright as it was, and a neutral picture neutral.
+ * Let a restoration be no more than its input allows: drawn parts keep to the colours around them,
+ * flat ones stay flat, every region explains its input and is as bright as that, and a neutral picture
+ * stays neutral.
  *
- * @param {boolean} neutral
+ * @param {{neutral: boolean, fewColours: number}} seen see `Survey`.
+ * @param {import("./consistency.mjs").Kernel} kernel
  * @returns {Finish}
  */
-export function finishColours(neutral) {
+export function finishColours({ neutral, fewColours }, kernel) {
   return (lr, sr, sides) => {
     if (neutral) {
       const grey = meanOf(sr);
       for (let channel = 0; channel < 3; channel++) sr.set(grey, channel * grey.length);
     }
-    return keepBrightness(lr, keepFlat(lr, sr, sides), sides);
+    const explained = keepConsistent(lr, keepRange(lr, sr, sides, fewColours), sides, kernel);
+    const kept = keepBrightness(lr, keepFlat(lr, explained, sides), sides);
+    return kept.map(clipped);
   };
 }
 
@@ -74,6 +90,43 @@ export function meanOf(planes) {
     mean[at] = fround(sum + clipped(planes[2 * count + at])) / 3;
   }
   return mean;
+}
+
+/**
+ * Keep drawn parts to the range of the pixels around them.
+ *
+ * @param {Float32Array} lr (3, high, wide) in [0, 1].
+ * @param {Float32Array} sr (3, scale * high, scale * wide), changed in place.
+ * @param {Sides} sides
+ * @param {number} fewColours least weight, 0 to 1: 1 for a picture that is known to be drawn.
+ * @returns {Float32Array} the same.
+ */
+export function keepRange(lr, sr, { high, wide, scale }, fewColours) {
+  const [count, size] = [high * wide, { high, wide }];
+  const planes = [0, 1, 2].map((channel) => lr.subarray(channel * count, (channel + 1) * count));
+  const low = planes.map((plane) => nearby(plane, size, Math.min, 1));
+  const most = planes.map((plane) => nearby(plane, size, Math.max, 1));
+  const still = planes[0].map((_, at) =>
+    Number(low.every((lows, channel) => fround(most[channel][at] - lows[at]) < fround(STILL))),
+  );
+  const add = (/** @type {number} */ one, /** @type {number} */ other) => one + other;
+  const [some, all] = [still, still.map(() => 1)].map((plane) => nearby(plane, size, add, DRAWN_PX));
+  const [first, last] = DRAWN_SHARES;
+  const drawn = some.map((sum, at) => {
+    const share = fround(fround(sum / all[at]) - fround(first)) / fround(last - first);
+    return Math.min(Math.max(fround(share), fewColours), 1);
+  });
+  if (drawn.every((weight) => weight === 0)) return sr;
+  const weight = enlarged(drawn, high, wide, scale, BILINEAR);
+  for (let channel = 0, to = 0; channel < 3; channel++) {
+    for (let at = 0; at < weight.length; at++, to++) {
+      const [y, x] = [Math.floor(at / (wide * scale)), at % (wide * scale)];
+      const from = Math.floor(y / scale) * wide + Math.floor(x / scale);
+      const ranged = Math.min(Math.max(sr[to], low[channel][from]), most[channel][from]);
+      sr[to] += fround(weight[at] * fround(ranged - sr[to]));
+    }
+  }
+  return sr;
 }
 
 /**
@@ -145,39 +198,6 @@ function missingOf(wanted, seen, { high, wide, scale }) {
       missing[at] = wanted[at] - fround(sum / scale ** 2);
     }
   }
-  const smooth = smoothed(missing, high, wide);
+  const smooth = smoothed(missing, { high, wide }, SIGMA_PX, REACH_PX);
   return smooth.map((value) => (value * value ** 2) / (value ** 2 + TOLERANCE ** 2));
-}
-
-/**
- * A Gaussian, with the last pixels repeated beyond the borders.
- *
- * @param {Float32Array} plane (high, wide).
- * @param {number} high
- * @param {number} wide
- */
-function smoothed(plane, high, wide) {
-  const weights = Float32Array.from({ length: 2 * REACH_PX + 1 }, (_, at) =>
-    Math.exp(-0.5 * ((at - REACH_PX) / SIGMA_PX) ** 2),
-  );
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  const taps = weights.map((weight) => weight / total);
-  const down = new Float32Array(plane.length);
-  for (let y = 0; y < high; y++) {
-    const target = down.subarray(y * wide, (y + 1) * wide);
-    taps.forEach((tap, offset) => {
-      const row = Math.min(Math.max(y + offset - REACH_PX, 0), high - 1) * wide;
-      for (let x = 0; x < wide; x++) target[x] += tap * plane[row + x];
-    });
-  }
-  const across = new Float32Array(plane.length);
-  const line = new Float32Array(wide + 2 * REACH_PX);
-  for (let row = 0; row < down.length; row += wide) {
-    line.fill(down[row], 0, REACH_PX).fill(down[row + wide - 1], REACH_PX + wide);
-    line.set(down.subarray(row, row + wide), REACH_PX);
-    taps.forEach((tap, offset) => {
-      for (let x = 0; x < wide; x++) across[row + x] += tap * line[x + offset];
-    });
-  }
-  return across;
 }

@@ -24,3 +24,37 @@ export function nearby(values, { high, wide }, reduce, reach) {
   };
   return along(along(values, high, wide), wide, 1);
 }
+
+/**
+ * A Gaussian, with the last pixels repeated beyond the borders.
+ *
+ * @param {Float32Array} plane (high, wide).
+ * @param {{high: number, wide: number}} size
+ * @param {number} sigma pixels.
+ * @param {number} reach taps on each side.
+ */
+export function smoothed(plane, { high, wide }, sigma, reach) {
+  const weights = Float32Array.from({ length: 2 * reach + 1 }, (_, at) =>
+    Math.exp(-0.5 * ((at - reach) / sigma) ** 2),
+  );
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const taps = weights.map((weight) => weight / total);
+  const down = new Float32Array(plane.length);
+  for (let y = 0; y < high; y++) {
+    const target = down.subarray(y * wide, (y + 1) * wide);
+    taps.forEach((tap, offset) => {
+      const row = Math.min(Math.max(y + offset - reach, 0), high - 1) * wide;
+      for (let x = 0; x < wide; x++) target[x] += tap * plane[row + x];
+    });
+  }
+  const across = new Float32Array(plane.length);
+  const line = new Float32Array(wide + 2 * reach);
+  for (let row = 0; row < down.length; row += wide) {
+    line.fill(down[row], 0, reach).fill(down[row + wide - 1], reach + wide);
+    line.set(down.subarray(row, row + wide), reach);
+    taps.forEach((tap, offset) => {
+      for (let x = 0; x < wide; x++) across[row + x] += tap * line[x + offset];
+    });
+  }
+  return across;
+}

@@ -16,6 +16,12 @@ export const BAND_PX = 16 * BLOCK_PX;
 /** A block whose samples differ by less is flat, of full scale: rounding and weak JPEG leave less. */
 export const FLAT = 2.5 / 255;
 
+/**
+ * A picture of at most the first number of colours, of 8 bits, is drawn; one of the second or more
+ * need not be.
+ */
+export const FEW_COLOURS = [64, 128];
+
 /** The grey picture stands for all colours if it has this share of their fine detail. */
 export const GREY_SUFFICES = 0.6;
 
@@ -34,6 +40,7 @@ const LEVELS = Float32Array.from({ length: 256 }, (_, level) => level / 255);
  * @property {number[] | null} colours weights of R, G and B in the direction of colour in which fine
  *     detail is strongest, of absolute sum 1; null where the grey picture has most of it.
  * @property {boolean} neutral whether R = G = B everywhere.
+ * @property {number} fewColours how surely the picture is drawn in a few colours, 0 to 1.
  *
  * @typedef {import("./picture.mjs").Picture} Picture
  * @typedef {import("./picture.mjs").Plane} Plane
@@ -64,7 +71,24 @@ export function survey(picture, what) {
     flat += flatBlocks(picture, what, core);
   }
   const colours = neutral ? null : direction(covariance);
-  return { detail, rows, columns, flat: flat / detail.length, colours, neutral };
+  const fewColours = drawn(picture, what);
+  return { detail, rows, columns, flat: flat / detail.length, colours, neutral, fewColours };
+}
+
+/**
+ * How surely a picture is drawn in a few colours.
+ *
+ * @param {Picture} picture
+ * @param {Plane} what
+ */
+function drawn({ samples }, what) {
+  const [red, green, blue] = CHANNELS[what];
+  const [fewest, most] = FEW_COLOURS;
+  const colours = new Set();
+  for (let at = 0; at < samples.length && colours.size < most; at += 4) {
+    colours.add((samples[at + red] << 16) | (samples[at + green] << 8) | samples[at + blue]);
+  }
+  return Math.min(Math.max((most - colours.size) / (most - fewest), 0), 1);
 }
 
 /** @param {Picture} picture */

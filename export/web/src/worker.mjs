@@ -85,14 +85,14 @@ async function work({ file, model, engine, tile, canvasArea }) {
 
   post({ type: "stage", text: "Estimating the blur" });
   const { blur, confidence, estimated, seen } = await findBlur(picture, "colour", network);
+  const taps = Float32Array.from(tapsOf(blur));
   /** @type {Way[]} */
-  const ways = [{ what: "colour", blur, finish: finishColours(seen.neutral) }];
+  const ways = [{ what: "colour", blur, finish: finishColours(seen, { taps, space }) }];
   if (transparent) {
     // The blur of flat colours would draw rings around a cut-out figure.
     const found = await findBlur(picture, "alpha", network);
     ways.push({ what: "alpha", blur: found.blur, finish: finishMask(picture) });
   }
-  const taps = Float32Array.from(tapsOf(blur));
   const noise = blur.noise ? Number(blur.noise.data[0]) : null;
   const [used, certain] = [widthOf(taps), confidence === 1];
   post({ type: "kernel", kernel: { taps, width: used, estimated, certain, space, noise } });
