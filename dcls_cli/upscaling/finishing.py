@@ -46,7 +46,7 @@ _FLAT_PX = 3
 _ONE_VALUE = 0.5 / 65535
 
 #: Samples about a still pixel differ by less, of full scale.
-_STILL = 2.5 / 255
+_STILL = 4 / 255
 
 #: Pixels on each side among which still ones are counted, and the shares of them from which and
 #: at which a part is taken for drawn.

@@ -33,7 +33,7 @@ export const FLAT_PX = 3;
 export const ONE_VALUE = 0.5 / 65535;
 
 /** Samples about a still pixel differ by less, of full scale. */
-export const STILL = 2.5 / 255;
+export const STILL = 4 / 255;
 
 /**
  * Pixels on each side among which still ones are counted, and the shares of them from which and at
