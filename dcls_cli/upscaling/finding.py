@@ -113,9 +113,11 @@ def find_blur(
     estimated_px = kernel_width_px(blur.kernel)
     sample = _Sample(photo, backend, seen)
     if sample.empty:
-        narrow = blur if kernel is not None else _replaced(blur, narrow_blur(backend), 0.0)
-        known = None if kernel is not None else 0.0
-        return FoundBlur(narrow, known, estimated_px, 1.0, seen)
+        if kernel is not None:
+            return FoundBlur(blur, None, estimated_px, 1.0, seen)
+        narrow = _replaced(blur, narrow_blur(backend), 0.0)
+        narrow = completed(photo, backend, narrow, tiled=tiled)
+        return FoundBlur(narrow, 0.0, estimated_px, 1.0, seen)
     oscillation = sample.oscillation(blur)
     if kernel is not None:
         return FoundBlur(blur, None, estimated_px, oscillation, seen)
