@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.config import KernelSpace
-from dcls_cli.upscaling.planes import enlarged_by, smooth
+from dcls_cli.upscaling.planes import enlarged_by, nearby, smooth
 
 #: Differences far above this one are made good, those far below it are left, of full scale.
 MISFIT = 25 / 255
@@ -21,15 +21,16 @@ MISFIT = 25 / 255
 ROUNDS = 2
 STEP = 1.6
 
-#: Nothing is done for a largest correction below this one.
+#: Nothing is done where corrections are below this one.
 NOTHING = 0.5 / 255
 
 #: Sigma and reach of the region whose misfit counts, LR pixels.
 SIGMA_PX = 1.0
 REACH_PX = 2
 
-#: Separable parts of a kernel below this share of the strongest one are left out.
-SMALLEST_PART = 1e-3
+#: Separable parts of a kernel below this share of the strongest one are left out; what they make of
+#: an edge is far below `MISFIT`.
+SMALLEST_PART = 1e-2
 
 #: LR pixels that are computed with one matrix.
 _BLOCK_PX = 16
@@ -50,20 +51,35 @@ def keep_consistent(
         The restoration itself where it explains its input, else a mended copy.
     """
     scale = sr.shape[-1] // lr.shape[-1]
+    mended = sr
     for _ in range(ROUNDS):
-        misfit = lr - degraded(sr.clip(0, 1), kernel, scale, space)
+        misfit = lr - degraded(mended, kernel, scale, space)
         power = smooth((misfit**2).mean(axis=1, keepdims=True), SIGMA_PX, REACH_PX)
         misfit *= power / (power + MISFIT**2)
-        largest = np.abs(misfit).max(axis=(1, 2, 3), keepdims=True)
-        if largest.max() < NOTHING:
+        wrong = np.abs(misfit).max(axis=1, keepdims=True) >= NOTHING
+        if not wrong.any():
             break
-        misfit *= largest >= NOTHING  # a tile does not depend on those beside it
-        sr = sr + STEP * enlarged_by(misfit, scale, Image.Resampling.BICUBIC)
-    return sr
+        around = nearby(wrong, np.maximum, REACH_PX)
+        rows, columns = _box(around)
+        added = enlarged_by((misfit * around)[..., rows, columns], scale, Image.Resampling.BICUBIC)
+        mended = mended.copy() if mended is sr else mended
+        down, across = (slice(scale * s.start, scale * s.stop) for s in (rows, columns))
+        mended[..., down, across] += STEP * added
+    return mended
+
+
+def _box(where: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns that hold all of (N, 1, h, w) that is true, and two pixels more."""
+    rows, columns = (np.flatnonzero(where.any(axis=axes)) for axes in ((0, 1, 3), (0, 1, 2)))
+    height, width = where.shape[-2:]
+    return (
+        slice(max(rows[0] - 2, 0), min(rows[-1] + 3, height)),
+        slice(max(columns[0] - 2, 0), min(columns[-1] + 3, width)),
+    )
 
 
 def degraded(sr: np.ndarray, kernel: np.ndarray, scale: int, space: KernelSpace) -> np.ndarray:
-    """Blur and reduce, the last pixels repeated beyond the borders.
+    """Clip, blur and reduce, the last pixels repeated beyond the borders.
 
     Args:
         sr: (N, C, s h, s w).
@@ -76,26 +92,23 @@ def degraded(sr: np.ndarray, kernel: np.ndarray, scale: int, space: KernelSpace)
     """
     # An LR kernel is one whose taps lie a scale apart.
     step = 1 if space == "hr" else scale
-    parts = separable_parts(kernel)
+    cubic = _bicubic(scale)
     down, across = (
-        np.stack(
-            [
-                _sums(np.convolve(_spread(part[axis], step), _bicubic(scale)), scale)
-                for part in parts
-            ]
-        )
+        np.stack([_sums(np.convolve(_spread(part[axis], step), cubic), scale) for part in parts])
+        for parts in [separable_parts(kernel)]
         for axis in (0, 1)
     )
-    # Down: all parts are one product with each block of rows, which lie as it needs them.
     count, length, _ = down.shape
-    blocks = _blocks(sr, length, scale, axis=-2)
-    rows = down.transpose(0, 2, 1).reshape(-1, length) @ blocks.swapaxes(-1, -2)
-    rows = rows.reshape(*rows.shape[:-2], count, _BLOCK_PX, -1).swapaxes(-4, -3)
-    rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
-    windows = np.ascontiguousarray(_blocks(rows, length, scale, axis=-1))
-    sums = (windows @ across[:, None]).sum(axis=-4)
-    sums = sums.reshape(*sums.shape[:-2], -1)
-    return np.asarray(sums[..., : sr.shape[-2] // scale, : sr.shape[-1] // scale], np.float32)
+    down = down.transpose(0, 2, 1).reshape(-1, length)  # all parts are one product
+    high, wide = (side // scale for side in sr.shape[-2:])
+    rows, columns = _places(high, length, scale), _places(wide, length, scale)
+    blocks = []
+    for places in rows:
+        low = down @ sr[..., places, :].clip(0, 1)
+        low = low.reshape(*low.shape[:-2], count, _BLOCK_PX, -1)
+        sums = (low[..., columns].swapaxes(-3, -2) @ across[:, None]).sum(axis=-4)
+        blocks.append(sums.swapaxes(-3, -2).reshape(*sr.shape[:-2], _BLOCK_PX, -1))
+    return np.asarray(np.concatenate(blocks, axis=-2)[..., :high, :wide], np.float32)
 
 
 def separable_parts(kernel: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -129,17 +142,8 @@ def _sums(taps: np.ndarray, scale: int) -> np.ndarray:
     return matrix
 
 
-def _blocks(values: np.ndarray, length: int, scale: int, axis: int) -> np.ndarray:
-    """What each block of LR pixels along an axis is made of, `length` HR pixels; the last axis.
-
-    A view; the axis itself counts the blocks.
-    """
+def _places(count: int, length: int, scale: int) -> np.ndarray:
+    """HR pixels that each block of `count` LR pixels is made of: (blocks, length)."""
     size = scale * _BLOCK_PX
-    count = -(-values.shape[axis] // size)
-    before = (length - size) // 2
-    padding = [(0, 0)] * values.ndim
-    padding[axis] = (before, length - size - before + size * count - values.shape[axis])
-    padded = np.pad(values.astype(np.float32, copy=False), padding, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, length, axis=axis)
-    every = (slice(None),) * (values.ndim + axis) + (slice(None, None, size),)
-    return windows[every]
+    starts = np.arange(0, scale * count, size) - (length - size) // 2
+    return (starts[:, None] + np.arange(length)).clip(0, scale * count - 1)

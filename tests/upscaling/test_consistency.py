@@ -10,7 +10,7 @@ from scipy import ndimage
 from dcls_cli.config import KernelSpace
 from dcls_cli.image import decode
 from dcls_cli.image.picture import collect
-from dcls_cli.upscaling import upscale
+from dcls_cli.upscaling import consistency, upscale
 from dcls_cli.upscaling.consistency import degraded, keep_consistent
 from dcls_cli.upscaling.finishing import keep_range
 from tests.upscaling.pictures import dog, graphic, network, reduced
@@ -37,7 +37,10 @@ def smaller(plane: np.ndarray, scale: int) -> np.ndarray:
 
 @pytest.mark.parametrize("space", ["hr", "lr"])
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_blur_and_reduction_are_those_of_scipy_and_pillow(scale: int, space: KernelSpace) -> None:
+def test_blur_and_reduction_are_those_of_scipy_and_pillow(
+    scale: int, space: KernelSpace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consistency, "SMALLEST_PART", 1e-6)
     sr = smooth_noise(2, 3, 41 * scale, 36 * scale)
     kernel = slanted(21 if space == "hr" else 7)
     ours = degraded(sr, kernel, scale, space)
@@ -52,6 +55,14 @@ def test_blur_and_reduction_are_those_of_scipy_and_pillow(scale: int, space: Ker
             inside = np.s_[8:-8, 8:-8]
             assert np.abs(found - expected)[inside].max() < 3e-4
             assert np.abs(found - expected).max() < 0.03
+
+
+def test_parts_that_are_left_out_change_an_edge_by_little() -> None:
+    edge = np.zeros((1, 1, 160, 160), np.float32)
+    edge[..., 83:] = 1
+    ours = degraded(edge, slanted(21), 4, "hr")[0, 0]
+    expected = smaller(ndimage.correlate(edge[0, 0], slanted(21), mode="nearest"), 4)
+    assert np.abs(ours - expected)[8:-8, 8:-8].max() < consistency.MISFIT / 4
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (16, 17)])

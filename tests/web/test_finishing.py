@@ -104,8 +104,9 @@ def slanted(taps: int) -> np.ndarray:
 @pytest.mark.parametrize(("space", "taps"), [("hr", 21), ("lr", 7)])
 @pytest.mark.parametrize("size", [(24, 31), (8, 8)])
 def test_consistency_is_kept_as_in_python(
-    size: tuple[int, int], space: KernelSpace, taps: int
+    size: tuple[int, int], space: KernelSpace, taps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(consistency, "SMALLEST_PART", 1e-6)
     lr = colours(pictures.tone(*size))
     sr = degraded(lr)
     kernel = slanted(taps)
@@ -120,7 +121,8 @@ def test_consistency_is_kept_as_in_python(
 
 
 @pytest.mark.parametrize("neutral", [True, False])
-def test_colours_are_finished_as_in_python(neutral: bool) -> None:
+def test_colours_are_finished_as_in_python(neutral: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consistency, "SMALLEST_PART", 1e-6)
     photo = pictures.tone(40, 57) if neutral else pictures.logo(40, 57)
     lr = colours(photo)
     sr = degraded(lr)

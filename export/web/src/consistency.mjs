@@ -3,7 +3,7 @@
  * `dcls_cli/upscaling/consistency.py`.
  */
 
-import { smoothed } from "./nearby.mjs";
+import { nearby, smoothed } from "./nearby.mjs";
 import { BICUBIC, enlarged } from "./resampling.mjs";
 
 /** Differences far above this one are made good, those far below it are left, of full scale. */
@@ -16,7 +16,7 @@ export const MISFIT = 25 / 255;
 export const ROUNDS = 2;
 export const STEP = 1.6;
 
-/** Nothing is done for a largest correction below this one. */
+/** Nothing is done where corrections are below this one. */
 export const NOTHING = 0.5 / 255;
 
 /** Sigma and reach of the region whose misfit counts, LR pixels. */
@@ -54,7 +54,12 @@ export function keepConsistent(lr, sr, sides, kernel) {
     const smooth = smoothed(power, sides, SIGMA_PX, REACH_PX);
     const weight = smooth.map((value) => value / (value + fround(MISFIT ** 2)));
     const missing = misfit.map((value, at) => value * weight[at % count]);
-    if (missing.every((value) => Math.abs(value) < fround(NOTHING))) break;
+    const wrong = new Float32Array(count).map((_, at) =>
+      Number([0, 1, 2].some((channel) => Math.abs(missing[channel * count + at]) >= fround(NOTHING))),
+    );
+    if (!wrong.includes(1)) break;
+    const around = nearby(wrong, sides, Math.max, REACH_PX);
+    missing.forEach((value, at) => (missing[at] = value * around[at % count]));
     for (let channel = 0, to = 0; channel < 3; channel++) {
       const plane = missing.subarray(channel * count, (channel + 1) * count);
       const added = enlarged(plane, high, wide, scale, BICUBIC);
