@@ -155,15 +155,6 @@ Softness = Annotated[
     ),
 ]
 
-Quantize = Annotated[
-    bool | None,
-    typer.Option(
-        "--quantize/--no-quantize",
-        help="Round activations as int8 does, for the last minutes of a network that will run "
-        "in int8.",
-    ),
-]
-
 Seed = Annotated[int | None, typer.Option(min=0, metavar="N", help="Random seed. [default: 0]")]
 
 SigmaMin = Annotated[

@@ -47,8 +47,6 @@ class TrainConfig:
         softness: widest blur of the sharp images themselves, HR pixels, in four of ten patches.
             Training images are chosen for their sharpness; a network that saw no others takes
             a soft original for blur, and makes it too sharp. 0: none.
-        quantize: round the activations as int8 does, for networks that will run in int8; an option
-            for the last minutes.
         optimizer: `muon` orthogonalises the updates of the convolutions, `adamw` is the paper's
             Adam with decoupled decay.
         learning_rate: peak, after `warmup` steps; decays by a cosine to `final_rate` of it.
@@ -78,7 +76,6 @@ class TrainConfig:
     noise_level: Annotated[float, Range(least=0, most=255)] = 0.0
     candidates: Count = 1
     softness: Annotated[float, Range(least=0, most=MAX_SOFTNESS)] = 0.0
-    quantize: bool = False
     optimizer: OptimizerName = "muon"
     learning_rate: Positive = 1e-3
     final_rate: Share = 0.02

@@ -12,7 +12,6 @@ from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.data import Batch
 from dcls_cli.training.losses import Losses, Objective
 from dcls_cli.training.optimizer import build_optimizers, learning_rate
-from dcls_cli.training.rounding import round_activations
 
 
 class TrainState:
@@ -33,8 +32,6 @@ class TrainState:
         self.network, self.objective, self.config = network, objective, config
         self.accumulate = accumulate
         self.ema = copy.deepcopy(network).requires_grad_(False).eval()
-        if config.quantize:  # the averaged network stays as it is used: in fp32
-            round_activations(network.restorer)
         self.optimizers = build_optimizers(network, config)
         self.forward: nn.Module = network
         self.step = 0
