@@ -11,4 +11,6 @@ cd "$(dirname "$0")"
 .venv/bin/ruff format --check .
 .venv/bin/mypy
 .venv/bin/lint-imports
-exec .venv/bin/pytest "$@"
+# As many tests at a time as there are processors, each with one thread.
+export OMP_NUM_THREADS=1
+exec .venv/bin/pytest -n auto --dist loadfile "$@"

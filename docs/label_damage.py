@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from dcls_cli.evaluation.photo import RECIPES, photo_sample
+
 FILTERS = {
     "area": Image.Resampling.BOX,
     "bilinear": Image.Resampling.BILINEAR,
@@ -24,11 +26,13 @@ class Damage(NamedTuple):
         name: of the row.
         change: of the reduced picture.
         save: to the bytes of a file.
+        recipe: of `--benchmark photo`, which reduces and damages in place of the others.
     """
 
     name: str
     change: Callable[[Image.Image, np.random.Generator], Image.Image]
     save: Callable[[Image.Image], bytes]
+    recipe: int | None = None
 
 
 def damages() -> list[Damage]:
@@ -54,12 +58,22 @@ def damages() -> list[Damage]:
     found += [Damage(f"png, noise {sigma}", noise(sigma, grain=False), as_png)
               for sigma in (2, 4, 8, 16, 30)]  # fmt: skip
     found += [Damage(f"png, grain {sigma}", noise(sigma, grain=True), as_png) for sigma in (3, 6)]
+    found += [
+        Damage(f"png, {recipe.name}", same, as_png, number) for number, recipe in enumerate(RECIPES)
+    ]
     found.append(Damage("png, cut-out", cut_out, as_png))
     found.append(Damage("webp, lossless", same, saved("WEBP", lossless=True)))
     found.append(Damage("webp 80", same, saved("WEBP", quality=80)))
     found.append(Damage("avif 100", same, saved("AVIF", quality=100, subsampling="4:4:4")))
     found.append(Damage("avif 70", same, saved("AVIF", quality=70)))
     return found
+
+
+def as_photographed(sharp: Image.Image, recipe: int, scale: int) -> Image.Image:
+    """A picture reduced and damaged by a recipe of `--benchmark photo`."""
+    levels = np.ascontiguousarray(np.asarray(sharp).transpose(2, 0, 1))
+    lr = photo_sample("labelled", levels, scale).lr[recipe]
+    return Image.fromarray(np.ascontiguousarray(lr.transpose(1, 2, 0)))
 
 
 def saved(form: str, **options: object) -> Callable[[Image.Image], bytes]:

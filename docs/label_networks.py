@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from label_damage import FILTERS, damages
+from label_damage import FILTERS, as_photographed, damages
 from PIL import Image
 
 from dcls_cli.backends import Backend, load_backend
@@ -146,7 +146,10 @@ def labelled(pictures: Sequence[Source], count: int) -> Iterator[dict[str, objec
         sharp = source.load()
         name = damage.name.partition(", ")[2]
         way = name if name in FILTERS else filters[random.integers(len(filters))]
-        small = sharp.resize((sharp.width // SCALE, sharp.height // SCALE), FILTERS[way])
+        if damage.recipe is None:
+            small = sharp.resize((sharp.width // SCALE, sharp.height // SCALE), FILTERS[way])
+        else:
+            small = as_photographed(sharp, damage.recipe, SCALE)
         file = damage.save(damage.change(small, random))
         photo = decode(io.BytesIO(file))
         pixels = photo.samples.tobytes()

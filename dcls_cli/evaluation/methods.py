@@ -139,7 +139,6 @@ class _Network:
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         found = find_blur(lr, self._backend, tiled=False)
         sr = self._backend.restore(lr[None], found.blur)
-        space, seen = self._backend.config.kernel_space, found.survey
-        finish = finish_colours(space, neutral=seen.neutral, few_colours=seen.few_colours)
-        sr = finish(lr[None], sr, found.blur.kernel)[0]
+        space = self._backend.config.kernel_space
+        sr = finish_colours(space, found.survey, 1 / 255)(lr[None], sr, found.blur.kernel)[0]
         return Restored(sr, Estimate(found.blur.kernel, space))

@@ -187,6 +187,7 @@ def upscale(
             )
         return of_parts[0]
 
+    level = 1 / (2**photo.bit_depth - 1)
     if progress is not None:
         progress(0, len(tiles))  # the blur is known
     return Upscaled(
@@ -203,11 +204,7 @@ def upscale(
         batch=1 if field else batch_of(photo, backend, tiles),
         blurs_of=blurs_of,
         finishes=[
-            finish_colours(
-                backend.config.kernel_space,
-                neutral=found.survey.neutral,
-                few_colours=found.survey.few_colours,
-            ),
+            finish_colours(backend.config.kernel_space, found.survey, level),
             *([] if alpha is None else [finish_mask(alpha)]),
         ],
         progress=progress or (lambda _done, _total: None),

@@ -1,4 +1,4 @@
-"""What is made of restored tiles before they are joined: flat parts, brightness, colours, masks."""
+"""What is made of restored tiles before they are joined: smooth parts, brightness, colours."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from dcls_cli.backends import Raster
 from dcls_cli.config import KernelSpace
 from dcls_cli.upscaling.consistency import keep_consistent
 from dcls_cli.upscaling.planes import enlarged_by, nearby, smooth
+from dcls_cli.upscaling.survey import Survey
 
 #: LR (N, 3, h, w) in [0, 1], its restoration (N, 3, s h, s w), and the kernel that it was restored
 #: with -> the restoration.
@@ -41,9 +42,10 @@ _NEAR_PX = 5
 #: A smaller range of values is that of a mask without an edge.
 _ONE_LEVEL = 1.5 / 255
 
-#: Pixels on each side of a flat one that have its value, up to rounding to 16 bits.
-_FLAT_PX = 3
-_ONE_VALUE = 0.5 / 65535
+#: Pixels on each side of a smooth one whose second differences are below so many levels, which
+#: rounding makes of an even slope.
+_SMOOTH_PX = 3
+_EVEN = 2.5
 
 #: Samples about a still pixel differ by less, of full scale.
 _STILL = 4 / 255
@@ -56,24 +58,24 @@ _DRAWN_SHARES = (0.2, 0.5)
 _BAND_PX = 256
 
 
-def finish_colours(space: KernelSpace, *, neutral: bool, few_colours: float) -> Finish:
+def finish_colours(space: KernelSpace, seen: Survey, level: float) -> Finish:
     """Let a restoration be no more than its input allows.
 
-    Drawn parts keep to the colours around them, flat ones stay flat, every region explains its
+    Drawn parts keep to the colours around them, smooth ones stay so, every region explains its
     input and is as bright as that, and a neutral picture stays neutral.
 
     Args:
         space: of the kernels.
-        neutral: whether R = G = B everywhere, see `Survey`.
-        few_colours: how surely the picture is drawn in a few colours, see `Survey`.
+        seen: of the photo.
+        level: step between two values of the photo, as 1 / 255.
     """
 
     def finish(lr: np.ndarray, sr: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-        if neutral:
+        if seen.neutral:
             sr = np.repeat(sr.clip(0, 1).mean(axis=1, keepdims=True), 3, axis=1)
-        sr = keep_consistent(lr, keep_range(lr, sr, few_colours), kernel, space)
+        sr = keep_consistent(lr, keep_range(lr, sr, seen.few_colours), kernel, space)
         # In range, so that what is blended does not depend on the tiles that went along.
-        return keep_brightness(lr, keep_flat(lr, sr)).clip(0, 1)
+        return keep_brightness(lr, keep_smooth(lr, sr, level)).clip(0, 1)
 
     return finish
 
@@ -122,24 +124,31 @@ def keep_range(lr: np.ndarray, sr: np.ndarray, few_colours: float) -> np.ndarray
     return np.asarray(sr + weight * (sr.clip(low, high) - sr), np.float32)
 
 
-def keep_flat(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
-    """Take the input's value where it has but one for some pixels around.
+def keep_smooth(lr: np.ndarray, sr: np.ndarray, level: float) -> np.ndarray:
+    """Enlarge bicubically what is flat or an even slope for some pixels around.
 
-    No blur that a network inverts reaches farther. Photographs have such parts where they are
-    black or white; drawings consist of them.
+    No blur that a network inverts reaches farther, and there is nothing to restore. Photographs
+    have such parts where they are black or white; drawings consist of them.
 
     Args:
         lr: (N, 3, h, w) in [0, 1].
         sr: its restoration, (N, 3, s h, s w).
+        level: step between two values of the photo, as 1 / 255.
     """
-    low, high = (nearby(lr, reduce, _FLAT_PX) for reduce in (np.minimum, np.maximum))
-    flat = (high - low < _ONE_VALUE).astype(np.float32)
-    if not flat.any():
+    bend = np.maximum(_bend(lr), _bend(lr.swapaxes(-1, -2)).swapaxes(-1, -2))
+    smooth_parts = (nearby(bend, np.maximum, _SMOOTH_PX) < _EVEN * level).astype(np.float32)
+    if not smooth_parts.any():
         return sr
     scale = sr.shape[-1] // lr.shape[-1]
-    weight = enlarged_by(flat, scale, Image.Resampling.BILINEAR)
-    plain = lr.repeat(scale, axis=-1).repeat(scale, axis=-2)
+    weight = enlarged_by(smooth_parts, scale, Image.Resampling.BILINEAR)
+    plain = enlarged_by(lr, scale, Image.Resampling.BICUBIC)
     return np.asarray(sr + weight * (plain - sr), np.float32)
+
+
+def _bend(values: np.ndarray) -> np.ndarray:
+    """Second differences along the last axis, absolute; the last values repeated."""
+    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(1, 1)], mode="edge")
+    return np.asarray(np.abs(padded[..., 2:] - 2 * values + padded[..., :-2]))
 
 
 def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:

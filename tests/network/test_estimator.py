@@ -20,6 +20,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def scattered(config: ModelConfig, spread: float = 0.05) -> DeepLinearKernel:
     """Decoders far from the identity at which they start."""
+    torch.manual_seed(0)
     module = DeepLinearKernel(config)
     for i, parameter in enumerate(module.parameters()):
         parameter.data += spread * random(*parameter.shape, seed=i)

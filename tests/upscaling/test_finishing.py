@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dcls_cli.image import from_array
 from dcls_cli.image.picture import collect
 from dcls_cli.upscaling import upscale
-from dcls_cli.upscaling.finishing import edge_width, keep_brightness
+from dcls_cli.upscaling.finishing import edge_width, keep_brightness, keep_smooth
+from dcls_cli.upscaling.planes import enlarged_by
 from tests.upscaling.pictures import dog, graphic, network, reduced
 
 BYTES = np.dtype(np.uint8)
@@ -39,6 +41,21 @@ def test_print_keeps_its_shade_and_gets_no_colour(name: str, picture: np.ndarray
     assert np.array_equal(restored[..., 0], restored[..., 1])
     assert np.array_equal(restored[..., 0], restored[..., 2])
     assert abs(restored.mean() - picture.mean()) < 1
+
+
+def test_an_even_slope_is_enlarged_bicubically() -> None:
+    down, across = np.mgrid[:40, :50]
+    slope = np.rint(60 + 0.7 * across + 0.3 * down)
+    lr = (slope / 255).astype(np.float32)[None, None].repeat(3, axis=1)
+    lr[..., 20:, :] = 1 - lr[..., 20:, :]
+    plain = enlarged_by(lr, SCALE, Image.Resampling.BICUBIC)
+    wrong = plain + 0.03
+    kept = keep_smooth(lr, wrong, 1 / 255)
+    for part in (np.s_[..., : 14 * SCALE, :], np.s_[..., 26 * SCALE :, :]):
+        np.testing.assert_allclose(kept[part], plain[part], atol=1e-6)
+    np.testing.assert_array_equal(kept[..., 79:81, :], wrong[..., 79:81, :])
+    # Of 16 bits the same steps are detail.
+    assert keep_smooth(lr, wrong, 1 / 65535) is wrong
 
 
 def test_the_brightness_of_every_region_is_kept() -> None:
@@ -76,8 +93,6 @@ def disc(width: float) -> tuple[np.ndarray, np.ndarray]:
 
 def errors(width: float) -> tuple[float, float, np.ndarray]:
     """RMSE of the alpha channel and of its bicubic enlargement, levels, and the alpha itself."""
-    from PIL import Image
-
     large, small = disc(width)
     levels = np.rint(small * 255).astype(np.uint8)
     picture = np.dstack([np.full((*levels.shape, 3), 200, np.uint8), levels])

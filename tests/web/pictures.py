@@ -39,6 +39,14 @@ def flat(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), (90, 91, 92), np.uint8)
 
 
+def slope(height: int, width: int) -> np.ndarray:
+    """Grey that grows evenly, rounded, with one white line."""
+    down, across = np.mgrid[:height, :width]
+    levels = np.rint(40 + 0.7 * across + 0.3 * down)
+    levels[height // 2] = 255
+    return levels.astype(np.uint8)[..., None].repeat(3, axis=2)
+
+
 def discs(height: int, width: int) -> np.ndarray:
     """A mask with hard edges, (H, W)."""
     down, across = np.ogrid[: 4 * height, : 4 * width]

@@ -1,6 +1,7 @@
 """What the page makes of restored tiles equals what Python makes of them; needs Node only."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dcls_cli.config import KernelSpace
 from dcls_cli.image.photo import SampleRaster
 from dcls_cli.upscaling import consistency, finishing
+from dcls_cli.upscaling.survey import survey
 from tests.web import pictures
 from tests.web.nodes import call
 
@@ -71,13 +73,13 @@ def test_a_right_restoration_stays_as_it_is() -> None:
     np.testing.assert_array_equal(finished("finishing.mjs", code, lr, sr), sr.ravel())
 
 
-@pytest.mark.parametrize("name", ["flag", "logo", "tone", "flat", "noise"])
-def test_flat_parts_are_kept_as_in_python(name: str) -> None:
+@pytest.mark.parametrize("name", ["flag", "logo", "tone", "flat", "noise", "slope"])
+def test_smooth_parts_are_kept_as_in_python(name: str) -> None:
     lr = colours(getattr(pictures, name)(40, 57))
     sr = degraded(lr)
-    expected = finishing.keep_flat(lr, sr)
+    expected = finishing.keep_smooth(lr, sr, 1 / 255)
     assert (expected == sr).all() == (name in ("tone", "noise"))
-    ours = finished("finishing.mjs", "return module.keepFlat(lr, sr, sides);", lr, sr)
+    ours = finished("finishing.mjs", "return module.keepSmooth(lr, sr, sides);", lr, sr)
     np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=CLOSE)
 
 
@@ -127,7 +129,9 @@ def test_colours_are_finished_as_in_python(neutral: bool, monkeypatch: pytest.Mo
     lr = colours(photo)
     sr = degraded(lr)
     kernel = slanted(21)
-    expected = finishing.finish_colours("hr", neutral=neutral, few_colours=0.5)(lr, sr, kernel)
+    seen = replace(survey(SampleRaster(photo, 255)), few_colours=0.5)
+    assert seen.neutral == neutral
+    expected = finishing.finish_colours("hr", seen, 1 / 255)(lr, sr, kernel)
     code = """
       const kernel = { taps: Float32Array.from(given[4]), space: "hr" };
       const seen = { neutral: given[3], fewColours: 0.5 };

@@ -1,11 +1,11 @@
 /**
- * What is made of restored tiles before they are joined: flat parts, brightness, colours. As
+ * What is made of restored tiles before they are joined: smooth parts, brightness, colours. As
  * `dcls_cli/upscaling/finishing.py`; `masks.mjs` has its part for alpha channels.
  */
 
 import { keepConsistent } from "./consistency.mjs";
 import { nearby, smoothed } from "./nearby.mjs";
-import { BILINEAR, enlarged } from "./resampling.mjs";
+import { BICUBIC, BILINEAR, enlarged } from "./resampling.mjs";
 
 /**
  * Sigma and reach of the filter that tells brightness from detail, LR pixels. Tiles overlap by more
@@ -28,9 +28,12 @@ export const NOTHING = 0.5 / 255;
 export const ROUNDS = 8;
 export const STEP = 1.3;
 
-/** Pixels on each side of a flat one that have its value, up to rounding to 16 bits. */
-export const FLAT_PX = 3;
-export const ONE_VALUE = 0.5 / 65535;
+/**
+ * Pixels on each side of a smooth one whose second differences are below so many levels, which rounding
+ * makes of an even slope.
+ */
+export const SMOOTH_PX = 3;
+export const EVEN = 2.5;
 
 /** Samples about a still pixel differ by less, of full scale. */
 export const STILL = 4 / 255;
@@ -57,7 +60,7 @@ const clipped = (value) => Math.min(Math.max(value, 0), 1);
 
 /**
  * Let a restoration be no more than its input allows: drawn parts keep to the colours around them,
- * flat ones stay flat, every region explains its input and is as bright as that, and a neutral picture
+ * smooth ones stay so, every region explains its input and is as bright as that, and a neutral picture
  * stays neutral.
  *
  * @param {{neutral: boolean, fewColours: number}} seen see `Survey`.
@@ -71,7 +74,7 @@ export function finishColours({ neutral, fewColours }, kernel) {
       for (let channel = 0; channel < 3; channel++) sr.set(grey, channel * grey.length);
     }
     const explained = keepConsistent(lr, keepRange(lr, sr, sides, fewColours), sides, kernel);
-    const kept = keepBrightness(lr, keepFlat(lr, explained, sides), sides);
+    const kept = keepBrightness(lr, keepSmooth(lr, explained, sides), sides);
     return kept.map(clipped);
   };
 }
@@ -130,29 +133,44 @@ export function keepRange(lr, sr, { high, wide, scale }, fewColours) {
 }
 
 /**
- * Take the input's value where it has but one for some pixels around.
+ * Enlarge bicubically what is flat or an even slope for some pixels around.
  *
  * @param {Float32Array} lr (3, high, wide) in [0, 1].
  * @param {Float32Array} sr (3, scale * high, scale * wide), changed in place.
  * @param {Sides} sides
  * @returns {Float32Array} the same.
  */
-export function keepFlat(lr, sr, { high, wide, scale }) {
+export function keepSmooth(lr, sr, { high, wide, scale }) {
   const count = high * wide;
   for (let channel = 0; channel < 3; channel++) {
     const plane = lr.subarray(channel * count, (channel + 1) * count);
-    const most = nearby(plane, { high, wide }, Math.max, FLAT_PX);
-    const low = nearby(plane, { high, wide }, Math.min, FLAT_PX);
-    const flat = low.map((value, at) => Number(fround(most[at] - value) < fround(ONE_VALUE)));
-    if (!flat.includes(1)) continue;
-    const weight = enlarged(flat, high, wide, scale, BILINEAR);
+    const bends = nearby(bendOf(plane, high, wide), { high, wide }, Math.max, SMOOTH_PX);
+    const even = bends.map((bend) => Number(bend < fround(EVEN / 255)));
+    if (!even.includes(1)) continue;
+    const weight = enlarged(even, high, wide, scale, BILINEAR);
+    const plain = enlarged(plane, high, wide, scale, BICUBIC);
     for (let at = 0, to = channel * weight.length; at < weight.length; at++, to++) {
-      const [y, x] = [Math.floor(at / (wide * scale)), at % (wide * scale)];
-      const plain = plane[Math.floor(y / scale) * wide + Math.floor(x / scale)];
-      sr[to] += fround(weight[at] * fround(plain - sr[to]));
+      sr[to] += fround(weight[at] * fround(plain[at] - sr[to]));
     }
   }
   return sr;
+}
+
+/**
+ * Second differences down and across, the larger of both; the last pixels repeated.
+ *
+ * @param {Float32Array} plane (high, wide).
+ * @param {number} high
+ * @param {number} wide
+ */
+function bendOf(plane, high, wide) {
+  return plane.map((value, at) => {
+    const [y, x] = [Math.floor(at / wide), at % wide];
+    /** @type {(before: number, after: number) => number} */
+    const bend = (before, after) => Math.abs(fround(fround(plane[after] - 2 * value) + plane[before]));
+    const across = bend(x > 0 ? at - 1 : at, x < wide - 1 ? at + 1 : at);
+    return Math.max(across, bend(y > 0 ? at - wide : at, y < high - 1 ? at + wide : at));
+  });
 }
 
 /**
