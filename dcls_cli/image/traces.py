@@ -157,7 +157,9 @@ def _whiteness(diagonal: np.ndarray, straight: np.ndarray) -> float:
     """Diagonal over straight amplitude in the blocks with least detail; 0 where there is none."""
     if not diagonal.size:
         return 0.0
-    plainest = np.argsort(diagonal + 2 * straight)[: max(1, int(_PLAINEST * diagonal.size))]
+    # In drawings many blocks have equal detail: the first of them count, on every processor.
+    ordered = np.argsort(diagonal + 2 * straight, kind="stable")
+    plainest = ordered[: max(1, int(_PLAINEST * diagonal.size))]
     power = straight[plainest].sum()
     return float(np.sqrt(diagonal[plainest].sum() / power)) if power > 0 else 0.0
 

@@ -15,6 +15,7 @@ import { parseArgs } from "node:util";
 import { MODELS } from "./src/models.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
+const ROOT = join(HERE, "..", "..");
 const RUNTIME = join(HERE, "node_modules", "onnxruntime-web");
 
 /** WebAssembly alone is half as large and faster on CPUs than the build that knows WebGPU. */
@@ -31,7 +32,7 @@ const NOTICE = "ONNX Runtime, Copyright (c) Microsoft Corporation, MIT License.\
 
 /** @param {string} folder */
 function exportModels(folder) {
-  const own = join(HERE, "..", "..", ".venv", "bin", "dcls");
+  const own = join(ROOT, ".venv", "bin", "dcls");
   const command = process.env.DCLS ?? (existsSync(own) ? own : "dcls");
   for (const { name } of MODELS) {
     const output = join(folder, `${name}.onnx`);
@@ -50,7 +51,8 @@ for (const folder of ["ort", "models"]) mkdirSync(join(out, folder), { recursive
 cpSync(join(HERE, "src"), out, { recursive: true });
 for (const name of RUNTIME_FILES) cpSync(join(RUNTIME, "dist", name), join(out, "ort", name));
 writeFileSync(join(out, "ort", "NOTICE.txt"), NOTICE);
-cpSync(join(HERE, "..", "..", "examples", "dog.png"), join(out, "example.png"));
+cpSync(join(ROOT, "examples", "dog.png"), join(out, "example.png"));
+cpSync(join(ROOT, "dcls_cli", "choice.json"), join(out, "choice.json"));
 if (values.models) {
   for (const { name } of MODELS) {
     for (const half of ["estimator", "restorer"]) {

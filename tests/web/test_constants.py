@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dcls_cli import choice
+from dcls_cli.image import compression, drawn, traces
 from dcls_cli.upscaling import consistency, finding, finishing, narrow, survey
 from dcls_cli.upscaling.narrow import reference
 from tests.web.nodes import SOURCE, call
@@ -19,6 +21,10 @@ COUNTERPARTS: list[tuple[ModuleType, list[str], set[str]]] = [
     (finding, ["finding.mjs", "sample.mjs"], set()),
     (consistency, ["consistency.mjs"], {"SMALLEST_PART", "_BLOCK_PX"}),  # the page takes no parts
     (finishing, ["finishing.mjs", "masks.mjs"], {"_BAND_PX"}),  # the page looks at all at once
+    (traces, ["traces.mjs"], set()),
+    (drawn, ["drawn.mjs"], set()),
+    (compression, ["compression.mjs"], set()),
+    (choice, ["choice.mjs"], set()),
 ]
 
 

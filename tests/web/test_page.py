@@ -14,6 +14,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli import Upscaler
+from dcls_cli.choice import choose
+from dcls_cli.image import read
 from dcls_cli.kernels import kernel_width_px
 from tests.web.engine import LIGHT, PHOTO, TOLERANCE, differs
 from tests.web.nodes import Drive
@@ -93,6 +95,21 @@ def test_a_jpeg_lies_on_its_side_and_goes_through_the_photo_network(
     assert said["facts"]["Noise"].endswith("% of the picture's power")
     with Image.open(result) as image:
         assert image.size == (4 * 72, 4 * 96)
+    assert differs(result, picture, PHOTO) <= TOLERANCE
+
+
+def test_noise_gets_the_photo_network_by_the_rule_of_python(
+    site: str, drive: Drive, tmp_path: Path
+) -> None:
+    picture, result = tmp_path / "noisy.png", tmp_path / "result.png"
+    levels = np.asarray(example((40, 120, 136, 192))).astype(float)
+    levels += np.random.default_rng(1).normal(0, 8, levels.shape)
+    Image.fromarray(np.rint(levels.clip(0, 255)).astype(np.uint8)).save(picture)
+    said = drive(url=site, picture=picture, download=result)
+    choice = choose(read(picture), 4)
+    assert choice.model == PHOTO
+    assert "noise of" in choice.reason
+    assert said["facts"]["Network"] == f"{PHOTO}: {choice.reason}"
     assert differs(result, picture, PHOTO) <= TOLERANCE
 
 
@@ -189,6 +206,7 @@ def changed(dist: Path, folder: Path, name: str, change: Callable[[bytes], bytes
         ("models/dcls-light-x4-restorer.onnx", 0, "is missing (404): build the page anew."),
         ("models/dcls-light-x4-restorer.onnx", 0.9, "is not a graph of dcls or is cut off"),
         ("ort/ort.wasm.min.mjs", 0, "The page's own files did not load"),
+        ("choice.json", 0.5, "choice.json is missing or damaged: build the page anew."),
     ],
 )
 def test_a_page_with_a_damaged_file_says_so(

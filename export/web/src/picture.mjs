@@ -1,5 +1,6 @@
 /** Pictures as the browser decodes them: upright, in sRGB, 8 bits a channel. */
 
+import { compressionOf } from "./compression.mjs";
 import { Failure } from "./failures.mjs";
 import { fillHidden } from "./transparency.mjs";
 
@@ -49,7 +50,7 @@ async function formOf(file) {
  * Decode a file.
  *
  * @param {Blob} file
- * @returns {Promise<Picture & {form: string}>}
+ * @returns {Promise<Picture & {form: string} & import("./compression.mjs").Compression>}
  */
 export async function decode(file) {
   const form = await formOf(file);
@@ -71,7 +72,7 @@ export async function decode(file) {
     );
   }
   checkSize(bitmap);
-  return { form, bitmap, ...read(bitmap) };
+  return { form, ...(await compressionOf(form, file)), bitmap, ...read(bitmap) };
 }
 
 /** @param {ImageBitmap} bitmap */

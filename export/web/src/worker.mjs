@@ -1,11 +1,11 @@
 /** One picture from the file to the PNG, away from the page, which stays responsive. */
 
+import { choose } from "./choice.mjs";
 import { failure } from "./failures.mjs";
 import { findBlur, tapsOf } from "./finding.mjs";
 import { finishColours } from "./finishing.mjs";
 import { widthOf } from "./kernel.mjs";
 import { finishMask } from "./masks.mjs";
-import { choose } from "./models.mjs";
 import { hasWebGpu, Network, runtime } from "./network.mjs";
 import { cut, decode } from "./picture.mjs";
 import { PngWriter } from "./png.mjs";
@@ -70,7 +70,7 @@ async function work({ file, model, engine, tile, canvasArea }) {
   post({ type: "picture", form, transparent, bitmap }, [bitmap]);
 
   post({ type: "stage", text: "Loading the network" });
-  const choice = model === "auto" ? choose(form) : { model, reason: "you chose it" };
+  const choice = model === "auto" ? await choose(picture) : { model, reason: "you chose it" };
   const webgpu = engine !== "wasm" && (await hasWebGpu());
   const provider = webgpu ? "webgpu" : "wasm";
   const ort = await runtime(provider);
