@@ -36,6 +36,10 @@ WHITENESS_LIMIT = 0.55
 GRID_LIMIT = 5.0
 BLOCKING_LIMIT = 0.15
 
+#: Noise that is so strong and so white is no texture, whatever else the picture shows.
+EVIDENT_NOISE = 2.0
+EVIDENT_WHITENESS = 0.75
+
 #: Features that show noise, and those that show an earlier JPEG.
 _OF_NOISE = ("noise", "whiteness", "plain_noise")
 _OF_JPEG = ("grid", "blocking")
@@ -109,9 +113,13 @@ def suits_photo(gain: float, seen: Mapping[str, float]) -> bool:
     noisy = seen["noise"] > NOISE_LIMIT and seen["whiteness"] > WHITENESS_LIMIT
     blocks = seen["grid"] > GRID_LIMIT or seen["blocking"] > BLOCKING_LIMIT
     lossy = seen["quality"] < LOSSLESS_QUALITY
-    if seen["quality"] < SHOWING_QUALITY:
+    if seen["quality"] < SHOWING_QUALITY or _evidently_noisy(seen):
         return True
     return gain > (LIKELY_DB if lossy or noisy or blocks else SURE_DB)
+
+
+def _evidently_noisy(seen: Mapping[str, float]) -> bool:
+    return seen["noise"] > EVIDENT_NOISE and seen["whiteness"] > EVIDENT_WHITENESS
 
 
 def features(photo: Photo) -> dict[str, float]:
@@ -133,9 +141,9 @@ def _why_photo(photo: Photo, seen: Mapping[str, float], gains: Mapping[str, floa
     if not photo.lossless:
         return f"{photo.format} compresses with loss"
     of_noise, of_jpeg = (sum(gains.get(name, 0.0) for name in of) for of in (_OF_NOISE, _OF_JPEG))
-    if of_jpeg > max(of_noise, 0):
+    if of_jpeg > max(of_noise, 0) and not _evidently_noisy(seen):
         return "it shows traces of an earlier JPEG"
-    if of_noise > 0 and seen["noise"] > NOISE_LIMIT:
+    if _evidently_noisy(seen) or (of_noise > 0 and seen["noise"] > NOISE_LIMIT):
         return f"it shows noise of {seen['noise']:.1f} levels of 255"
     return "it looks like a photograph that is not quite clean"
 

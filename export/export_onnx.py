@@ -1,9 +1,9 @@
 """Export releases as ONNX and print how each graph compares with PyTorch.
 
     python export/export_onnx.py -o FOLDER [--fft matmul] [--fp16] [NAME ...]
-    python export/export_onnx.py --shipped
+    python export/export_onnx.py --shipped [NAME ...]
 
-The second makes the graphs in weights/ anew, all that the wheel carries, with SHA256SUMS.
+The second regenerates graphs in weights/, which the wheel carries, and SHA256SUMS.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def main() -> None:
     split = ExportOptions(fft=options.fft, split=True, half=options.fp16, int8=int8)
     if options.shipped:
         split = ExportOptions(fft="matmul", split=True, int8=CALIBRATION)
-        for name in SHIPPED:
+        for name in options.names:
             write(name, location(release(name)).with_suffix(".onnx"), split)
         write_sums()
         return

@@ -29,6 +29,10 @@ export const WHITENESS_LIMIT = 0.55;
 export const GRID_LIMIT = 5.0;
 export const BLOCKING_LIMIT = 0.15;
 
+/** Noise that is so strong and so white is no texture, whatever else the picture shows. */
+export const EVIDENT_NOISE = 2.0;
+export const EVIDENT_WHITENESS = 0.75;
+
 /** Features that show noise, and those that show an earlier JPEG. */
 export const OF_NOISE = ["noise", "whiteness", "plain_noise"];
 export const OF_JPEG = ["grid", "blocking"];
@@ -79,8 +83,13 @@ export function suitsPhoto(gain, seen) {
   const noisy = seen.noise > NOISE_LIMIT && seen.whiteness > WHITENESS_LIMIT;
   const blocks = seen.grid > GRID_LIMIT || seen.blocking > BLOCKING_LIMIT;
   const lossy = seen.quality < LOSSLESS_QUALITY;
-  if (seen.quality < SHOWING_QUALITY) return true;
+  if (seen.quality < SHOWING_QUALITY || evidentlyNoisy(seen)) return true;
   return gain > (lossy || noisy || blocks ? LIKELY_DB : SURE_DB);
+}
+
+/** @param {Features} seen */
+function evidentlyNoisy({ noise, whiteness }) {
+  return noise > EVIDENT_NOISE && whiteness > EVIDENT_WHITENESS;
 }
 
 /**
@@ -117,8 +126,9 @@ function whyPhoto({ form, lossless }, seen, gains) {
   const [ofNoise, ofJpeg] = [OF_NOISE, OF_JPEG].map((names) =>
     names.reduce((sum, name) => sum + (gains[name] ?? 0), 0),
   );
-  if (ofJpeg > Math.max(ofNoise, 0)) return "it shows traces of an earlier JPEG";
-  if (ofNoise > 0 && seen.noise > NOISE_LIMIT) {
+  const evident = evidentlyNoisy(seen);
+  if (ofJpeg > Math.max(ofNoise, 0) && !evident) return "it shows traces of an earlier JPEG";
+  if (evident || (ofNoise > 0 && seen.noise > NOISE_LIMIT)) {
     return `it shows noise of ${seen.noise.toFixed(1)} levels of 255`;
   }
   return "it looks like a photograph that is not quite clean";
