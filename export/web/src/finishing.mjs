@@ -18,7 +18,7 @@ export const REACH_PX = 8;
  * Differences of brightness far above this one are corrected, those far below it are not, of full
  * scale: a clear picture has some. Nothing is done for a largest correction below the second.
  */
-export const TOLERANCE = 2 / 255;
+export const TOLERANCE = 1.5 / 255;
 export const NOTHING = 0.5 / 255;
 
 /**
