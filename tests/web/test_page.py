@@ -17,7 +17,7 @@ from dcls_cli import Upscaler
 from dcls_cli.choice import choose
 from dcls_cli.image import read
 from dcls_cli.kernels import kernel_width_px
-from tests.web.engine import LIGHT, PHOTO, TOLERANCE, differs
+from tests.web.engine import LIGHT, PHOTO, TOLERANCE, chosen, differs
 from tests.web.nodes import Drive
 from tests.web.serving import ISOLATED, address, serve
 
@@ -71,7 +71,7 @@ def test_other_samples_than_8_bit_colours(
         with Image.open(picture) as saved:
             image = saved.convert("RGB")
     drive(url=site, picture=picture, download=result)
-    assert differs(result, image, PHOTO if form.endswith("jpg") else LIGHT) <= TOLERANCE
+    assert differs(result, image, chosen(picture)) <= TOLERANCE
 
 
 def test_tiles_of_a_picture_larger_than_one_window_leave_no_trace(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dcls_cli import Upscaler
 from tests.web import pictures
-from tests.web.engine import LIGHT, PHOTO, TOLERANCE, differs
+from tests.web.engine import CORRECTED_TOLERANCE, LIGHT, PHOTO, chosen, differs
 from tests.web.nodes import Drive
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def test_drawings_are_restored_as_by_the_python_engine(
     picture, result = tmp_path / f"{name}.png", tmp_path / "result.png"
     Image.fromarray(OPAQUE[name]()).save(picture)
     said = drive(url=site, picture=picture, download=result, settings={"model": model})
-    assert differs(result, picture, model) <= TOLERANCE
+    assert differs(result, picture, model) <= CORRECTED_TOLERANCE
     doubts = [text for text in warned(picture, model) if text.startswith("blur uncertain")]
     assert bool(said["doubt"]) == bool(doubts)
     for text in doubts:
@@ -65,7 +65,7 @@ def test_brightness_is_kept_over_tiles(site: str, drive: Drive, tmp_path: Path) 
     picture, result = tmp_path / "tone.png", tmp_path / "result.png"
     Image.fromarray(pictures.tone(70, 180)).save(picture)
     drive(url=site, picture=picture, download=result, settings={"tile": "64"})
-    assert differs(result, picture, LIGHT) <= TOLERANCE
+    assert differs(result, picture, chosen(picture)) <= CORRECTED_TOLERANCE
 
 
 @pytest.mark.parametrize("name", MASKS)
@@ -77,4 +77,4 @@ def test_masks_are_restored_as_by_the_python_engine(
     mask = MASKS[name]()
     pictures.with_alpha(pictures.logo(*mask.shape), mask).save(picture)
     drive(url=site, picture=picture, download=result)
-    assert differs(result, picture, LIGHT) <= TOLERANCE
+    assert differs(result, picture, chosen(picture)) <= CORRECTED_TOLERANCE
