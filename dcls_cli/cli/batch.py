@@ -140,7 +140,7 @@ def batch(
     """
     from dcls_cli.batching.report import check_report
     from dcls_cli.batching.selection import Shard
-    from dcls_cli.cli.batch_forecast import foretell
+    from dcls_cli.cli.batch_forecast import print_forecast
     from dcls_cli.cli.batch_plan import Wanted, folder_beside, plan, prepare_folder
     from dcls_cli.cli.batch_run import run
     from dcls_cli.cli.batch_tally import BatchTally
@@ -199,7 +199,7 @@ def batch(
     prepare_folder(out, dry_run=dry_run)
     items = plan(wanted, naming, size, tally)
     if dry_run:
-        raise typer.Exit(foretell(items, out, networks, settings, tally, threads=jobs))
+        raise typer.Exit(print_forecast(items, out, networks, settings, tally, threads=jobs))
     raise typer.Exit(run(items, networks, settings, tally, threads=jobs))
 
 

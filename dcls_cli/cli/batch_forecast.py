@@ -77,7 +77,7 @@ class _Planned:
         return self.width * self.height
 
 
-def foretell(
+def print_forecast(
     items: Sequence["Item"],
     out: Path,
     networks: Sequence["Networks"],
@@ -115,7 +115,7 @@ def foretell(
             break
     for each in planned:
         _tell(each, json=tally.json)
-    tally.foretell(
+    tally.forecast(
         len(planned), found.sentence() if found else "", **(asdict(found) if found else {})
     )
     return int(bool(tally.codes))

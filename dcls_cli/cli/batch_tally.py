@@ -122,7 +122,7 @@ class BatchTally:
         if len(self._failed) > LISTED:
             console.note(f"failed: {len(self._failed) - LISTED} more; --report FILE lists all")
 
-    def foretell(self, to_do: int, sentence: str, /, **measured: Any) -> None:  # noqa: ANN401
+    def forecast(self, to_do: int, sentence: str, /, **measured: Any) -> None:  # noqa: ANN401
         """Tell what would be done, and what it would take.
 
         Args:

@@ -58,7 +58,7 @@ class Forecast:
     seconds: float
 
 
-def foretell(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> int:
+def print_forecast(job: "Job", networks: "Networks", settings: Settings, *, json: bool) -> int:
     """Check everything that `upscale` checks, and print the forecast of one photo; 0 are done.
 
     Raises:

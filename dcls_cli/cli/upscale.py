@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from dcls_cli.cli import console, options
-from dcls_cli.cli.forecast import foretell
+from dcls_cli.cli.forecast import print_forecast
 from dcls_cli.cli.option_values import encoding_of, size_of, tile_of
 from dcls_cli.cli.restoring import Settings, load, restore, save
 from dcls_cli.cli.results import tell
@@ -125,7 +125,7 @@ def upscale(
     several = len(photos) > 1
     if dry_run:
         with passing_folder(output, several=several):
-            work(jobs, networks, settings, tally, foretell)
+            work(jobs, networks, settings, tally, print_forecast)
     else:
         prepare_folder(output, several=several)
         work(jobs, networks, settings, tally, run)

@@ -2,7 +2,7 @@
 
 The network's model of a photo is y = (k * x) reduced by the antialiased bicubic. Where a picture is
 unlike anything it has learnt (screen tone, sprites, hatching), its x does not lead back to y. What
-is missing, y - (k * x) reduced, is enlarged and added there: one step of gradient descent on the
+is missing, y - (k * x) reduced, is enlarged and added there: two steps of gradient descent on the
 misfit, as in data-consistent super-resolution (Bahat and Michaeli, 2020). Differences as large as
 noise and JPEG leave are left alone.
 """
@@ -90,12 +90,12 @@ def degraded(sr: np.ndarray, kernel: np.ndarray, scale: int, space: KernelSpace)
     Returns:
         (N, C, h, w).
     """
+    cubic = _bicubic(scale)
     # An LR kernel is one whose taps lie a scale apart.
     step = 1 if space == "hr" else scale
-    cubic = _bicubic(scale)
+    parts = separable_parts(kernel)
     down, across = (
-        np.stack([_sums(np.convolve(_spread(part[axis], step), cubic), scale) for part in parts])
-        for parts in [separable_parts(kernel)]
+        np.stack([_matrix(np.convolve(_spread(part[axis], step), cubic), scale) for part in parts])
         for axis in (0, 1)
     )
     count, length, _ = down.shape
@@ -128,13 +128,14 @@ def _bicubic(scale: int) -> np.ndarray:
     return np.asarray(taps / taps.sum())
 
 
-def _spread(taps: np.ndarray, scale: int) -> np.ndarray:
-    wide = np.zeros(scale * (len(taps) - 1) + 1)
-    wide[::scale] = taps
+def _spread(taps: np.ndarray, step: int) -> np.ndarray:
+    """Taps that lie a step apart, with zeros between them."""
+    wide = np.zeros(step * (len(taps) - 1) + 1)
+    wide[::step] = taps
     return wide
 
 
-def _sums(taps: np.ndarray, scale: int) -> np.ndarray:
+def _matrix(taps: np.ndarray, scale: int) -> np.ndarray:
     """A matrix that makes a block of LR pixels of HR ones: (pixels, block)."""
     matrix = np.zeros((scale * (_BLOCK_PX - 1) + len(taps), _BLOCK_PX), np.float32)
     for place in range(_BLOCK_PX):
