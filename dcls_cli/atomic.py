@@ -66,6 +66,15 @@ def atomic_write(path: Path, writer: Callable[[BinaryIO], None], *, overwrite: b
         _sync_folder(path.parent)
 
 
+def write_bytes(content: bytes, path: Path, *, overwrite: bool) -> None:
+    """Write a small file whole or not at all; see `atomic_write`."""
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    atomic_write(path, write, overwrite=overwrite)
+
+
 def finish(partial: Path, path: Path) -> None:
     """Give a file that was written piece by piece, over several runs, its final name.
 
@@ -83,7 +92,7 @@ def finish(partial: Path, path: Path) -> None:
         _sync_folder(path.parent)
 
 
-def printable(path: Path) -> str:
+def printable(path: Path | str) -> str:
     """A file's name for a message: on one line, with escapes for what is no text."""
     return "".join(
         letter if letter.isprintable() else ascii(letter)[1:-1] for letter in os.fspath(path)

@@ -9,7 +9,6 @@ from typing import Annotated, NoReturn
 import typer
 
 from dcls_cli import __version__, temporaries
-from dcls_cli.batching import threads
 from dcls_cli.cli import commands, console, signals
 from dcls_cli.cli.ablate import ablate
 from dcls_cli.cli.batch import batch
@@ -161,7 +160,8 @@ def main() -> NoReturn:
     code = run(sys.argv[1:])
     if code in signals.WORDS:
         temporaries.abandon()
-    if threads.are_given_up():
+    pool = sys.modules.get("dcls_cli.jobs.pool")  # not imported without a batch
+    if pool is not None and pool.threads_are_abandoned():
         # Python's own end would wait for them, or stop them at a bad moment.
         temporaries.abandon()
         console.flush()

@@ -1,14 +1,17 @@
 """`dcls batch`: every photo of a folder, once, whatever happens meanwhile."""
 
+import time
+from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcls_cli.cli import options
-from dcls_cli.cli.option_values import encoding_of, size_of, tile_of
-from dcls_cli.cli.upscale import checked_factor
 from dcls_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dcls_cli.jobs.events import Event
 
 
 def batch(
@@ -138,69 +141,96 @@ def batch(
 
     Photos that are done are skipped, so that the same command resumes an interrupted batch.
     """
-    from dcls_cli.batching.report import check_report
-    from dcls_cli.batching.selection import Shard
-    from dcls_cli.cli.batch_forecast import print_forecast
-    from dcls_cli.cli.batch_plan import Wanted, folder_beside, plan, prepare_folder
-    from dcls_cli.cli.batch_run import run
-    from dcls_cli.cli.batch_tally import BatchTally
-    from dcls_cli.cli.evidence import known_kernel
-    from dcls_cli.cli.naming import Naming
-    from dcls_cli.cli.networks import Networks
-    from dcls_cli.cli.restoring import Settings
+    from dcls_cli.cli import console, signals
+    from dcls_cli.cli.downloads import find_model
+    from dcls_cli.cli.photo_views import PhotoView, print_batch_forecast, print_summary
+    from dcls_cli.jobs.forecast import forecast_batch
+    from dcls_cli.jobs.plan import folder_beside, naming_of, plan_batch, prepare_folder
+    from dcls_cli.jobs.pool import PATIENCE_S, UNLIMITED_S, Run, abandon_threads
+    from dcls_cli.jobs.report import Tally, check_report, write_report
+    from dcls_cli.jobs.request import Request
+    from dcls_cli.jobs.selection import Shard
+    from dcls_cli.jobs.worker import workers_of
 
-    factor = checked_factor(scale)
-    tile_px = tile_of(tile)
     if report is not None:
         if dry_run:
             raise UsageError("--report tells what was done, and --dry-run does nothing")
         check_report(report)
-    networks = [
-        Networks(
-            model,
-            weights,
-            factor,
-            device=each,
-            precision=precision,
-            engine=backend,
-            exact=kernel is not None,
-        )
-        for each in devices_of(device)
-    ]
-    size = size_of(
-        networks[0].factor, width=width, height=height, longest=max_side, stretch=stretch
-    )
-    out = output or folder_beside(inputs, size)
-    wanted = Wanted(
+    request = Request(
         inputs=tuple(inputs),
-        out=out,
+        output=None if output is None else str(output),
+        scale=scale,
+        width=width,
+        height=height,
+        max_side=max_side,
+        stretch=stretch,
+        model=model,
+        weights=weights,
+        kernel=kernel,
+        kernel_space=kernel_space,
+        kernel_mode=kernel_mode,
+        tile=options.tile_of(tile),
+        precision=precision,
+        backend=backend,
+        devices=tuple(devices_of(device)),
+        format=options.format_of(form),
+        quality=quality,
+        lossless=lossless,
+        bit_depth=options.bit_depth_of(bit_depth),
+        metadata=metadata,
+        name=name,
+        max_pixels=int(max_pixels),
+        overwrite=overwrite,
         recursive=recursive,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         shard=Shard.parse(shard) if shard else None,
         limit=limit,
-        overwrite=overwrite,
         dry_run=dry_run,
     )
-    encoding = encoding_of(form, quality, lossless, bit_depth)
-    naming = Naming(
-        template=name,
-        size=size,
-        model=networks[0].fixed_name,
-        format=encoding.format,
-    )
-    if kernel_mode == "tile" and kernel:
-        raise UsageError("--kernel is one blur for whole photos, not for --kernel-mode tile")
-    known = known_kernel(kernel, kernel_space, networks[0].config)
-    settings = Settings(
-        tile_px, known, overwrite, encoding, int(max_pixels), metadata, size, kernel_mode
-    )
-    tally = BatchTally(json=json, fail_fast=fail_fast, report=report)
+    workers = workers_of(request, find_model, console.note)
+    naming = naming_of(request, workers[0].networks)
+    out = output or folder_beside(inputs, naming.size)
     prepare_folder(out, dry_run=dry_run)
-    items = plan(wanted, naming, size, tally)
+    tally, planning = Tally(), PhotoView(None, json=json)
+
+    def emit_planned(event: "Event") -> None:
+        tally.take(event)
+        planning.take(event)
+
+    plan = plan_batch(request, out, naming, emit_planned)
     if dry_run:
-        raise typer.Exit(print_forecast(items, out, networks, settings, tally, threads=jobs))
-    raise typer.Exit(run(items, networks, settings, tally, threads=jobs))
+        sized, found = forecast_batch(plan.tasks, out, workers, emit_planned, threads=jobs)
+        print_batch_forecast(sized, found, tally, plan.left_out, json=json)
+        raise typer.Exit(int(bool(tally.errors)))
+    started = time.perf_counter()
+    run = Run(workers, threads=jobs)
+    with signals.watched() as watch, PhotoView(len(plan.tasks), json=json) as view:
+
+        def must_end() -> bool:
+            return watch.exit_code is not None or (fail_fast and bool(tally.errors))
+
+        def patience_s() -> float:
+            return PATIENCE_S if watch.exit_code else UNLIMITED_S
+
+        with closing(run.events(plan.tasks, must_end, patience_s)) as events:
+            for event in events:
+                tally.take(event)
+                view.take(event)
+    print_summary(
+        tally,
+        plan.left_out,
+        json=json,
+        ended_by=watch.exit_code,
+        seconds=round(time.perf_counter() - started, 3),
+        engines=[engine.record() for engine in run.engines],
+    )
+    if report is not None:
+        write_report(tally.rows, report)
+    if watch.exit_code is not None:
+        abandon_threads()
+        raise signals.Ended(watch.exit_code, told=True)
+    raise typer.Exit(tally.fatal.exit_code if tally.fatal else tally.exit_code())
 
 
 def devices_of(text: str) -> list[str]:

@@ -9,11 +9,11 @@ from dcls_cli.backends.parts import restorer_beside
 from dcls_cli.cli.console import visible
 from dcls_cli.cli.downloads import find_model
 from dcls_cli.cli.evaluation_harm import BICUBIC
-from dcls_cli.cli.networks import AUTO
 from dcls_cli.errors import UsageError
 from dcls_cli.evaluation.methods import Kind, MethodSpec
 from dcls_cli.graphs import SUFFIX, graph_info
 from dcls_cli.hub import is_hub_name
+from dcls_cli.jobs.networks import AUTO
 from dcls_cli.releases import RELEASES, photo_release, release
 from dcls_cli.weights import read_metadata
 

@@ -5,6 +5,7 @@ import io
 from itertools import accumulate
 from pathlib import Path
 
+from dcls_cli.atomic import write_bytes
 from dcls_cli.cli import console
 from dcls_cli.cli.evaluation_harm import HARM_FIGURES, harm_cells
 from dcls_cli.cli.evaluation_output import (
@@ -16,7 +17,6 @@ from dcls_cli.cli.evaluation_output import (
     kernel_cells,
     published_cells,
 )
-from dcls_cli.cli.kernels import write_bytes
 from dcls_cli.evaluation.benchmarks import BENCHMARKS
 from dcls_cli.evaluation.rows import rows_by_case
 from dcls_cli.evaluation.showing import comparisons, draw_montage, show

@@ -1,19 +1,36 @@
 """`dcls kernel`: the blur of photos, without restoring them."""
 
+import math
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dcls_cli.cli import console, options
-from dcls_cli.cli.tally import Tally
 from dcls_cli.errors import DclsError, UsageError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from dcls_cli.backends import Backend
-    from dcls_cli.cli.networks import Networks
+    from dcls_cli.cli.photo_views import PhotoView
+    from dcls_cli.config import KernelSpace
+    from dcls_cli.jobs.networks import Networks
+    from dcls_cli.kernels import KernelShape
     from dcls_cli.upscaling import FoundBlur
+
+
+#: From nothing to the largest tap; the second for terminals without UTF-8.
+SHADES = " ░▒▓█"
+ASCII_SHADES = " .:-=+*#%@"
+
+#: Rounder kernels have no direction to speak of.
+ROUND = 0.05
+
+#: Whose pixels the taps are, in words.
+PIXELS: "dict[KernelSpace, str]" = {"hr": "output", "lr": "input"}
 
 
 def kernel(
@@ -43,30 +60,47 @@ def kernel(
     json: options.Json = False,
 ) -> None:
     """Show the blur of photos, without restoring them."""
-    from dcls_cli.cli.kernels import check_kernel_output
-    from dcls_cli.cli.networks import Networks
-    from dcls_cli.cli.upscale import checked_factor
+    from dcls_cli.cli.downloads import find_model
+    from dcls_cli.cli.photo_views import PhotoView
+    from dcls_cli.cli.upscale import conclude
+    from dcls_cli.jobs.events import Failed
+    from dcls_cli.jobs.networks import Networks
+    from dcls_cli.jobs.report import Tally
+    from dcls_cli.jobs.request import Request
+    from dcls_cli.kernels.files import check_output
 
-    networks = Networks(
-        model, weights, checked_factor(scale), device=device, precision="fp32", engine=backend
+    request = Request(
+        inputs=tuple(map(str, photos)),
+        scale=scale,
+        model=model,
+        weights=weights,
+        precision="fp32",
+        backend=backend,
     )
+    networks = Networks.of(request, device, find_model, console.note)
     files = plan_files(photos, output)
-    tally = Tally(json=json)
+    tally, view = Tally(), PhotoView(None, json=json)
+
+    def fail(photo: Path, error: DclsError) -> None:
+        failed = Failed(photo, error)
+        tally.take(failed)
+        view.take(failed)
+
     ready = []
     for photo, targets in zip(photos, files, strict=True):
         try:
             for target in targets:
-                check_kernel_output(target, overwrite=overwrite)
+                check_output(target, overwrite=overwrite)
             ready.append((photo, targets))
         except DclsError as error:
-            tally.fail(photo, error)
+            fail(photo, error)
     for photo, targets in ready:
         try:
-            show(photo, targets, networks, overwrite=overwrite, json=json)
+            show(photo, targets, networks, view, overwrite=overwrite, json=json)
             tally.done += 1
         except DclsError as error:
-            tally.fail(photo, error)
-    raise typer.Exit(tally.exit_code())
+            fail(photo, error)
+    raise typer.Exit(conclude(tally, json=json))
 
 
 def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
@@ -77,7 +111,7 @@ def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
             output that is one of the photos.
         DclsError: the folder cannot be made.
     """
-    from dcls_cli.cli.outputs import prepare_folder
+    from dcls_cli.jobs.plan import make_folder
     from dcls_cli.kernels.files import WRITABLE
 
     if output is None:
@@ -93,7 +127,7 @@ def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
             "a folder (with a slash at its end, if it is new)"
         )
     else:
-        prepare_folder(f"{output}/", several=True)
+        make_folder(path)
         files = [[path / f"{photo.stem}_kernel{suffix}" for suffix in WRITABLE] for photo in photos]
     _refuse_collisions(photos, files)
     return files
@@ -117,15 +151,21 @@ def _refuse_collisions(photos: list[Path], files: list[list[Path]]) -> None:
 
 
 def show(
-    photo: Path, targets: list[Path], networks: "Networks", *, overwrite: bool, json: bool
+    photo: Path,
+    targets: list[Path],
+    networks: "Networks",
+    view: "PhotoView",
+    *,
+    overwrite: bool,
+    json: bool,
 ) -> None:
     """Estimate the blur of one photo, write it, and tell about it.
 
     Raises:
         DclsError: there is no estimate, or a file cannot be written.
     """
-    from dcls_cli.cli.kernels import write_kernel
     from dcls_cli.image import read
+    from dcls_cli.kernels.files import write
     from dcls_cli.upscaling import find_blur
 
     picture = read(photo)
@@ -135,17 +175,17 @@ def show(
     blur = found.blur
     space = backend.config.kernel_space
     for target in targets:
-        write_kernel(blur.kernel, space, target, overwrite=overwrite)
+        write(blur.kernel, space, target, overwrite=overwrite)
     for text in picture.notes:
         console.note(f"{photo}: {text}")
     if not json:
-        networks.explain(photo, named)
+        view.explain(photo, named)
     if found.warning is not None:
         console.note(f"{photo}: {found.warning}")
-    tell(photo, targets, named.name, backend, found, json=json)
+    print_blur(photo, targets, named.name, backend, found, json=json)
 
 
-def tell(
+def print_blur(
     photo: Path,
     targets: list[Path],
     model: str,
@@ -155,7 +195,6 @@ def tell(
     json: bool,
 ) -> None:
     """Print the blur: a drawing with its measures, or one event."""
-    from dcls_cli.cli.kernel_view import beside, drawing, measures
     from dcls_cli.kernels import shape_of
 
     blur = found.blur
@@ -182,3 +221,59 @@ def tell(
         console.say(line)
     for target in targets:
         console.say(target)
+
+
+def drawing(kernel: "np.ndarray", *, ascii_only: bool) -> list[str]:
+    """Draw the taps, two columns each, so that they look square.
+
+    The shade grows with the root of the tap, so that the tails show.
+
+    Args:
+        kernel: (k, k).
+        ascii_only: for terminals without UTF-8.
+
+    Returns:
+        k lines of 2 k characters.
+    """
+    import numpy as np
+
+    shades = ASCII_SHADES if ascii_only else SHADES
+    relative = np.sqrt(kernel.clip(0) / max(float(kernel.max()), 1e-12))
+    levels = np.rint(relative * (len(shades) - 1)).astype(int)
+    return ["".join(2 * shades[level] for level in row) for row in levels]
+
+
+def measures(
+    kernel: "np.ndarray", space: "KernelSpace", shape: "KernelShape", noise: float | None
+) -> list[str]:
+    """The numbers, a line each.
+
+    Args:
+        kernel: (k, k).
+        space: whose pixels the taps are.
+        shape: its measures.
+        noise: power of noise over power of the photo; None where the network estimates none.
+    """
+    direction = "round" if shape.anisotropy < ROUND else f"widest at {shape.angle_deg:.0f} degrees"
+    lines = [
+        f"taps        {kernel.shape[1]}x{kernel.shape[0]} {PIXELS[space]} pixels",
+        f"width       {shape.width_px:.2f} px",
+        f"ellipse     {shape.major_px:.2f} x {shape.minor_px:.2f} px, {direction}",
+        f"anisotropy  {shape.anisotropy:.2f}",
+    ]
+    if noise is not None:
+        lines.append(f"noise       {decibels(noise):.1f} dB of the photo's power")
+    return lines
+
+
+def beside(left: list[str], right: list[str]) -> list[str]:
+    """Join two columns; the right one is in the middle of the left one's height."""
+    above = [""] * max((len(left) - len(right)) // 2, 0)
+    width = max(map(len, left), default=0)
+    rows = zip_longest(left, above + right, fillvalue="")
+    return [f"{shown:<{width}}  {text}".rstrip() for shown, text in rows]
+
+
+def decibels(ratio: float) -> float:
+    """Of a ratio of powers above zero."""
+    return 10 * math.log10(ratio)

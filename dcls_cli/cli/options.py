@@ -6,10 +6,17 @@ from typing import Annotated, Literal
 import typer
 
 from dcls_cli.cli.commands import ENGINE, KERNEL, OUTPUT, RESTORATION, SELECTION
+from dcls_cli.jobs.request import DEFAULT_MAX_PIXELS, DEFAULT_NAME, wrong_tile
 
-DEFAULT_NAME = "{stem}_{size}"
-
-DEFAULT_MAX_PIXELS = 178_956_970
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "DEFAULT_NAME",
+    "ENGINE",
+    "KERNEL",
+    "OUTPUT",
+    "RESTORATION",
+    "SELECTION",
+]
 
 Scale = Annotated[
     float | None,
@@ -237,3 +244,26 @@ DryRun = Annotated[
         rich_help_panel=SELECTION,
     ),
 ]
+
+
+def tile_of(text: str) -> int | None:
+    """Read the value of `--tile`.
+
+    Raises:
+        UsageError: neither auto nor a number.
+    """
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise wrong_tile(text)
+    return int(text)
+
+
+def format_of(text: str) -> str | None:
+    """Read the value of `--format`."""
+    return None if text == "keep" else text
+
+
+def bit_depth_of(text: str) -> int | None:
+    """Read the value of `--bit-depth`."""
+    return None if text == "auto" else int(text)

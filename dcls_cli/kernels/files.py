@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from dcls_cli.atomic import printable
+from dcls_cli.atomic import check_writable, printable, write_bytes
 from dcls_cli.config import KernelSpace
-from dcls_cli.errors import KernelError
+from dcls_cli.errors import ImageError, KernelError
 from dcls_cli.kernels.own import LARGEST_SIZE, OwnKernel
 
 #: What `encode` writes.
@@ -36,6 +36,38 @@ _NPY_SIGNATURE = b"\x93NUMPY"
 
 #: No kernel needs more; what is larger is something else.
 _LARGEST_FILE = 64 * 1024 * 1024
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Find out before any work whether a small file, of a kernel or a page, can be written.
+
+    Raises:
+        ImageError: it exists and may not be replaced, or its folder cannot be written.
+    """
+    try:
+        check_writable(path)
+    except OSError as error:
+        raise ImageError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+    if path.exists() and not overwrite:
+        raise ImageError(f"{printable(path)}: exists already; replace it with --overwrite")
+
+
+def write(kernel: np.ndarray, space: KernelSpace, path: Path, *, overwrite: bool) -> None:
+    """Write the taps as they are (.npy), or as a picture whose white is the largest tap (.png).
+
+    Args:
+        kernel: (k, k) float32.
+        space: whose pixels the taps are.
+        path: its suffix chooses.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        ImageError: the file exists already or cannot be written.
+    """
+    try:
+        write_bytes(encode(kernel, space, path.suffix.lower()), path, overwrite=overwrite)
+    except OSError as error:
+        raise ImageError(f"{printable(path)}: cannot be written: {error.strerror}") from error
 
 
 def encode(kernel: np.ndarray, space: KernelSpace, suffix: str) -> bytes:

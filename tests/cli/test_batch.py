@@ -13,9 +13,9 @@ from PIL import Image
 
 from dcls_cli.cli.app import run
 from dcls_cli.upscaler import Upscaler
-from tests.batching.files import picture
 from tests.cli.test_upscale import write_weights
 from tests.image.test_traces import small_and_busy
+from tests.jobs.files import picture
 
 Capture = pytest.CaptureFixture[str]
 

@@ -12,7 +12,7 @@ from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
-from tests.batching.files import picture
+from tests.jobs.files import picture
 
 
 @pytest.fixture

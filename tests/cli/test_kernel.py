@@ -13,7 +13,7 @@ from PIL import Image
 
 from dcls_cli import weights
 from dcls_cli.cli.app import run
-from dcls_cli.cli.kernel_view import beside, drawing, measures
+from dcls_cli.cli.kernel import beside, drawing, measures
 from dcls_cli.config import ModelConfig
 from dcls_cli.kernels import shape_of
 from dcls_cli.kernels.files import read

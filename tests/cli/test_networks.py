@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from dcls_cli.cli.app import run
-from dcls_cli.cli.networks import Networks
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
 from dcls_cli.image import read
+from dcls_cli.jobs.networks import Networks
 from dcls_cli.releases import RELEASES
 from tests.image.test_traces import small_and_busy
 

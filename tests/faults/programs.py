@@ -28,8 +28,8 @@ ENVIRONMENT = {
 NURSERY = """
 import json, os, sys
 import torch, typer, rich.progress
-import dcls_cli.backends.pytorch, dcls_cli.cli.batch_run, dcls_cli.cli.evidence, dcls_cli.image
-import dcls_cli.cli.batch_plan, dcls_cli.cli.networks, dcls_cli.upscaling, imagecodecs
+import dcls_cli.backends.pytorch, dcls_cli.cli.photo_views, dcls_cli.image, dcls_cli.jobs.pool
+import dcls_cli.jobs.plan, dcls_cli.jobs.forecast, dcls_cli.upscaling, imagecodecs
 from dcls_cli.cli.app import main
 for line in sys.stdin:
     job = json.loads(line)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli.cli.app import run
-from tests.batching.files import picture
 from tests.faults.programs import ENVIRONMENT, PROGRAM, dcls, make_read_only, small_disk
+from tests.jobs.files import picture
 from tests.pace import stretched
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts small disks")
@@ -79,11 +79,11 @@ def test_a_read_only_disk_ends_it_before_any_work(
 def test_a_folder_that_vanishes_is_told_for_each_photo(
     tmp_path: Path, x2: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dcls_cli.cli import restoring
+    from dcls_cli.jobs.worker import Worker
 
     for number in range(4):
         picture(tmp_path / "in" / f"{number}.png")
-    restore = restoring.restore
+    restore = Worker.restore
 
     def vanish(*given: object, **options: object) -> object:
         for path in (tmp_path / "out").iterdir():
@@ -91,7 +91,7 @@ def test_a_folder_that_vanishes_is_told_for_each_photo(
         (tmp_path / "out").rmdir()
         return restore(*given, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("dcls_cli.cli.batch_run.restore", vanish)
+    monkeypatch.setattr(Worker, "restore", vanish)
     code = run(["batch", f"{tmp_path}/in", "-o", f"{tmp_path}/out", "-w", str(x2), "-j", "1"])
     assert code == 1
     told = capsys.readouterr().err.splitlines()
@@ -102,17 +102,17 @@ def test_a_folder_that_vanishes_is_told_for_each_photo(
 def test_photos_that_vanish_or_shrink_meanwhile_stop_nothing(
     tmp_path: Path, x2: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dcls_cli.cli import batch_run
+    from dcls_cli.jobs.worker import Worker
 
     paths = [picture(tmp_path / "in" / f"{number}.png", (40, 40)) for number in range(4)]
-    load = batch_run.load
+    load = Worker.load
 
     def change(*given: object, **options: object) -> object:
         paths[1].unlink(missing_ok=True)
         paths[2].write_bytes(paths[2].read_bytes()[:60])
         return load(*given, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch_run, "load", change)
+    monkeypatch.setattr(Worker, "load", change)
     code = run(["batch", f"{tmp_path}/in", "-o", f"{tmp_path}/out", "-w", str(x2), "-j", "1"])
     assert code == 1
     said = capsys.readouterr().err

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli.cli.app import run
-from tests.batching.files import picture
 from tests.faults.programs import ENVIRONMENT, PROGRAM
+from tests.jobs.files import picture
 
 Capture = pytest.CaptureFixture[str]
 

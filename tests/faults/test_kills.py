@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from dcls_cli import temporaries
-from tests.batching.files import picture
 from tests.faults.programs import Nursery, Running
+from tests.jobs.files import picture
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.batching.files import picture
 from tests.faults.programs import Nursery, small_disk
+from tests.jobs.files import picture
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.batching.files import picture
 from tests.faults.programs import Nursery, Running
+from tests.jobs.files import picture
 from tests.pace import stretched
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli.cli.app import run
-from tests.batching.files import picture
 from tests.faults.programs import ENVIRONMENT, PROGRAM, Nursery, dcls
+from tests.jobs.files import picture
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="streams of POSIX")
 

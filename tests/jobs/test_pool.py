@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from dcls_cli.batching import threads
-from dcls_cli.batching.engines import Engine, Stopped
-from dcls_cli.batching.pool import Crashed, Pool, Room
+from dcls_cli.jobs.engines import Engine, Stopped
+from dcls_cli.jobs.pool import Crashed, Pool, Room, threads_are_left
 
 
 def running(count: int, work: object) -> list[threading.Thread]:
@@ -127,7 +126,7 @@ def test_a_pool_does_every_item_once_and_survives_errors() -> None:
         number for number in range(40) if number != 7
     ]
     assert [(crash.item, str(crash.error)) for crash in crashed] == [(7, "unexpected")]
-    assert not threads.are_left()
+    assert not threads_are_left()
     assert all(engine.busy_s > 0 for engine in pool.engines)
 
 
@@ -151,5 +150,5 @@ def test_items_are_taken_one_by_one_and_left_when_the_pool_gives_up() -> None:
     for message in pool.run(items(), work, lambda: len(told) >= 5):
         told.append(message)
     told.extend(pool.give_up(5))
-    assert not threads.are_left()
+    assert not threads_are_left()
     assert 5 <= len(told) <= len(taken) <= len(told) + 2 < 100

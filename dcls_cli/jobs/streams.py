@@ -12,6 +12,7 @@ from dcls_cli.errors import ImageError, UsageError
 if TYPE_CHECKING:
     from dcls_cli.image import Encoding, Photo, Picture
     from dcls_cli.image.metadata import Kept
+    from dcls_cli.jobs.request import Request
 
 #: What stands for stdin and stdout; a file of that name is `./-`.
 STREAM = "-"
@@ -20,15 +21,18 @@ STREAM = "-"
 _LARGEST_INPUT_BYTES = 2**31
 
 
-def check_streams(
-    photos: list[str], output: str | None, *, json: bool, report: Path | None
-) -> None:
+def check_streams(request: "Request", *, json: bool) -> None:
     """Refuse what streams cannot do.
+
+    Args:
+        request: with `-` among its inputs or as its output.
+        json: whether stdout gets events.
 
     Raises:
         UsageError: several photos with one stream, no output for stdin, two kinds of content for
             stdout, or a terminal in the place of a file.
     """
+    photos, output = request.inputs, request.output
     if STREAM in photos and output is None:
         raise UsageError("a photo from stdin needs an output: -o FILE, or -o - for stdout")
     if STREAM in photos and len(photos) > 1:
@@ -39,7 +43,7 @@ def check_streams(
         raise UsageError("-o - writes one photo to stdout; give one photo")
     if json:
         raise UsageError("stdout cannot hold both the photo of -o - and --json; give one of them")
-    if report is not None:
+    if request.evidence is not None:
         raise UsageError("--report needs an output that can be read again; give a file as -o")
     if sys.stdout is None:
         raise UsageError("-o - writes to stdout, which is closed")

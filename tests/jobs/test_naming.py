@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dcls_cli.batching.naming import Sameness, assign, sameness, without_outputs
 from dcls_cli.errors import UsageError
-from tests.batching.files import picture, sources
+from dcls_cli.jobs.naming import Sameness, assign, sameness, without_outputs
+from tests.jobs.files import picture, sources
 
 LINUX = Sameness(case=False, forms=False)
 MAC = Sameness(case=True, forms=True)

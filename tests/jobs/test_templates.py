@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dcls_cli.cli.naming import Naming
 from dcls_cli.errors import UsageError
 from dcls_cli.image.resizing import OutputSize
+from dcls_cli.jobs.naming import Naming
 
 
 def named(

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Self
 
-from dcls_cli.batching.sources import Source
 from dcls_cli.errors import UsageError
+from dcls_cli.jobs.sources import Source
 
 #: What ends the name of an output: `photo_x4.png`, `photo_w1920.png`.
 _OUTPUT_STEM = re.compile(r"(?P<stem>.+)_(?:x[1-4](?:\.\d+)?|[wh]\d+|\d+x\d+|max\d+)", re.DOTALL)

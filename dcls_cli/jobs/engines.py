@@ -8,7 +8,8 @@ import heapq
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -86,14 +87,25 @@ class Engine:
             self._taken = True
 
 
+@dataclass(frozen=True)
+class Place:
+    """The place of photo number `order` among those that wait for an engine."""
+
+    engine: Engine
+    order: int
+
+    def turn(self) -> AbstractContextManager[None]:
+        """See `Engine.turn`."""
+        return self.engine.turn(self.order)
+
+
 class InTurns:
     """A `Backend` that waits for its turn before each piece of work."""
 
-    def __init__(self, backend: Backend, engine: Engine, order: int) -> None:
-        """Use a backend in the turns of an engine, as photo number `order`."""
+    def __init__(self, backend: Backend, place: Place) -> None:
+        """Use a backend when it is the turn of a place."""
         self._backend = backend
-        self._engine = engine
-        self._order = order
+        self._place = place
 
     @property
     def config(self) -> ModelConfig:
@@ -132,10 +144,10 @@ class InTurns:
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
     ) -> Blur:
         """See `Backend.estimate`."""
-        with self._engine.turn(self._order):
+        with self._place.turn():
             return self._backend.estimate(lr, tiled=tiled, kernel=kernel)
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """See `Backend.restore`."""
-        with self._engine.turn(self._order):
+        with self._place.turn():
             return self._backend.restore(lr, blur)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dcls_cli.batching.selection import Shard, earlier_outputs, fits
 from dcls_cli.errors import UsageError
-from tests.batching.files import sources
+from dcls_cli.jobs.selection import Shard, earlier_outputs, fits
+from tests.jobs.files import sources
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcls_cli.batching.done import State, look, measure
 from dcls_cli.image import from_array, write
-from tests.batching.files import picture
+from dcls_cli.jobs.existing_outputs import State, look, measure
+from tests.jobs.files import picture
 
 SIZES = {(64, 48), (48, 64)}
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dcls_cli.batching.kinds import why_not
-from dcls_cli.batching.sources import Found, find
 from dcls_cli.errors import UsageError
-from tests.batching.files import picture
+from dcls_cli.jobs.sources import Found, find, why_not
+from tests.jobs.files import picture
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Which outputs are there already, and whole."""
+"""Which outputs exist already, and whole."""
 
 import os
 import struct
@@ -97,6 +97,11 @@ def look(output: Path, expected: set[Size]) -> Seen:
     if not whole:
         return Seen(State.DAMAGED)
     return Seen(State.WHOLE if image.size in expected else State.OTHER, image.size)
+
+
+def is_whole(output: Path, expected: frozenset[Size]) -> bool:
+    """Whether an output exists, is whole and has one of the expected sizes."""
+    return bool(expected) and look(output, set(expected)).state is State.WHOLE
 
 
 def _opened(file: BinaryIO) -> ImageFile.ImageFile:

@@ -1,0 +1,360 @@
+"""From a request to tasks: every output is named and every conflict is found before any work."""
+
+import errno
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dcls_cli import temporaries
+from dcls_cli.atomic import check_writable, printable
+from dcls_cli.errors import DclsError, ImageError, UsageError
+from dcls_cli.image import WRITABLE
+from dcls_cli.jobs.events import Failed, Left, Noted, Skipped, Task
+from dcls_cli.jobs.existing_outputs import Size, State, look, measure
+from dcls_cli.jobs.naming import Naming, assign, sameness, without_outputs
+from dcls_cli.jobs.selection import earlier_outputs, fits
+from dcls_cli.jobs.sources import Found, Source, find, why_not
+from dcls_cli.jobs.streams import STREAM
+
+if TYPE_CHECKING:
+    from dcls_cli.image.resizing import OutputSize
+    from dcls_cli.jobs.networks import Networks
+    from dcls_cli.jobs.request import Emit, Request
+
+KERNEL_SUFFIXES = (".npy", ".png")
+
+REPORT_SUFFIXES = (".html", ".htm")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What has to be done.
+
+    Attributes:
+        tasks: in order.
+        left_out: number of files that are no inputs, by reason.
+    """
+
+    tasks: list[Task]
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def naming_of(request: "Request", networks: "Networks") -> Naming:
+    """How the outputs of a request are named that have no name yet.
+
+    Raises:
+        UsageError: the template cannot be filled.
+    """
+    return Naming(
+        template=request.name,
+        size=request.size(networks.factor),
+        model=networks.fixed_name,
+        format=request.encoding.format,
+    )
+
+
+# Photos that are named one by one, each failing for itself.
+
+
+def plan_photos(request: "Request", naming: Naming) -> Plan:
+    """Name the outputs of photos that are given by name, and refuse what would lose a file.
+
+    The output of the request is a file for one photo; a folder for several, or where it ends in a
+    slash or exists; None for a name beside each photo; `-` for stdout.
+
+    Raises:
+        UsageError: one output for several photos, a name that is none, or an output that is one of
+            the inputs.
+    """
+    photos = [Path(text) for text in request.inputs]
+    if request.output is None:
+        _refuse_output_as_photo(photos)
+    _check_file("--save-kernel takes the kernel", request.save_kernel, KERNEL_SUFFIXES, photos)
+    _check_file("--report takes the evidence", request.evidence, REPORT_SUFFIXES, photos)
+    folder = output_folder(request)
+    tasks = []
+    for text, photo in zip(request.inputs, photos, strict=True):
+        if request.output is not None and folder is None:
+            target = Path(request.output)
+        else:
+            target = (folder or photo.parent) / naming.name(photo)
+        task = Task(
+            source=photo,
+            output=target,
+            kernel=request.save_kernel,
+            evidence=request.evidence,
+            from_stdin=text == STREAM,
+            to_stdout=request.output == STREAM,
+            replace=request.overwrite,
+        )
+        tasks.append(task)
+    _refuse_collisions(tasks)
+    return Plan(tasks)
+
+
+def _refuse_output_as_photo(photos: Sequence[Path]) -> None:
+    """Refuse `in.jpg out.jpg`, as other programs have it."""
+    if len(photos) != 2:
+        return
+    first, second = photos
+    if first.exists() and second.suffix.lower() in WRITABLE and not os.path.lexists(second):
+        raise UsageError(
+            f"{printable(second)}: no such photo; if it is the output: dcls upscale "
+            f"{printable(first)} -o {printable(second)}"
+        )
+
+
+def _check_file(
+    takes: str, path: Path | None, suffixes: tuple[str, ...], photos: list[Path]
+) -> None:
+    """Refuse an option that names one file for several photos, or a file of another kind."""
+    if path is None:
+        return
+    if len(photos) > 1:
+        raise UsageError(f"{takes} of one photo; give one photo")
+    if path.suffix.lower() not in suffixes:
+        option = takes.partition(" ")[0]
+        raise UsageError(f"{printable(path)}: {option} writes {' or '.join(suffixes)}")
+
+
+def output_folder(request: "Request") -> Path | None:
+    """The folder that the output of named photos is, or None if it is a file or not given.
+
+    Raises:
+        UsageError: it is a file for several photos.
+    """
+    output = request.output
+    if output in (None, STREAM):
+        return None
+    path = Path(output)
+    ends_in_slash = output.endswith(("/", os.sep))
+    if path.is_dir() or ends_in_slash:
+        return path
+    if len(request.inputs) == 1:
+        return None
+    if path.exists() or path.suffix.lower() in WRITABLE:
+        raise UsageError(f"{printable(output)}: several photos need a folder as --output")
+    return path
+
+
+def make_folder(folder: Path | None) -> None:
+    """Make the folder that outputs go to, if there is one.
+
+    Raises:
+        DclsError: it cannot be made.
+    """
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DclsError(f"{printable(folder)}: cannot be made: {error.strerror}") from error
+
+
+@contextmanager
+def temporary_folder(folder: Path | None) -> Iterator[None]:
+    """Make the folder that outputs would go to, and remove what was made.
+
+    Raises:
+        DclsError: it cannot be made.
+    """
+    places = () if folder is None else (folder, *folder.parents)
+    made = [place for place in places if not place.exists()]
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        for place in made:
+            place.rmdir()
+
+
+def _refuse_collisions(tasks: list[Task]) -> None:
+    """Compare all outputs with each other and with all inputs."""
+    taken: dict[Path, Path] = {}
+    for task in tasks:
+        files = (None if task.to_stdout else task.output, task.kernel, task.evidence)
+        for target in filter(None, files):
+            place = target.resolve() if target.is_symlink() else _place(target)
+            if place in taken:
+                raise UsageError(
+                    f"{printable(target)}: would be written for both {printable(taken[place])} and "
+                    f"{printable(task.source)}; up-scale them into different folders"
+                )
+            taken[place] = task.source
+            for other in tasks:
+                if not other.from_stdin and _same_file(target, other.source):
+                    raise UsageError(
+                        f"{printable(target)}: the output would replace the input "
+                        f"{printable(other.source)}; choose another name"
+                    )
+
+
+def _place(path: Path) -> Path:
+    """Where a file that may not exist yet will be, whatever links lead to its folder."""
+    return path.parent.resolve() / path.name
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    """Whether two names lead to one file, through links of any kind or none."""
+    try:
+        return path.samefile(other)
+    except OSError:  # one of them does not exist
+        return _place(path) == _place(other)
+
+
+# Photos of folders, patterns and lists, of which those that are done are skipped.
+
+
+def plan_batch(request: "Request", out: Path, naming: Naming, emit: "Emit") -> Plan:
+    """Find the photos, name their outputs, and leave out what is done.
+
+    Args:
+        request: its inputs are folders, photos, patterns and lists.
+        out: folder of the outputs, which keeps the tree of the inputs.
+        naming: names the outputs.
+        emit: is given what has failed already, is done, or is left, and remarks.
+
+    Raises:
+        UsageError: nothing fits the inputs, or two photos would get one output.
+    """
+    found = find(request.inputs, recursive=request.recursive, out=out)
+    photos = _photos(found, request, out, naming)
+    for text in found.notes:
+        emit(Noted(text))
+    for folder, reason in found.problems:
+        emit(Failed(folder, DclsError(reason)))
+    assignments = assign(photos, out, naming.name, sameness(nearest(out)))
+    if not request.dry_run:
+        _clean({each.output.parent for each in assignments})
+    tasks = []
+    for each in assignments:
+        if request.shard is None or request.shard.has(each.source):
+            task = _task(each.source.path, each.output, naming)
+            open_task = replace(task, replace=True) if request.overwrite else _open(task, emit)
+            tasks += [open_task] if open_task is not None else []
+    chosen = tasks[: request.limit]
+    for left in tasks[len(chosen) :]:
+        emit(Left(left))
+    return Plan(chosen, found.left_out)
+
+
+def folder_beside(inputs: Sequence[str], size: "OutputSize") -> Path:
+    """The folder that outputs go to where none is named: `photos_x4` beside `photos`.
+
+    Raises:
+        UsageError: there is more than one input, or it is no folder, or the root of a disk.
+    """
+    first = Path(inputs[0])
+    if len(inputs) > 1:
+        raise UsageError("several inputs need -o FOLDER, the folder for the outputs")
+    if not first.exists() and not glob.has_magic(inputs[0]):
+        raise UsageError(f"{printable(first)}: no such file or folder")
+    if not first.is_dir():
+        raise UsageError(
+            f"{printable(first)}: not a folder; -o FOLDER names the one for the outputs"
+        )
+    # `.` and `..` have no name of their own; a link keeps its name.
+    named = first if first.name not in ("", "..") else Path(os.path.abspath(first))  # noqa: PTH100
+    if not named.name:
+        raise UsageError(f"{printable(first)}: nothing lies beside it; -o FOLDER is needed")
+    return named.with_name(f"{named.name}_{size.label}")
+
+
+def prepare_folder(out: Path, *, dry_run: bool) -> None:
+    """Make the folder of a batch and find out whether it can be written.
+
+    Args:
+        out: the folder.
+        dry_run: make none; find out whether one could be made.
+
+    Raises:
+        UsageError: it is a file.
+        DclsError: it cannot be made or written.
+    """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{printable(out)}: is a file, expected a folder for the outputs")
+    try:
+        if not dry_run:
+            out.mkdir(parents=True, exist_ok=True)
+        check_writable(nearest(out) / "output.png")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            raise UsageError(f"{printable(out)}: cannot be made: {reason}") from error
+        raise DclsError(f"{printable(out)}: cannot be written: {reason}") from error
+
+
+def nearest(out: Path) -> Path:
+    """The folder itself, or the one in which it will be made."""
+    return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+
+
+def _clean(folders: Iterable[Path]) -> None:
+    """Remove what a run that was killed has left, also where nothing is left to do."""
+    for folder in folders:
+        if folder.is_dir():
+            temporaries.remove_stale(folder)
+
+
+def _photos(found: Found, request: "Request", out: Path, naming: Naming) -> list[Source]:
+    """Keep what is a photo, wanted, and no output of an earlier run; count the rest."""
+    photos: list[Source] = []
+    for source in found.sources:
+        reason = None
+        if not fits(source.relative, request.include, request.exclude):
+            reason = "not wanted"
+        reason = reason or why_not(source.path)
+        if reason is None:
+            photos.append(source)
+        else:
+            found.left_out[reason] += 1
+    outputs = earlier_outputs(photos)
+    kept = [source for source in photos if source.path not in outputs]
+    kept = without_outputs(kept, out, naming.name)
+    if len(kept) < len(photos):
+        found.left_out["outputs"] += len(photos) - len(kept)
+    return kept
+
+
+def _task(source: Path, output: Path, naming: Naming) -> Task:
+    """Measure a photo, and what it becomes: its orientation may turn it."""
+    size = measure(source) if source.is_file() else None
+    turned = () if size is None else (size, size[::-1])
+    return Task(
+        source=source,
+        output=output,
+        size=size,
+        sizes=frozenset(naming.size.of(*each) for each in turned),
+        renamed=output.name != naming.name(source),
+        makes_folder=True,
+    )
+
+
+def _open(task: Task, emit: "Emit") -> Task | None:
+    """What is left to do for a photo; nothing, and an event, if it is done or cannot be."""
+    seen = look(task.output, set(task.sizes))
+    if seen.state is State.WHOLE:
+        emit(Skipped(task))
+        return None
+    if seen.state is State.OTHER and task.sizes:
+        error = _not_ours(task.output, seen.size, task.sizes)
+        emit(Failed(task.source, error, task))
+        return None
+    if seen.state is State.DAMAGED:
+        emit(Noted(f"{task.output}: is there but damaged; made again"))
+        return replace(task, replace=True)
+    return task
+
+
+def _not_ours(output: Path, size: Size | None, sizes: Iterable[Size]) -> ImageError:
+    has = f"{size[0]}x{size[1]} pixels" if size else "no image"
+    expected = " or ".join(f"{width}x{height}" for width, height in sorted(sizes))
+    return ImageError(
+        f"{printable(output)}: exists already and is not the output of this photo: {has}, expected "
+        f"{expected}; choose another folder or replace it with --overwrite"
+    )

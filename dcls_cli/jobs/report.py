@@ -1,0 +1,130 @@
+"""What became of the photos of a request: counts, the exit code that follows, rows of a table."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dcls_cli.atomic import printable, write_bytes
+from dcls_cli.errors import BackendError, DclsError, UsageError, WeightsError
+from dcls_cli.jobs.events import Event, Failed, Finished, Left, Skipped, Task
+
+SUFFIXES = (".jsonl", ".csv")
+
+#: The columns; `status` is done, failed, skipped or left.
+COLUMNS = (
+    "input",
+    "output",
+    "status",
+    "message",
+    "width",
+    "height",
+    "seconds",
+    "model",
+    "reason",
+    "device",
+    "precision",
+    "scale",
+    "tiles",
+    "kernel_known",
+    "kernel_space",
+    "kernel_width_px",
+    "notes",
+)
+
+
+class Tally:
+    """Counts and remembers what became of each photo.
+
+    Attributes:
+        done: photos restored.
+        skipped: photos whose output existed.
+        left: photos that were not reached.
+        errors: of the photos that failed, in order.
+        failed: these photos, and folders that could not be looked into.
+        rows: one for each photo, of the columns above, in the order of the events.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has happened yet."""
+        self.done = self.skipped = self.left = 0
+        self.errors: list[DclsError] = []
+        self.failed: list[Path] = []
+        self.rows: list[dict[str, Any]] = []
+
+    def take(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case Finished(task, outcome):
+                self.done += 1
+                self._row(task, "done", **outcome.record())
+            case Skipped(task):
+                self.skipped += 1
+                self._row(task, "skipped")
+            case Left(task):
+                self.left += 1
+                self._row(task, "left")
+            case Failed(source, error, task):
+                self.errors.append(error)
+                self.failed.append(source)
+                output = None if task is None else task.output
+                message = printable(event.message)
+                row = {"input": source, "output": output, "status": "failed", "message": message}
+                self.rows.append(row)
+
+    @property
+    def fatal(self) -> DclsError | None:
+        """What makes every photo fail: the network or the engine cannot be used."""
+        unusable = (WeightsError, BackendError)
+        return next((error for error in self.errors if isinstance(error, unusable)), None)
+
+    def exit_code(self) -> int:
+        """0 if nothing failed; the failures' own code if nothing was done; otherwise 1."""
+        if not self.errors:
+            return 0
+        codes = {error.exit_code for error in self.errors}
+        return codes.pop() if self.done + self.skipped == 0 and len(codes) == 1 else 1
+
+    def _row(self, task: Task, status: str, **fields: object) -> None:
+        self.rows.append({**fields, "input": task.source, "output": task.output, "status": status})
+
+
+def check_report(path: Path) -> None:
+    """Refuse a name that says neither JSON lines nor CSV.
+
+    Raises:
+        UsageError: see above.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(f"{printable(path)}: --report writes {' or '.join(SUFFIXES)}")
+
+
+def write_report(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write a report, in place of an older one.
+
+    Raises:
+        DclsError: it cannot be written.
+    """
+    lines = _csv(rows) if path.suffix.lower() == ".csv" else _json_lines(rows)
+    try:
+        write_bytes(lines.encode("utf-8", "backslashreplace"), path, overwrite=True)
+    except OSError as error:
+        raise DclsError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+
+
+def _json_lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "".join(
+        json.dumps({name: row.get(name) for name in COLUMNS}, default=str) + "\n" for row in rows
+    )
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", restval="")
+    writer.writeheader()
+    for row in rows:
+        notes = " ".join(row.get("notes", ()))
+        writer.writerow({**row, "notes": notes})
+    return file.getvalue()

@@ -1,0 +1,150 @@
+"""What is asked for: photos, outputs and how to make them, checked once, in one frozen record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dcls_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from dcls_cli.config import KernelSpace
+    from dcls_cli.image import Encoding
+    from dcls_cli.image.metadata import Kept
+    from dcls_cli.image.resizing import OutputSize
+    from dcls_cli.jobs.events import Event
+    from dcls_cli.jobs.selection import Shard
+    from dcls_cli.upscaling import KernelMode
+
+#: Names of outputs that the user has not named.
+DEFAULT_NAME = "{stem}_{size}"
+
+#: Larger photos are refused, as Pillow does.
+DEFAULT_MAX_PIXELS = 178_956_970
+
+#: Is given each event.
+Emit = Callable[["Event"], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A request for photos; each attribute is an option of `dcls upscale` or `dcls batch`.
+
+    Attributes:
+        inputs: photos, also `-` for stdin; of a batch also folders, patterns and lists.
+        output: a file, a folder, `-` for stdout; None for a name beside the photo or its folder.
+        scale: how many times larger; None: the scale of the weights, or 4.
+        width, height, max_side: pixels of the outputs in place of `scale`.
+        stretch: take width and height both, whatever the proportions.
+        model: `auto` or None: chosen by the photo; else a name.
+        weights: a file instead of a model.
+        kernel: file of a blur that is inverted in place of the estimate.
+        kernel_space: whether its taps are `hr` (output) or `lr` (input) pixels.
+        kernel_mode: one blur for the whole photo (`global`) or one for each `tile`.
+        tile: side of the pieces, pixels; 0: the whole photo at once; None: as memory allows.
+        precision, backend: of the engine, see `load_backend`.
+        devices: each works on photos of its own.
+        format, quality, lossless, bit_depth: see `Encoding`.
+        metadata: what is kept of it: `keep`, `minimal` or `strip`.
+        name: template of the outputs' names, see `Naming`.
+        max_pixels: of an input.
+        overwrite: whether existing outputs may be replaced.
+        save_kernel: file of the blur of the only photo.
+        evidence: page about the only photo.
+        recursive, include, exclude, shard, limit: which photos of a batch are taken.
+        dry_run: nothing may change: no folder is made, no leftovers are removed.
+    """
+
+    inputs: tuple[str, ...]
+    output: str | None = None
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    max_side: int | None = None
+    stretch: bool = False
+    model: str | None = None
+    weights: Path | None = None
+    kernel: Path | None = None
+    kernel_space: "KernelSpace | None" = None
+    kernel_mode: "KernelMode" = "global"
+    tile: int | None = None
+    precision: str = "auto"
+    backend: str = "auto"
+    devices: tuple[str, ...] = ("auto",)
+    format: str | None = None
+    quality: int | None = None
+    lossless: bool = False
+    bit_depth: int | None = None
+    metadata: "Kept" = "keep"
+    name: str = DEFAULT_NAME
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    overwrite: bool = False
+    save_kernel: Path | None = None
+    evidence: Path | None = None
+    recursive: bool = True
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    shard: "Shard | None" = None
+    limit: int | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself or no network reaches.
+
+        Raises:
+            UsageError: see above.
+        """
+        from dcls_cli.config import LARGEST_SCALE
+        from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX
+
+        if self.scale is not None and not 1 <= self.scale <= LARGEST_SCALE:
+            raise UsageError(f"scale {self.scale:g} is not available; choose 1 to {LARGEST_SCALE}")
+        if self.tile is not None and self.tile != 0 and self.tile < MINIMUM_TILE_PX:
+            raise wrong_tile(self.tile)
+        if self.max_side is not None and (self.width is not None or self.height is not None):
+            raise UsageError("--max-side excludes --width and --height")
+        if self.stretch and (self.width is None or self.height is None):
+            raise UsageError("--stretch needs --width and --height")
+        if self.kernel_space is not None and self.kernel is None:
+            raise UsageError("--kernel-space says what --kernel is in; give --kernel too")
+        if self.kernel_mode == "tile" and (self.kernel or self.evidence):
+            given = "--kernel" if self.kernel else "--report"
+            raise UsageError(
+                f"{given} is about one blur of the whole photo, not --kernel-mode tile"
+            )
+        self.encoding  # noqa: B018 - it checks the options of the encoders
+
+    @cached_property
+    def encoding(self) -> "Encoding":
+        """Format, quality and depth of the outputs."""
+        from dcls_cli.image import Encoding
+
+        return Encoding(
+            format=self.format,
+            quality=self.quality,
+            lossless=self.lossless,
+            bit_depth=self.bit_depth,
+        )
+
+    def size(self, factor: float) -> "OutputSize":
+        """The size of the outputs: in pixels, or by a factor that comes from the network."""
+        from dcls_cli.image.resizing import OutputSize
+
+        return OutputSize(
+            factor=factor,
+            width=self.width,
+            height=self.height,
+            longest_side=self.max_side,
+            stretch=self.stretch,
+        )
+
+
+def wrong_tile(value: object) -> UsageError:
+    """The error about a size that tiles cannot have."""
+    from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX
+
+    return UsageError(
+        f"--tile {value}: expected auto, 0 (the whole photo at once) or {MINIMUM_TILE_PX} or "
+        "more pixels"
+    )
