@@ -1,7 +1,8 @@
 """Faithful blind super-resolution after DCLS (CVPR 2022).
 
-`Upscaler` restores pictures, `ModelConfig` describes a network, `DclsError` is what goes wrong on
-purpose. Importing this package loads neither torch nor onnxruntime.
+`Upscaler` restores pictures in memory, `upscale_file` and `upscale_files` restore photos into
+files, `ModelConfig` describes a network, `DclsError` is what goes wrong on purpose. Importing this
+package loads neither torch nor onnxruntime.
 """
 
 from importlib import import_module
@@ -10,16 +11,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dcls_cli.config import ModelConfig
     from dcls_cli.errors import DclsError
-    from dcls_cli.upscaler import Upscaler
+    from dcls_cli.upscaler import Upscaler, upscale_file, upscale_files
 
 __version__ = "0.1.0"
 
-__all__ = ["DclsError", "ModelConfig", "Upscaler", "__version__"]
+__all__ = [
+    "DclsError",
+    "ModelConfig",
+    "Upscaler",
+    "__version__",
+    "upscale_file",
+    "upscale_files",
+]
 
 _HOMES = {
     "DclsError": "dcls_cli.errors",
     "ModelConfig": "dcls_cli.config",
     "Upscaler": "dcls_cli.upscaler",
+    "upscale_file": "dcls_cli.upscaler",
+    "upscale_files": "dcls_cli.upscaler",
 }
 
 

@@ -124,11 +124,12 @@ def drawn(photo: Path, weights: Path) -> bytes:
 
     upscaler = Upscaler.from_pretrained(weights)
     whole = to_pil(read(photo)).convert("RGB")
-    side = min(PART_PX // upscaler.scale, *whole.size)
+    scale = int(upscaler.scale)
+    side = min(PART_PX // scale, *whole.size)
     left, top = (whole.width - side) // 2, (whole.height - side) // 2
     small = whole.crop((left, top, left + side, top + side))
     result = upscaler.up(small)
-    size = (side * upscaler.scale,) * 2
+    size = (side * scale,) * 2
     parts = [
         small.resize(size, Image.Resampling.NEAREST),
         small.resize(size, Image.Resampling.BICUBIC),

@@ -114,6 +114,11 @@ class Networks:
         """Name of the network of every photo; None where each gets its own."""
         return None if self._automatic else self._fixed.name
 
+    @property
+    def usual(self) -> Named:
+        """The network that was asked for, or of most photos."""
+        return self._fixed
+
     def choose(self, photo: "Photo", factor: float) -> Named:
         """The network for a photo: the one that was asked for, or what the rule says.
 
