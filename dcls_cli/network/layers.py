@@ -39,7 +39,8 @@ def activated(conv: nn.Conv2d, x: Tensor) -> Tensor:
 def fuses(x: Tensor) -> bool:
     """Whether `activated` is computed at once: without gradients, which that does not know.
 
-    The operator is PyTorch's own, for its compiler; a build without oneDNN has none.
+    The operator is PyTorch's own, for its compiler; a build without oneDNN has none, and processors
+    without AVX-512 or its like refuse it.
     """
     return (
         x.device.type == "cpu"
@@ -47,6 +48,7 @@ def fuses(x: Tensor) -> bool:
         and torch.is_autocast_enabled("cpu")
         and torch.get_autocast_dtype("cpu") == torch.bfloat16
         and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
         and x.numel() > 0
     )
 

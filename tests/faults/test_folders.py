@@ -95,13 +95,14 @@ def test_case_24_a_file_that_grows_while_it_is_read(x2: Path, capsys: Capture) -
 
 CRASHING = """
 import os, signal
-from dcls_cli.cli import app, batch_run
-load = batch_run.load
-def crash(job, *given):
-    if job.source.name == "5.png":
+from dcls_cli.cli import app
+from dcls_cli.jobs.worker import Worker
+load = Worker.load
+def crash(worker, task):
+    if task.source.name == "5.png":
         os.kill(os.getpid(), signal.SIGSEGV)
-    return load(job, *given)
-batch_run.load = crash
+    return load(worker, task)
+Worker.load = crash
 app.main()
 """
 
