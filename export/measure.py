@@ -25,7 +25,7 @@ import torch
 
 from dcls_cli import weights
 from dcls_cli.backends import load_backend
-from dcls_cli.evaluation.images import read_hr
+from dcls_cli.evaluation.samples import read_hr
 from dcls_cli.graphs import part, parts_of
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares

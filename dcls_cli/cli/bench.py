@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from dcls_cli.cli import console
-from dcls_cli.cli.training_options import PresetOption
+from dcls_cli.cli.train import PresetOption
 
 if TYPE_CHECKING:
     from dcls_cli.speed.comparison import Comparison

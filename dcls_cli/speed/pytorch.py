@@ -16,10 +16,10 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS, Blur, repeated
 from dcls_cli.network.reformulation import ReformulatedKernel
 from dcls_cli.speed.comparison import Comparison, compare, fastest, wait
+from dcls_cli.training.batches import PatchSampler
 from dcls_cli.training.config import TrainConfig
-from dcls_cli.training.data import PatchSampler
 from dcls_cli.training.images import ImageStore
-from dcls_cli.training.losses import Objective
+from dcls_cli.training.optimization import Objective
 from dcls_cli.training.state import TrainState
 
 #: Calls between two waits for a GPU, as a photo has several batches.

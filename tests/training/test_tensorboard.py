@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dcls_cli.training.checkpoint import CheckpointFolder
 from dcls_cli.training.reports import ValidationReport, read_log
-from dcls_cli.training.samples import SampleView
 from dcls_cli.training.tensorboard import FOLDER, TensorBoard
+from dcls_cli.training.validation import SampleView
 from tests.training import runs
 from tests.training.test_kill import send, wait_for
 
