@@ -1,6 +1,7 @@
 """`dcls eval`: figures of a network under the benchmarks' protocols, beside those of others."""
 
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
     from dcls_cli.evaluation.running import Plan, Progress
     from dcls_cli.evaluation.tables import Cells, Results
+
+_network = partial(typer.Option, rich_help_panel=commands.NETWORK)
+_output = partial(typer.Option, rich_help_panel=commands.OUTPUT)
+_engine = partial(typer.Option, rich_help_panel=commands.ENGINE)
 
 BenchmarkName = Literal[
     "gaussian8",
@@ -57,33 +62,25 @@ def evaluate(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        _network(
             "--model",
             "-m",
             metavar="NAME",
             help="Measure this network: a name of `dcls models list`, hf:OWNER/REPO, or auto: what "
             "`dcls upscale` would take. [default: the usual one of the scale, auto for graphics]",
-            rich_help_panel=commands.NETWORK,
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(
-            "--weights",
-            "-w",
-            metavar="FILE",
-            help="Measure your own weights.",
-            rich_help_panel=commands.NETWORK,
-        ),
+        _network("--weights", "-w", metavar="FILE", help="Measure your own weights."),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(
+        _network(
             "--against",
             metavar="A,B,...",
             help="Also measure bicubic, other models or weight files, or networks of other "
             "projects (spandrel:FILE).",
-            rich_help_panel=commands.NETWORK,
         ),
     ] = None,
     kernels: Annotated[
@@ -91,42 +88,33 @@ def evaluate(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
+        _output(
             "--out",
             metavar="FOLDER",
             help="Keep the results here, so that the same command resumes, and write report.html, "
             "montage.png, curves.png, figures.csv and figures.md.",
-            rich_help_panel=commands.OUTPUT,
         ),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
+        _engine(
             "--jobs",
             "-j",
             min=1,
             metavar="N",
             help="Work in N processes. [default: by images and cores]",
-            rich_help_panel=commands.ENGINE,
         ),
     ] = None,
     device: Annotated[
         str,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="NAME",
-            help="Compute on auto, cpu or cuda[:N].",
-            rich_help_panel=commands.ENGINE,
-        ),
+        _engine("--device", "-d", metavar="NAME", help="Compute on auto, cpu or cuda[:N]."),
     ] = "auto",
     precision: Annotated[
         str,
-        typer.Option(
+        _engine(
             "--precision",
             metavar="NAME",
             help="Compute in fp32 (as for published figures), bf16, fp16, int8 or auto.",
-            rich_help_panel=commands.ENGINE,
         ),
     ] = "fp32",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,

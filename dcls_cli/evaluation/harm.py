@@ -19,6 +19,17 @@ ALL = "all"
 BICUBIC = "bicubic"
 
 
+HARM_FIGURES = (
+    "results",
+    "PSNR RGB",
+    BICUBIC,
+    "below, %",
+    f"below by {NOTICED_DB} dB, %",
+    "worst, dB",
+    "where",
+)
+
+
 @dataclass(frozen=True)
 class Harm:
     """What a method does to a group of pictures, beside bicubic; PSNR over all three channels.
@@ -97,17 +108,6 @@ def _mean(values: Sequence[float]) -> float:
     """Of the finite values; infinity where each is exact."""
     known = [value for value in values if math.isfinite(value)]
     return fmean(known) if known else math.inf
-
-
-HARM_FIGURES = (
-    "results",
-    "PSNR RGB",
-    BICUBIC,
-    "below, %",
-    f"below by {NOTICED_DB} dB, %",
-    "worst, dB",
-    "where",
-)
 
 
 def harm_by_method(

@@ -23,6 +23,16 @@ from dcls_cli.metrics import SSIM_WIDTH, crop_border, luma, psnr, round_to_8_bit
 Restore = Callable[[np.ndarray], np.ndarray]
 
 
+SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"})
+_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")
+#: Modes of Pillow with eight bits a channel or fewer, which become RGB without loss.
+_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+
+#: What Pillow raises on files that are missing or damaged.
+_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, OverflowError, struct.error,
+           Image.DecompressionBombError)  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class TrueKernel:
     """What a benchmark did to an image.
@@ -135,16 +145,6 @@ def fitting(image: str, hr: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 def _ssim_rgb(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Mean SSIM of the three channels, in 8-bit levels."""
     return float(np.mean([ssim(255 * x, 255 * y) for x, y in zip(a, b, strict=True)]))
-
-
-SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"})
-_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")
-#: Modes of Pillow with eight bits a channel or fewer, which become RGB without loss.
-_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
-
-#: What Pillow raises on files that are missing or damaged.
-_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, OverflowError, struct.error,
-           Image.DecompressionBombError)  # fmt: skip
 
 
 def find_hr(folder: Path) -> list[Path]:

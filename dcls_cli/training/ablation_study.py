@@ -35,10 +35,12 @@ TABLE = "ablations.md"
 
 @dataclass(frozen=True)
 class Job:
-    """One network to train: an arm and a seed."""
+    """One network to train: an arm of the study, the seed, the network, and how it is trained."""
 
     arm: Arm
     seed: int
+    network: ModelConfig
+    training: TrainConfig
 
     @property
     def name(self) -> str:
@@ -48,20 +50,13 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A checked command line; see `dcls ablate --help`.
-
-    Attributes:
-        networks: of each job.
-        training: of each job; they differ in the seed alone.
-    """
+    """A checked command line, see `dcls ablate --help`; trainings differ in the seed alone."""
 
     hr: tuple[Path, ...]
     val: Path
     out: Path
     scale: Scale
     jobs: tuple[Job, ...]
-    networks: Mapping[str, ModelConfig]
-    training: Mapping[str, TrainConfig]
     device: torch.device
     threads: int | None
 
@@ -92,36 +87,29 @@ class Study:
             if name not in known.split(", "):
                 raise UsageError(f"--arms {name}: no such arm; there are {known}")
         chosen = [item for item in ARMS if item.name in (FULL, *names)]
-        jobs = [Job(item, 0) for item in chosen]
-        full = next(item for item in chosen if item.name == FULL)
-        jobs += [Job(full, seed) for seed in range(1, seeds)]
+        seeded = [(item, 0) for item in chosen]
+        seeded += [(chosen[0], seed) for seed in range(1, seeds)]
         selected = select_device(device)
-        precision = select_precision("auto", selected) if selected.type == "cpu" else "bf16"
+        common = {
+            **options,
+            "candidates": 1,
+            "warmup": max(1, round(WARMUP * options["iterations"])),
+            "precision": select_precision("auto", selected) if selected.type == "cpu" else "bf16",
+        }
         try:
-            networks = {job.name: job.arm.config(scale, width) for job in jobs}
-            training = {
-                job.name: PRESETS["light"].training(
-                    scale,
-                    **options,
-                    candidates=1,
-                    warmup=max(1, round(WARMUP * options["iterations"])),
-                    precision=precision,
-                    seed=job.seed,
+            jobs = tuple(
+                Job(
+                    item,
+                    seed,
+                    item.config(scale, width),
+                    PRESETS["light"].training(scale, **common, seed=seed),
                 )
-                for job in jobs
-            }
+                for item, seed in seeded
+            )
         except (WeightsError, TrainingError) as error:
             raise UsageError(f"options: {error}") from error
         return cls(
-            hr=hr,
-            val=val,
-            out=out,
-            scale=scale,
-            jobs=tuple(jobs),
-            networks=networks,
-            training=training,
-            device=selected,
-            threads=threads,
+            hr=hr, val=val, out=out, scale=scale, jobs=jobs, device=selected, threads=threads
         )
 
     def start(
@@ -169,7 +157,7 @@ class Study:
         for job in self.jobs:
             if not self._weights(job).is_file():
                 continue
-            then, now = vars(read_metadata(self._weights(job))[0]), vars(self.networks[job.name])
+            then, now = vars(read_metadata(self._weights(job))[0]), vars(job.network)
             changed = [
                 f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]
             ]
@@ -188,26 +176,22 @@ class Study:
         if not self._weights(job).is_file():
             return False
         config, metadata = read_metadata(self._weights(job))
-        options = self.training[job.name]
+        options = job.training
         same = TrainConfig.from_json(metadata["training"]) == options
-        return (
-            same
-            and config == self.networks[job.name]
-            and (int(metadata["step"]) == options.iterations)
-        )
+        return same and config == job.network and (int(metadata["step"]) == options.iterations)
 
     def _train(
         self, job: Job, view_of: Callable[[Path, int], View], note: Callable[[str], None]
     ) -> int | None:
         """Train one network, or go on with it; an exit code where a signal ended that."""
-        folder, config = self.out / job.name, self.training[job.name]
+        folder, config = self.out / job.name, job.training
         interruption = Interruption()
         with locked(folder):
             view = view_of(folder, config.iterations)
             settings = RunSettings(hr=self.hr, out=folder, resume="auto", device=str(self.device))
             with view.loading() as loading:
                 prepared = prepare(
-                    self.networks[job.name],
+                    job.network,
                     config,
                     settings,
                     observers=[view],
@@ -224,21 +208,21 @@ class Study:
 
     def _parameters(self, job: Job) -> int:
         with torch.device("meta"):
-            network = DCLS(self.networks[job.name])
+            network = DCLS(job.network)
         return sum(parameter.numel() for parameter in network.parameters())
 
     def _record(self, table: str) -> None:
         """Write the table, and the options of every network and run."""
-        first = self.training[self.jobs[0].name]
+        first = self.jobs[0].training
         note = (
             f"{first.iterations} steps of {first.batch} patches of {first.patch} LR pixels for "
-            f"each network, x{self.scale}, {self.networks[self.jobs[0].name].features} features."
+            f"each network, x{self.scale}, {self.jobs[0].network.features} features."
         )
         write_text(self.out / TABLE, f"{table}\n{note}\n")
         record = {
             job.name: {
-                "model": asdict(self.networks[job.name]),
-                "training": asdict(self.training[job.name]),
+                "model": asdict(job.network),
+                "training": asdict(job.training),
             }
             for job in self.jobs
         }

@@ -1,4 +1,4 @@
-"""Optimisers, and the learning rate over a run."""
+"""The objective (L1 on image, kernel and noise, Eq. 17), optimisers, and the learning rate."""
 
 import math
 from collections import defaultdict

@@ -23,6 +23,10 @@ CURVES, SAMPLES = "curves.png", "samples.png"
 LOSS, KERNEL, PSNR, RATE = "#4477aa", "#ee6677", "#228833", "#997700"
 
 
+#: Width of the part of an image that is shown, LR pixels.
+DETAIL_PX = 64
+
+
 class Pictures:
     """Draws after each validation; watches a run as its other observers do."""
 
@@ -150,10 +154,6 @@ def _add_steps(axes: "Axes", windows: Sequence[dict[str, Any]]) -> None:
     scale = axes.secondary_xaxis("top")
     scale.set_xticks(np.interp(marks, steps, minutes), [f"{mark:.0f}" for mark in marks])
     scale.set_xlabel("steps")
-
-
-#: Width of the part of an image that is shown, LR pixels.
-DETAIL_PX = 64
 
 
 def draw_samples(views: Sequence[SampleView], step: int, path: Path) -> None:

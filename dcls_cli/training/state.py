@@ -1,4 +1,4 @@
-"""Everything that changes while a network is trained, and the step that changes it."""
+"""Everything that changes while a network is trained; windows of steps, judged and undone."""
 
 import copy
 import math
@@ -13,6 +13,9 @@ from dcls_cli.training.batches import Batch
 from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.optimization import Losses, Objective, build_optimizers, learning_rate
 from dcls_cli.training.processes import true_anywhere
+
+#: Weight of the past in the running mean that a window is compared with.
+BASELINE_MEMORY = 0.9
 
 
 class TrainState:
@@ -136,10 +139,6 @@ class TrainState:
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(copy.deepcopy(saved))
         self.step, self.salt = state["step"], state["salt"]
-
-
-#: Weight of the past in the running mean that a window is compared with.
-BASELINE_MEMORY = 0.9
 
 
 class Means(NamedTuple):

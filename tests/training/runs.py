@@ -153,6 +153,11 @@ def command(hr: Path | Sequence[Path], out: Path, **changes: object) -> Run:
     return replace(run, **rest)
 
 
+def start(run: Run) -> int:
+    """Run as `dcls train` does, in this process."""
+    return run.start(training_view.view_of(run.out, run.total_steps))
+
+
 class Child:
     """A process of its own that runs a command; its output goes to files."""
 
@@ -206,8 +211,7 @@ def _live(
     if blind_at is not None:
         _blind(blind_at)
     signals.raise_on_signals()
-    view = training_view.view_of(run.out, run.total_steps)
-    code = console.exit_code_of(lambda: run.start(view), debug=True)
+    code = console.exit_code_of(lambda: start(run), debug=True)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -104,6 +104,6 @@ def test_without_the_package_it_is_named(
 
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(TrainingError, match="needs TensorBoard: pip install .*tensorboard"):
-        runs.command(hr, tmp_path / "run", tensorboard=True).start()
+        runs.start(runs.command(hr, tmp_path / "run", tensorboard=True))
     assert not (tmp_path / "run").exists()
     assert torch.get_num_threads() == 1

@@ -1,4 +1,4 @@
-"""The names of the pictures, and each one drawn."""
+"""The `graphics` benchmark: pictures that no camera took, drawn by name, reduced and saved."""
 
 import hashlib
 import math
@@ -11,13 +11,22 @@ from PIL import Image
 
 from dcls_cli.evaluation.graphics import marks, papers, textures
 from dcls_cli.evaluation.graphics.canvas import WHITE, Canvas
-from dcls_cli.evaluation.graphics.marks import FLAGS
 from dcls_cli.evaluation.samples import Sample, fitting
 
 #: Changes with anything that changes a picture.
 VERSION = "graphics/1"
 
 Draw = Callable[[np.random.RandomState, int], NDArray[np.uint8]]
+
+
+REDUCTIONS = {
+    "area": Image.Resampling.BOX,
+    "bicubic": Image.Resampling.BICUBIC,
+    "Lanczos": Image.Resampling.LANCZOS,
+}
+
+#: How the small pictures are saved: None is PNG, a number is the quality of JPEG with 4:2:0.
+CODINGS: dict[str, int | None] = {"PNG": None, "JPEG 90": 90, "JPEG 75": 75}
 
 
 def _levels(draw: Callable[[np.random.RandomState, int], Canvas]) -> Draw:
@@ -38,7 +47,7 @@ _DRAWN: Mapping[str, tuple[Draw, int]] = {
 }
 #: Kinds whose pictures are known by name.
 _NAMED: Mapping[str, Mapping[str, Callable[[Canvas], None]]] = {
-    "flags": FLAGS,
+    "flags": marks.FLAGS,
     "edges": marks.EDGES,
 }
 
@@ -73,16 +82,6 @@ def random_for(name: str) -> np.random.RandomState:
     """Random numbers that depend on the version and the name alone."""
     digest = hashlib.sha256(f"{VERSION} {name}".encode()).digest()
     return np.random.RandomState(np.frombuffer(digest, "<u4").astype(np.uint32))
-
-
-REDUCTIONS = {
-    "area": Image.Resampling.BOX,
-    "bicubic": Image.Resampling.BICUBIC,
-    "Lanczos": Image.Resampling.LANCZOS,
-}
-
-#: How the small pictures are saved: None is PNG, a number is the quality of JPEG with 4:2:0.
-CODINGS: dict[str, int | None] = {"PNG": None, "JPEG 90": 90, "JPEG 75": 75}
 
 
 def graphics_sample(name: str, scale: int) -> Sample:

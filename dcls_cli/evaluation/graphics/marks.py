@@ -1,4 +1,4 @@
-"""Pictures with hardly an edge, and logos of two colours."""
+"""Flags, pictures with hardly an edge, and logos of two colours."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,16 @@ from dcls_cli.evaluation.graphics.canvas import (
 
 GREY_LOW: Colour = (90, 90, 90)
 GREY_HIGH: Colour = (170, 170, 170)
+
+
+Fill = Callable[[Canvas], None]
+
+RED: Colour = (206, 17, 38)
+CRIMSON: Colour = (200, 16, 46)
+BLUE: Colour = (0, 85, 164)
+GREEN: Colour = (0, 146, 70)
+DEEP_GREEN: Colour = (0, 106, 78)
+MAROON: Colour = (138, 21, 56)
 
 
 def _half(left: Colour, right: Colour, canvas: Canvas, *, upright: bool = True) -> None:
@@ -75,35 +85,38 @@ def _button(ground: Colour, face: Colour, words: str, canvas: Canvas) -> None:
     canvas.text((150, 112), words, 28, WHITE)
 
 
-def _of(
-    draw: Callable[..., None], *arguments: object, **options: object
-) -> Callable[[Canvas], None]:
+def _of(draw: Callable[..., None], *arguments: object, **options: object) -> Fill:
     return lambda canvas: draw(*arguments, canvas, **options)
 
 
-_RED, _BLUE, _TEAL, _ORANGE = (230, 40, 40), (40, 40, 230), (20, 150, 220), (240, 130, 20)
+_EDGE_RED, _EDGE_BLUE, _EDGE_TEAL, _EDGE_ORANGE = (
+    (230, 40, 40),
+    (40, 40, 230),
+    (20, 150, 220),
+    (240, 130, 20),
+)
 
 #: Where the blur can hardly be seen: a few edges, most of them parallel.
-EDGES: Mapping[str, Callable[[Canvas], None]] = {
+EDGES: Mapping[str, Fill] = {
     "black-white": _of(_half, (10, 10, 10), (240, 240, 240)),
     "greys": _of(_half, GREY_LOW, GREY_HIGH),
     "greys-level": _of(_half, GREY_LOW, GREY_HIGH, upright=False),
     "yellow-blue": _of(_half, (250, 220, 30), (20, 60, 190), upright=False),
-    "red-blue": _of(_half, _RED, _BLUE),
-    "orange-teal": _of(_half, _ORANGE, _TEAL, upright=False),
+    "red-blue": _of(_half, _EDGE_RED, _EDGE_BLUE),
+    "orange-teal": _of(_half, _EDGE_ORANGE, _EDGE_TEAL, upright=False),
     "faint": _of(_half, (128, 128, 128), (136, 136, 136)),
     "slant-3": _of(_slanted, (235, 235, 235), (30, 30, 30), 3),
     "slant-20": _of(_slanted, (60, 140, 70), (200, 220, 240), 20),
-    "slant-45": _of(_slanted, _ORANGE, _TEAL, 45),
+    "slant-45": _of(_slanted, _EDGE_ORANGE, _EDGE_TEAL, 45),
     "line": _of(_one_line, WHITE, BLACK, 4, upright=True),
     "line-thin": _of(_one_line, WHITE, BLACK, 1, upright=False),
     "line-red": _of(_one_line, (0, 120, 150), (225, 20, 30), 6, upright=False),
     "frame": _of(_framed, WHITE, BLACK, 3),
-    "frame-equal": _of(_framed, _BLUE, _RED, 8),
-    "square-12": _of(_square, _BLUE, _RED, 12),
+    "frame-equal": _of(_framed, _EDGE_BLUE, _EDGE_RED, 8),
+    "square-12": _of(_square, _EDGE_BLUE, _EDGE_RED, 12),
     "square-48": _of(_square, (200, 200, 190), (40, 90, 60), 48),
     "steps-grey": _of(_steps, (BLACK, WHITE), 9),
-    "steps-colour": _of(_steps, (_RED, _BLUE), 6),
+    "steps-colour": _of(_steps, (_EDGE_RED, _EDGE_BLUE), 6),
     "button": _of(_button, (240, 240, 240), (25, 118, 210), "Send"),
 }
 
@@ -144,16 +157,6 @@ def logo(random: np.random.RandomState, index: int) -> Canvas:
 def _word(random: np.random.RandomState, length: int) -> str:
     letters = "ABCDEGKMNOPRSTUXZ"
     return "".join(letters[random.randint(len(letters))] for _ in range(length))
-
-
-Fill = Callable[[Canvas], None]
-
-RED: Colour = (206, 17, 38)
-CRIMSON: Colour = (200, 16, 46)
-BLUE: Colour = (0, 85, 164)
-GREEN: Colour = (0, 146, 70)
-DEEP_GREEN: Colour = (0, 106, 78)
-MAROON: Colour = (138, 21, 56)
 
 
 def _upright(*colours: Colour, weights: Sequence[float] = ()) -> Fill:
