@@ -22,8 +22,8 @@ from PIL import Image
 
 from dcls_cli.backends import Backend, load_backend
 from dcls_cli.choice import choose, features
-from dcls_cli.evaluation.command import Command
 from dcls_cli.evaluation.graphics import draw
+from dcls_cli.evaluation.restorers import UpscaleCommand
 from dcls_cli.hub import find
 from dcls_cli.image import decode
 from dcls_cli.training.graphics import KINDS, draw_graphic
@@ -171,7 +171,7 @@ def labelled(pictures: Sequence[Source], count: int) -> Iterator[dict[str, objec
 def psnr(backend: Backend, file: bytes, sharp: Image.Image) -> float:
     """Of what `dcls upscale` makes of a file, over RGB, dB; transparent pixels do not count."""
     photo = decode(io.BytesIO(file))
-    made = Command([backend], ["only"]).restore(np.zeros(0), file).sr
+    made = UpscaleCommand([backend], ["only"]).restore(np.zeros(0), file).sr
     error = (np.rint(255 * made) - np.asarray(sharp, float).transpose(2, 0, 1)) ** 2
     seen = np.ones(error.shape[1:], bool)
     if photo.alpha is not None:

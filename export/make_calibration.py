@@ -17,7 +17,7 @@ from torch import Tensor
 from dcls_cli.degradation import degrade_isotropic, quantise
 from dcls_cli.degradation.draws import draw_damage
 from dcls_cli.degradation.photo import damage_photo
-from dcls_cli.evaluation.gaussian8 import read_hr
+from dcls_cli.evaluation.samples import read_hr
 
 SIDE_PX = 64
 SCALE = 4

@@ -25,11 +25,11 @@ import torch
 
 from dcls_cli import weights
 from dcls_cli.backends import load_backend
-from dcls_cli.benchmark import plain_least_squares
-from dcls_cli.evaluation.gaussian8 import read_hr
+from dcls_cli.evaluation.samples import read_hr
 from dcls_cli.graphs import part, parts_of
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
+from dcls_cli.speed.comparison import plain_least_squares
 
 #: After one that is not counted.
 ROUNDS = 7

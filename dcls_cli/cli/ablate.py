@@ -1,14 +1,22 @@
 """`dcls ablate`: the paper's ablations with an equal, small budget for each network."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcls_cli.errors import UsageError
+from dcls_cli.cli import console
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dcls_cli.training.ablations import Result
 
 #: Features of the `light` network.
 LIGHT_WIDTH = 64
+
+_SHORT_HEAD = ("this network has", "params", "PSNR Y", "diff.", "SSIM Y", "LR-PSNR", "k. error")
 
 
 def ablate(
@@ -71,28 +79,46 @@ def ablate(
     All versions get the same number of steps. The table is printed and written to
     FOLDER/ablations.md. The same command resumes an interrupted study.
     """
-    from dcls_cli.cli.ablation_study import Study
+    from dcls_cli.cli.training_view import view_of
     from dcls_cli.config import checked_scale
-    from dcls_cli.training.ablations import ARMS, FULL, arm
+    from dcls_cli.training.ablation_study import Study
+    from dcls_cli.training.ablations import markdown_table
 
-    chosen = [item.name for item in ARMS] if arms is None else [FULL]
-    for name in filter(None, (part.strip() for part in (arms or "").split(","))):
-        if arm(name) is None:
-            raise UsageError(
-                f"--arms {name}: no such arm; there are {', '.join(item.name for item in ARMS)}"
-            )
-        if name not in chosen:
-            chosen.append(name)
     study = Study.of(
         hr=tuple(hr),
         val=val,
         out=out,
         scale=checked_scale(scale),
-        names=tuple(chosen),
+        arms=arms,
         seeds=seeds,
         width=width,
         options={"iterations": iterations, "batch": batch, "patch": patch},
         device=device,
         threads=threads,
     )
-    raise typer.Exit(study.start(markdown=markdown))
+    results = study.start(view_of, console.note)
+    if isinstance(results, int):
+        raise typer.Exit(results)
+    if markdown:
+        for line in markdown_table(results).splitlines():
+            console.say(line)
+    else:
+        console.show(_table(results))
+
+
+def _table(results: "Sequence[Result]") -> "Table":
+    """The table for people; short on terminals, where what is in question shows in the answer."""
+    from rich import box
+    from rich.table import Table
+
+    from dcls_cli.training.ablations import HEAD, table_lines
+
+    narrow = console.out.is_terminal
+    table = Table(title="ablations", box=box.SIMPLE if narrow else None)
+    table.caption = "differences from the mean of the bases, PSNR in dB, error of taps in HR space"
+    for place, head in enumerate(_SHORT_HEAD if narrow else HEAD):
+        numbers = place >= (1 if narrow else 2)
+        table.add_column(head, justify="right" if numbers else "left", no_wrap=numbers)
+    for line in table_lines(results):
+        table.add_row(*(line[1:] if narrow else line))
+    return table

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from dcls_cli.cli import console
-from dcls_cli.cli.training_options import PresetOption
+from dcls_cli.cli.train import PresetOption
 
 if TYPE_CHECKING:
-    from dcls_cli.benchmark.comparing import Comparison
-    from dcls_cli.benchmark.tiles import TileSpeed
+    from dcls_cli.speed.comparison import Comparison
+    from dcls_cli.speed.pytorch import TileSpeed
 
 
 def bench(
@@ -80,41 +80,36 @@ def _measure_pytorch(options: Options, *, json: bool) -> None:
     """Training, inference and the comparisons, with random weights."""
     import torch
 
-    from dcls_cli.backends.devices import DTYPES, select_device, select_precision
-    from dcls_cli.benchmark.comparing import compare
-    from dcls_cli.benchmark.tiles import measure_tiles
+    from dcls_cli.backends.devices import select_device
     from dcls_cli.config import checked_scale
     from dcls_cli.machine import use_large_pages
+    from dcls_cli.speed.pytorch import measure
     from dcls_cli.training.presets import PRESETS
-    from dcls_cli.training.throughput import measure_inference, measure_training
 
-    preset, scale, device, threads, seconds, batch, side, tile = options
     use_large_pages()
-    where = select_device(device)
-    torch.set_num_threads(threads)
-    known = checked_scale(scale)
-    model = PRESETS[preset].network(known)
-    config = PRESETS[preset].training(known, **({} if batch is None else {"batch": batch}))
-    setup = f"{preset} x{scale}, {where}"
-    if where.type == "cpu":
-        setup += f", {_threads(threads)}"
-    training = measure_training(model, config, where, seconds)
-    types = {"fp32": torch.float32, "bf16": torch.bfloat16}
-    inference = {
-        name: measure_inference(model, kind, side, where, seconds) for name, kind in types.items()
-    }
-    half = select_precision("auto", where)
-    comparisons = [
-        compare(model, DTYPES[name], side, where, seconds) for name in dict.fromkeys(("fp32", half))
-    ]
-    tiles = measure_tiles(model, half, tile, where, seconds)
+    device = select_device(options.device)
+    torch.set_num_threads(options.threads)
+    preset, scale = PRESETS[options.preset], checked_scale(options.scale)
+    batch = {} if options.batch is None else {"batch": options.batch}
+    model, config = preset.network(scale), preset.training(scale, **batch)
+    setup = f"{options.preset} x{scale}, {device}"
+    if device.type == "cpu":
+        setup += f", {_threads(options.threads)}"
+    training, inference, comparisons, tiles = measure(
+        model,
+        config,
+        device,
+        side_px=options.side,
+        tile_px=options.tile,
+        seconds=options.seconds,
+    )
     if json:
         console.event("training", setup=setup, **asdict(training))
         for name, run in inference.items():
             console.event("inference", setup=setup, precision=name, **asdict(run))
-        for found in comparisons:
-            ratios = {"ratio": found.ratio, "share": found.share}
-            console.event("comparison", setup=setup, **asdict(found), **ratios)
+        for each in comparisons:
+            ratios = {"ratio": each.ratio, "share": each.share}
+            console.event("comparison", setup=setup, **asdict(each), **ratios)
         gains = {"batch_ratio": tiles.batch_ratio, "captured_ratio": tiles.captured_ratio}
         console.event("tiles", setup=setup, **asdict(tiles), **gains)
         return
@@ -124,17 +119,17 @@ def _measure_pytorch(options: Options, *, json: bool) -> None:
     )
     for name, run in inference.items():
         console.say(f"inference  {setup}, {name}: {run.us_per_px:.2f} us per LR pixel")
-    for found in comparisons:
-        tell(found, setup)
-    tell_tiles(tiles, setup)
+    for each in comparisons:
+        _print_comparison(each, setup)
+    _print_tiles(tiles, setup)
 
 
 def _measure_onnx(options: Options, *, json: bool) -> None:
     """The released networks of the preset, if there are any."""
     from dcls_cli.backends import has_torch, require_torch
-    from dcls_cli.benchmark.released import measure_release, releases_of
     from dcls_cli.config import checked_scale
     from dcls_cli.errors import BackendError
+    from dcls_cli.speed.onnx import measure_release, releases_of
 
     preset, scale, device, threads, seconds, _, side, tile = options
     released = releases_of(preset, checked_scale(scale))
@@ -143,7 +138,7 @@ def _measure_onnx(options: Options, *, json: bool) -> None:
     setup = f"{preset} x{scale}"
     for item in released:
         try:
-            found = measure_release(
+            speeds = measure_release(
                 item, device, side_px=side, tile_px=tile, seconds=seconds, threads=threads
             )
         except BackendError as error:
@@ -151,7 +146,7 @@ def _measure_onnx(options: Options, *, json: bool) -> None:
                 raise
             console.note(f"ONNX Runtime is not measured: {error}")
             continue
-        for speed in found:
+        for speed in speeds:
             where = f"{setup}, {speed.device}"
             if speed.device.startswith("cpu"):
                 where += f", {_threads(threads)}"
@@ -169,31 +164,31 @@ def _threads(number: int) -> str:
     return "1 thread" if number == 1 else f"{number} threads"
 
 
-def tell(found: "Comparison", setup: str) -> None:
+def _print_comparison(speed: "Comparison", setup: str) -> None:
     """Print a comparison in two lines."""
     console.say(
-        f"ratio      {setup}, {found.precision}: {found.ratio:.2f} times as fast as plainly "
-        f"(fp32, channels first, complex FFTs channel by channel): {found.us_per_px:.2f} against "
-        f"{found.plain_us_per_px:.2f} us per LR pixel of {found.side_px} x {found.side_px}"
+        f"ratio      {setup}, {speed.precision}: {speed.ratio:.2f} times as fast as plainly "
+        f"(fp32, channels first, complex FFTs channel by channel): {speed.us_per_px:.2f} against "
+        f"{speed.plain_us_per_px:.2f} us per LR pixel of {speed.side_px} x {speed.side_px}"
     )
     console.say(
-        f"roofline   {setup}, {found.precision}: {found.gmac_per_s:.0f} GMAC/s, "
-        f"{found.share:.0%} of the {found.convolutions_gmac_per_s:.0f} GMAC/s of its convolutions "
-        f"alone, {found.gmac_per_s / found.matrix_gmac_per_s:.0%} of the "
-        f"{found.matrix_gmac_per_s:.0f} GMAC/s of a matrix product"
+        f"roofline   {setup}, {speed.precision}: {speed.gmac_per_s:.0f} GMAC/s, "
+        f"{speed.share:.0%} of the {speed.convolutions_gmac_per_s:.0f} GMAC/s of its convolutions "
+        f"alone, {speed.gmac_per_s / speed.matrix_gmac_per_s:.0%} of the "
+        f"{speed.matrix_gmac_per_s:.0f} GMAC/s of a matrix product"
     )
 
 
-def tell_tiles(found: "TileSpeed", setup: str) -> None:
+def _print_tiles(tiles: "TileSpeed", setup: str) -> None:
     """Print in one line what batches bring, and on a GPU what CUDA graphs add."""
     captured = ""
-    if found.captured_us_per_px is not None:
+    if tiles.captured_us_per_px is not None:
         captured = (
-            f"; as a CUDA graph {found.captured_us_per_px:.2f}, "
-            f"{found.captured_ratio:.2f} times as fast as launched call by call"
+            f"; as a CUDA graph {tiles.captured_us_per_px:.2f}, "
+            f"{tiles.captured_ratio:.2f} times as fast as launched call by call"
         )
     console.say(
-        f"tiles      {setup}, {found.precision}: {found.batch} tiles of {found.side_px} px at a "
-        f"time {found.batch_us_per_px:.2f} us per LR pixel, {found.batch_ratio:.2f} times as fast "
+        f"tiles      {setup}, {tiles.precision}: {tiles.batch} tiles of {tiles.side_px} px at a "
+        f"time {tiles.batch_us_per_px:.2f} us per LR pixel, {tiles.batch_ratio:.2f} times as fast "
         f"as one by one{captured}"
     )

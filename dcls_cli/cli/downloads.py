@@ -51,7 +51,7 @@ def choose_weights(
 
 @contextmanager
 def shown_download(name: str) -> Iterator[Listener]:
-    """Show a bar on a terminal, and tell of a download that is done; nothing without one."""
+    """Show a bar on a terminal, and a note after a download; without one, nothing."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())

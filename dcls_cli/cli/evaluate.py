@@ -1,7 +1,7 @@
 """`dcls eval`: figures of a network under the benchmarks' protocols, beside those of others."""
 
-from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,7 +11,16 @@ from dcls_cli.cli import commands, console
 from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.table import Table
+
     from dcls_cli.evaluation.running import Plan, Progress
+    from dcls_cli.evaluation.tables import Cells, Results
+
+_network = partial(typer.Option, rich_help_panel=commands.NETWORK)
+_output = partial(typer.Option, rich_help_panel=commands.OUTPUT)
+_engine = partial(typer.Option, rich_help_panel=commands.ENGINE)
 
 BenchmarkName = Literal[
     "gaussian8",
@@ -53,33 +62,25 @@ def evaluate(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        _network(
             "--model",
             "-m",
             metavar="NAME",
             help="Measure this network: a name of `dcls models list`, hf:OWNER/REPO, or auto: what "
             "`dcls upscale` would take. [default: the usual one of the scale, auto for graphics]",
-            rich_help_panel=commands.NETWORK,
         ),
     ] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(
-            "--weights",
-            "-w",
-            metavar="FILE",
-            help="Measure your own weights.",
-            rich_help_panel=commands.NETWORK,
-        ),
+        _network("--weights", "-w", metavar="FILE", help="Measure your own weights."),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(
+        _network(
             "--against",
             metavar="A,B,...",
             help="Also measure bicubic, other models or weight files, or networks of other "
             "projects (spandrel:FILE).",
-            rich_help_panel=commands.NETWORK,
         ),
     ] = None,
     kernels: Annotated[
@@ -87,42 +88,33 @@ def evaluate(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(
+        _output(
             "--out",
             metavar="FOLDER",
             help="Keep the results here, so that the same command resumes, and write report.html, "
             "montage.png, curves.png, figures.csv and figures.md.",
-            rich_help_panel=commands.OUTPUT,
         ),
     ] = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
+        _engine(
             "--jobs",
             "-j",
             min=1,
             metavar="N",
             help="Work in N processes. [default: by images and cores]",
-            rich_help_panel=commands.ENGINE,
         ),
     ] = None,
     device: Annotated[
         str,
-        typer.Option(
-            "--device",
-            "-d",
-            metavar="NAME",
-            help="Compute on auto, cpu or cuda[:N].",
-            rich_help_panel=commands.ENGINE,
-        ),
+        _engine("--device", "-d", metavar="NAME", help="Compute on auto, cpu or cuda[:N]."),
     ] = "auto",
     precision: Annotated[
         str,
-        typer.Option(
+        _engine(
             "--precision",
             metavar="NAME",
             help="Compute in fp32 (as for published figures), bf16, fp16, int8 or auto.",
-            rich_help_panel=commands.ENGINE,
         ),
     ] = "fp32",
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
@@ -133,14 +125,14 @@ def evaluate(
 
     Published figures of the same protocol and set are printed beside ours, and marked.
     """
-    from dcls_cli.cli.evaluation_methods import chosen_methods
-    from dcls_cli.cli.evaluation_output import Output
-    from dcls_cli.cli.evaluation_tables import print_tables
+    from dcls_cli.cli.downloads import find_model
     from dcls_cli.config import checked_scale
     from dcls_cli.evaluation.benchmarks import BENCHMARKS, find_items
+    from dcls_cli.evaluation.methods import chosen_methods
+    from dcls_cli.evaluation.rows import ResultStore
     from dcls_cli.evaluation.running import Plan, processes_for
     from dcls_cli.evaluation.running import evaluate as run
-    from dcls_cli.evaluation.storage import ResultStore
+    from dcls_cli.evaluation.tables import Results
 
     if json + csv + markdown > 1:
         raise UsageError("--json, --csv and --markdown exclude each other; give one of them")
@@ -152,31 +144,34 @@ def evaluate(
         scale=scale,
         device=device,
         precision=precision,
+        find_model=find_model,
         harmful=BENCHMARKS[benchmark].harmful,
     )
     plan = Plan(benchmark, scale, items, methods, kernels)
     store = ResultStore(out)
     count = processes_for(len(items), device) if jobs is None else jobs
-    with _shown_progress(plan) as progress:
-        results = run(plan, store, jobs=count, progress=progress)
-    output = Output(plan, results, hr if root is None else root)
+    with _progress_bar(plan) as progress:
+        rows = run(plan, store, jobs=count, progress=progress)
+    results = Results(plan, rows, hr if root is None else root)
     if json:
-        output.print_json()
-    elif csv:
-        output.print_csv()
-    elif markdown:
-        output.print_markdown()
+        for name, fields in results.events():
+            console.event(name, **fields)
+    elif csv or markdown:
+        for line in results.csv().splitlines() if csv else results.markdown():
+            console.say(line)
     else:
-        print_tables(output)
-    output.tell_self_check()
+        _print_tables(results)
+    check = results.self_check()
+    if check is not None:
+        console.note(check)
     if out is not None:
-        from dcls_cli.cli.evaluation_report import write_report
+        from dcls_cli.evaluation.report import write_report
 
-        write_report(output, out)
+        write_report(results, out, console.note)
 
 
 @contextmanager
-def _shown_progress(plan: "Plan") -> "Iterator[Progress]":
+def _progress_bar(plan: "Plan") -> "Iterator[Progress]":
     """A bar on stderr, where that is a terminal; yields what is called with counts of images."""
     from rich import progress as rich_progress
 
@@ -191,4 +186,66 @@ def _shown_progress(plan: "Plan") -> "Iterator[Progress]":
         *columns, console=console.err, disable=disable, transient=True
     ) as bar:
         task = bar.add_task(f"{plan.benchmark} x{plan.scale}", total=len(plan.items))
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda count, total: bar.update(task, completed=count, total=total)
+
+
+def _print_tables(results: "Results") -> None:
+    """PSNR and SSIM on Y side by side, the kernels, then all means and what is published."""
+    from dcls_cli.evaluation.harm import HARM_FIGURES, harm_cells
+    from dcls_cli.evaluation.tables import cells, kernel_cells
+
+    console.show(
+        _by_case(results, "PSNR Y in dB / SSIM Y", lambda row: cells(row)[:2], list(results.rows))
+    )
+    if results.has_kernels:
+        title = "kernels: LR-PSNR in dB / error of taps in HR / in LR space"
+        console.show(_by_case(results, title, kernel_cells, results.estimating))
+    for method, groups in results.harm.items():
+        title = f"{console.visible(method)} beside bicubic, PSNR in dB over RGB"
+        table = _table(title, ("group", *HARM_FIGURES))
+        for harm in groups:
+            table.add_row(*harm_cells(harm))
+        console.show(table)
+    console.show(_means(results))
+
+
+def _by_case(results: "Results", title: str, of: "Cells", methods: list[str]) -> "Table":
+    """One line for each case, each image and the mean; each method has its column."""
+    heads = [results.benchmark.cases or "image", *map(console.visible, methods)]
+    table = _table(f"{results.title}\n{title}", heads)
+    table.columns[0].overflow = "ellipsis"
+    places = [list(results.rows).index(method) for method in methods]
+    for block in results.blocks:
+        for name, line in zip(block.names, block.rows, strict=True):
+            figures = [" / ".join(of(line[place])) for place in places]
+            table.add_row(console.visible(name), *figures)
+        table.add_section()
+    return table
+
+
+def _means(results: "Results") -> "Table":
+    """A line for each method, ours and published ones."""
+    from dcls_cli.evaluation.tables import FIGURES, MARK, cells, published_cells
+
+    table = _table("means", ("method", "parameters", *FIGURES))
+    table.columns[0].justify = "left"
+    for method, row in zip(results.rows, results.blocks[-1].rows[0], strict=True):
+        table.add_row(console.visible(method), "", *cells(row))
+    table.add_section()
+    for item in results.published:
+        method, *figures = published_cells(item)
+        table.add_row(f"{method} *", *figures, "", "")
+    if results.published:
+        table.caption = f"* {MARK}"
+    return table
+
+
+def _table(title: str, heads: "Sequence[str]") -> "Table":
+    """A table without lines, whose columns are set flush right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE if console.out.is_terminal else None)
+    for head in heads:
+        table.add_column(head, justify="right", overflow="fold")
+    return table

@@ -3,10 +3,9 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Group
 from rich.live import Live
@@ -19,6 +18,15 @@ from rich.text import Text
 from dcls_cli.cli import console
 from dcls_cli.training.reports import Report, RollbackReport, ValidationReport, WindowReport
 
+if TYPE_CHECKING:
+    import torch
+
+    from dcls_cli.training.loop import Trainer
+    from dcls_cli.training.run import Run
+    from dcls_cli.training.session import Prepared
+
+#: How many skipped images are named; a file names all of them.
+LISTED = 5
 #: Seconds between two lines where there is no terminal.
 CALM_S = 30.0
 REFRESH_PER_S = 2.0
@@ -36,34 +44,87 @@ class PlainView:
         """Start to watch."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop watching."""
 
+    def on_start(self, run: "Run", device: "torch.device") -> None:
+        """Print what the run computes on, and in which precision."""
+        import torch
+
+        from dcls_cli.backends.devices import select_precision
+
+        precision: str = run.config.precision
+        fast_bf16 = select_precision("auto", device) == "bf16"
+        if precision == "bf16" and not fast_bf16:
+            precision += " (slow here; --precision fp32 is faster)"
+        elif precision == "fp32" and not fast_bf16:
+            precision += " (bf16 is not faster here)"
+        count = torch.get_num_threads()
+        threads = f", {count} thread{'s' * (count > 1)}" if device.type == "cpu" else ""
+        console.note(f"training on {device}{threads}, {precision}")
+        if run.settings.val is None:
+            console.note("no --val: nothing is measured, the last averaged weights are kept")
+
+    def loading(self) -> AbstractContextManager[Callable[[int, int], None]]:
+        """A bar for reading images."""
+        return loading_bar()
+
+    def on_prepared(self, run: "Run", prepared: "Prepared") -> None:
+        """Print what the run trains on, and where it begins."""
+        skipped, init = prepared.skipped, run.settings.init
+        for item in skipped[:LISTED]:
+            console.note(f"skipped {item.path}: {item.reason}")
+        if len(skipped) > LISTED:
+            more = len(skipped) - LISTED
+            console.note(f"skipped {more} more images, see {run.skipped}")
+        console.note(
+            f"{prepared.files} images, {prepared.megapixels:.1f} megapixels"
+            + (f", {len(skipped)} skipped" if skipped else "")
+        )
+        if prepared.new_layers:
+            listed = ", ".join(prepared.new_layers)
+            console.note(f"not in {init}, start at random: {listed}")
+        if prepared.resumed_at is not None:
+            console.note(f"resumed at step {prepared.resumed_at}")
+            if init is not None:
+                console.note(f"{init} is not read: the run goes on with its own weights")
+
     def on_report(self, report: Report) -> None:
-        """Tell what is worth a line."""
+        """Print what is worth a line."""
         match report:
             case WindowReport():
                 self.on_window(report)
             case ValidationReport():
-                console.note(told_validation(report))
+                console.note(validation_line(report))
             case RollbackReport():
-                console.note(told_rollback(report))
+                console.note(rollback_line(report))
 
     def on_window(self, report: WindowReport) -> None:
-        """Tell about a window, if the last line is long enough ago."""
+        """Print the figures of a window, if the last line is long enough ago."""
         now = time.monotonic()
         if now - self._last_line >= CALM_S or report.progress >= 1:
             self._last_line = now
-            console.note(told_window(report, self.total_steps))
+            console.note(window_line(report, self.total_steps))
 
     def on_warning(self, message: str) -> None:
-        """Tell it."""
+        """Print it."""
         console.note(message)
+
+    def on_end(self, run: "Run", trainer: "Trainer") -> None:
+        """Print on stdout which weights there are, or on stderr how to go on."""
+        from dcls_cli.training.session import BEST, LATEST
+
+        step, minutes = trainer.state.step, trainer.elapsed_s / 60
+        if not trainer.finished:
+            console.note(
+                f"stopped at step {step} after {minutes:.1f} minutes; "
+                f"the same command with --resume auto goes on"
+            )
+            return
+        validated = math.isfinite(trainer.best_psnr_db)
+        psnr = f"PSNR Y {trainer.best_psnr_db:.2f} dB" if validated else "not validated"
+        weights = run.out / (BEST if validated else LATEST)
+        console.say(f"{weights}  {psnr}  {step} steps  {minutes:.1f} min")
 
 
 class LiveView(PlainView):
@@ -90,12 +151,7 @@ class LiveView(PlainView):
         self._live.start(refresh=True)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Take the table away."""
         self._live.stop()
 
@@ -148,16 +204,16 @@ def view_of(out: Path, total_steps: int | None) -> PlainView:
 
 
 @contextmanager
-def loading_bar(shown: bool) -> Iterator[Callable[[int, int], None]]:
+def loading_bar() -> Iterator[Callable[[int, int], None]]:
     """A bar for reading images, where there is a terminal; yields what is called with counts."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    disable = not (shown and console.shows_progress())
+    disable = not console.shows_progress()
     with Progress(*columns, console=console.err, disable=disable, transient=True) as bar:
         task = bar.add_task("reading images", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda count, total: bar.update(task, completed=count, total=total)
 
 
-def told_window(report: WindowReport, total_steps: int | None) -> str:
+def window_line(report: WindowReport, total_steps: int | None) -> str:
     """One line of figures."""
     of = f" of {total_steps}" if total_steps else ""
     return (
@@ -168,7 +224,7 @@ def told_window(report: WindowReport, total_steps: int | None) -> str:
     )
 
 
-def told_validation(report: ValidationReport) -> str:
+def validation_line(report: ValidationReport) -> str:
     """One line of figures."""
     by_sigma = report.psnr_y_db_by_sigma
     return (
@@ -178,8 +234,8 @@ def told_validation(report: ValidationReport) -> str:
     )
 
 
-def told_rollback(report: RollbackReport) -> str:
-    """What happened and what was done."""
+def rollback_line(report: RollbackReport) -> str:
+    """What was noticed, and where training goes on."""
     return (
         f"step {report.step}: {report.reason}; back to step {report.back_to} with other patches, "
         f"learning rate x {report.learning_rate_factor:g} from here on"

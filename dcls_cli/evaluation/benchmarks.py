@@ -15,8 +15,7 @@ from dcls_cli.evaluation import div2krk, photo
 from dcls_cli.evaluation.gaussian8 import gaussian8_sample
 from dcls_cli.evaluation.graphics import VERSION as GRAPHICS_VERSION
 from dcls_cli.evaluation.graphics import draw, graphics_sample, kind_of, names
-from dcls_cli.evaluation.images import find_hr, find_images, read_hr
-from dcls_cli.evaluation.samples import Sample, fitting
+from dcls_cli.evaluation.samples import Sample, find_hr, find_images, fitting, read_hr
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _pair(item: Item, scale: int) -> Sample:
 
 def _original(item: Item, scale: int) -> Sample:
     assert item.lr is not None
-    return div2krk.original_sample(div2krk.Original(item.hr, item.lr, item.kernel), scale)
+    return div2krk.original_sample(item.hr, item.lr, item.kernel, scale)
 
 
 BENCHMARKS = {
@@ -162,8 +161,7 @@ def find_items(
     if benchmark == "graphics":
         return [Item(Path(name), drawn=True) for name in names()]
     if root is not None:
-        found = div2krk.originals(root, scale)
-        return [Item(original.hr, original.lr, original.kernel) for original in found]
+        return [Item(*paths) for paths in div2krk.originals(root, scale)]
     assert hr is not None
     if lr is None:
         return [Item(path) for path in find_hr(hr)]

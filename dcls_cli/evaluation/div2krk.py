@@ -12,17 +12,14 @@ with a kernel of its own. Its x4 images were made with the x2 kernel applied twi
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcls_cli.errors import ImageError, UsageError
-from dcls_cli.evaluation.images import find_images, read_hr
 from dcls_cli.evaluation.matlab import read_matrix
-from dcls_cli.evaluation.samples import Sample, TrueKernel, fitting
-from dcls_cli.evaluation.seeds import random_of
+from dcls_cli.evaluation.samples import Sample, TrueKernel, find_images, fitting, random_of, read_hr
 
 VERSION = "div2krk-like/1"
 
@@ -144,17 +141,8 @@ def sampled(
     return small
 
 
-@dataclass(frozen=True)
-class Original:
-    """One image of the original data set; all three are paths of files."""
-
-    hr: Path
-    lr: Path
-    kernel: Path | None
-
-
-def originals(root: Path, scale: int) -> Iterator[Original]:
-    """Find the images of the original data set, ordered by number.
+def originals(root: Path, scale: int) -> Iterator[tuple[Path, Path, Path | None]]:
+    """Find the HR image, LR image and kernel of each original, ordered by number.
 
     Kernels may be missing; then the kernel figures are.
 
@@ -172,25 +160,23 @@ def originals(root: Path, scale: int) -> Iterator[Original]:
             raise ImageError(
                 f"{root / f'lr_x{scale}'}: no image of number {number}, which {hr.name} has"
             )
-        yield Original(hr, small[number], kernels.get(number))
+        yield hr, small[number], kernels.get(number)
 
 
-def original_sample(original: Original, scale: int) -> Sample:
+def original_sample(hr_path: Path, lr_path: Path, kernel_path: Path | None, scale: int) -> Sample:
     """Read one image of the original data set.
 
     Raises:
         ImageError: a file cannot be read, or the sizes do not fit.
     """
-    name = original.hr.name
-    lr = read_hr(original.lr)
-    hr = read_hr(original.hr)[:, : scale * lr.shape[1], : scale * lr.shape[2]]
+    name = hr_path.name
+    lr = read_hr(lr_path)
+    hr = read_hr(hr_path)[:, : scale * lr.shape[1], : scale * lr.shape[2]]
     if hr.shape[1:] != (scale * lr.shape[1], scale * lr.shape[2]):
-        raise ImageError(
-            f"{original.lr}: {lr.shape[2]}x{lr.shape[1]} px, x{scale} larger than {name}"
-        )
+        raise ImageError(f"{lr_path}: {lr.shape[2]}x{lr.shape[1]} px, x{scale} larger than {name}")
     kernel = None
-    if original.kernel is not None:
-        taps = read_matrix(original.kernel, "Kernel")
+    if kernel_path is not None:
+        taps = read_matrix(kernel_path, "Kernel")
         kernel = TrueKernel(taps / taps.sum(), "sampled")
     return Sample(
         image=name,
@@ -205,12 +191,12 @@ def original_sample(original: Original, scale: int) -> Sample:
 
 def _numbered(paths: list[Path]) -> dict[int, Path]:
     """Paths by the first number in their names."""
-    found = {}
+    numbered = {}
     for path in paths:
         number = _NUMBER.search(path.stem)
         if number:
-            found[int(number[0])] = path
-    return found
+            numbered[int(number[0])] = path
+    return numbered
 
 
 def _width(kernel: NDArray[np.float64]) -> float:

@@ -5,7 +5,7 @@ smaller by antialiased bicubic and rounded to 8 bit; what a method restores is c
 `scale` pixels of border left out. Arrays are numpy, (3, H, W) RGB.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,15 @@ from dcls_cli.degradation import (
     gaussian_kernel,
     quantise,
 )
-from dcls_cli.evaluation.images import read_hr
 from dcls_cli.evaluation.rows import Row
-from dcls_cli.evaluation.samples import Progress, Restore, Sample, TrueKernel, fitting
-from dcls_cli.evaluation.seeds import random_of
+from dcls_cli.evaluation.samples import (
+    Restore,
+    Sample,
+    TrueKernel,
+    fitting,
+    random_of,
+    read_hr,
+)
 
 
 def gaussian8_sample(image: str, hr: NDArray[np.uint8], scale: int, noise: float = 0.0) -> Sample:
@@ -57,32 +62,8 @@ def gaussian8_sample(image: str, hr: NDArray[np.uint8], scale: int, noise: float
     return Sample(image, scale, hr, np.stack(levels), sigmas, cases, tuple(kernels))
 
 
-class Gaussian8Set:
-    """A data set that is degraded once and evaluated often, as in the validations of a training."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        """Keep prepared samples; see `from_paths`."""
-        self.samples = tuple(samples)
-
-    @classmethod
-    def from_paths(cls, paths: Sequence[Path], scale: int) -> "Gaussian8Set":
-        """Read and degrade HR images, raising as `gaussian8` does; kept in 8 bits."""
-        return cls([gaussian8_sample(path.name, read_hr(path), scale) for path in paths])
-
-    def evaluate(
-        self, restore: Restore, *, with_ssim: bool = True, progress: Progress | None = None
-    ) -> list[Row]:
-        """Restore and measure everything, image by image, sigma ascending."""
-        return _evaluate(self.samples, len(self.samples), restore, with_ssim, progress)
-
-
 def gaussian8(
-    hr_paths: Sequence[Path],
-    scale: int,
-    restore: Restore,
-    *,
-    with_ssim: bool = True,
-    progress: Progress | None = None,
+    hr_paths: Sequence[Path], scale: int, restore: Restore, *, with_ssim: bool = True
 ) -> list[Row]:
     """Evaluate a method on images that are read and degraded one at a time.
 
@@ -93,23 +74,7 @@ def gaussian8(
         UsageError: the protocol does not define this scale.
     """
     samples = (gaussian8_sample(path.name, read_hr(path), scale) for path in hr_paths)
-    return _evaluate(samples, len(hr_paths), restore, with_ssim, progress)
-
-
-def _evaluate(
-    samples: Iterable[Sample],
-    images: int,
-    restore: Restore,
-    with_ssim: bool,
-    progress: Progress | None,
-) -> list[Row]:
-    rows: list[Row] = []
-    for sample in samples:
-        for row in sample.rows(restore, with_ssim=with_ssim):
-            rows.append(row)
-            if progress is not None:
-                progress(len(rows), images * len(sample.sigmas))
-    return rows
+    return [row for sample in samples for row in sample.rows(restore, with_ssim=with_ssim)]
 
 
 def bicubic_restore(scale: int) -> Restore:

@@ -1,7 +1,7 @@
-"""Where a method is worse than bicubic enlargement, how often and by how much."""
+"""Where a method is worse than bicubic enlargement, how often, by how much, and as a table."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -15,6 +15,19 @@ EQUAL_DB = 0.01
 NOTICED_DB = 0.3
 
 ALL = "all"
+
+BICUBIC = "bicubic"
+
+
+HARM_FIGURES = (
+    "results",
+    "PSNR RGB",
+    BICUBIC,
+    "below, %",
+    f"below by {NOTICED_DB} dB, %",
+    "worst, dB",
+    "where",
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ def harms(
     Args:
         rows: of a method.
         bicubic: of the same images and cases in the same order.
-        groups: what tells the group of a row; each divides all rows anew.
+        groups: give the group of a row; each one divides all rows.
 
     Raises:
         UsageError: there are no rows, or they are of other images.
@@ -61,13 +74,13 @@ def harms(
     if not rows or places != [(row.image, row.case) for row in bicubic]:
         raise UsageError("harm is counted over results of the same images, one at least")
     pairs = list(zip(rows, bicubic, strict=True))
-    found = []
+    figures = []
     for group in groups:
         members: dict[str, list[tuple[Row, Row]]] = {}
         for pair in pairs:
             members.setdefault(group(pair[0]), []).append(pair)
-        found += [_harm(name, of_group) for name, of_group in members.items()]
-    return [*found, _harm(ALL, pairs)]
+        figures += [_harm(name, of_group) for name, of_group in members.items()]
+    return [*figures, _harm(ALL, pairs)]
 
 
 def _harm(group: str, pairs: Sequence[tuple[Row, Row]]) -> Harm:
@@ -95,3 +108,38 @@ def _mean(values: Sequence[float]) -> float:
     """Of the finite values; infinity where each is exact."""
     known = [value for value in values if math.isfinite(value)]
     return fmean(known) if known else math.inf
+
+
+def harm_by_method(
+    results: dict[str, list[Row]], kind: Callable[[str], str]
+) -> dict[str, list[Harm]]:
+    """Of each method but bicubic: for each kind of picture, each kind of file, and all."""
+    groups = (lambda row: kind(row.image), lambda row: row.case)
+    return {
+        method: harms(rows, results[BICUBIC], groups)
+        for method, rows in results.items()
+        if method != BICUBIC
+    }
+
+
+def harm_cells(harm: Harm) -> list[str]:
+    """Group and figures as they are printed."""
+    return [
+        harm.group,
+        str(harm.count),
+        f"{harm.psnr_rgb:.2f}",
+        f"{harm.bicubic_psnr_rgb:.2f}",
+        f"{100 * harm.below:.1f}",
+        f"{100 * harm.noticed:.1f}",
+        f"{-harm.worst_db:+.2f}",
+        harm.worst,
+    ]
+
+
+def harm_markdown(by_method: dict[str, list[Harm]]) -> Iterator[str]:
+    """Lines of a table for each method."""
+    for method, groups in by_method.items():
+        yield from ("", f"{method} beside bicubic:", "")
+        yield from (f"| group | {' | '.join(HARM_FIGURES)} |", "| --- " * 8 + "|")
+        for harm in groups:
+            yield f"| {' | '.join(harm_cells(harm))} |"

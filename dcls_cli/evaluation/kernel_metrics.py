@@ -28,7 +28,7 @@ _MIDDLE = 16
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A kernel that a network found, as a convolution.
+    """A kernel that a network estimated, as a convolution.
 
     Attributes:
         taps: (k, k), sum 1.
@@ -65,27 +65,27 @@ def kernel_figures(sample: Sample, index: int, estimate: Estimate) -> KernelFigu
     in_hr = taps if estimate.space == "hr" else to_hr(taps, scale, size)[0]
     in_lr = taps if estimate.space == "lr" else to_lr(taps, scale, size)
     # The truth correlates.
-    found = np.ascontiguousarray(in_hr[::-1, ::-1])
+    estimated = np.ascontiguousarray(in_hr[::-1, ::-1])
     if true.reduction == "sampled":
-        found = whole_reduction(found, scale)
+        estimated = whole_reduction(estimated, scale)
     sharp = sample.hr.astype(np.float32) / np.float32(255)
     again = damage(sharp, taps, estimate.space, scale)
     return KernelFigures(
         lr_psnr=psnr(luma(again.astype(np.float64)), luma(sample.lr[index] / 255.0)),
-        error_hr=peak_error(found, true.taps),
+        error_hr=peak_error(estimated, true.taps),
         error_lr=peak_error(in_lr, lr_form(true, scale, size)),
     )
 
 
-def peak_error(found: NDArray[np.float64], true: NDArray[np.float64]) -> float:
+def peak_error(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> float:
     """Mean squared difference of kernels of largest tap 1, over the taps of the truth.
 
     Args:
-        found: (k, k), k odd; cut or padded about its middle.
+        estimated: (k, k), k odd; cut or padded about its middle.
         true: (n, n), n odd.
     """
-    fitted = _about_the_middle(found, len(true))
-    return float(np.mean((fitted / found.max() - true / true.max()) ** 2))
+    fitted = _about_the_middle(estimated, len(true))
+    return float(np.mean((fitted / estimated.max() - true / true.max()) ** 2))
 
 
 def whole_reduction(kernel: NDArray[np.float64], scale: int) -> NDArray[np.float64]:

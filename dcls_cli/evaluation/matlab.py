@@ -38,8 +38,8 @@ def read_matrix(path: Path, name: str) -> NDArray[np.float64]:
             raise ValueError("not a MATLAB 5 file")
         for kind, part in _elements(content[_HEADER:], order):
             if kind == _MATRIX:
-                found, matrix = _matrix(part, order)
-                if found == name:
+                label, matrix = _matrix(part, order)
+                if label == name:
                     return matrix
     except (OSError, ValueError, IndexError, struct.error, zlib.error) as error:
         raise ImageError(f"{path}: cannot be read as a kernel ({error})") from error

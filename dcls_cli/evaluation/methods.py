@@ -1,41 +1,38 @@
-"""What restores images: our networks, bicubic, and the networks of others."""
+"""The methods that are compared: as the user names them, and as worker processes load them."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
-
-import numpy as np
+from typing import Literal
 
 from dcls_cli import __version__
-from dcls_cli.backends import INT8, Backend, load_backend
+from dcls_cli.backends import INT8, load_backend
+from dcls_cli.backends.devices import select_device, select_precision
+from dcls_cli.backends.parts import restorer_beside
 from dcls_cli.errors import UsageError, WeightsError
-from dcls_cli.evaluation.gaussian8 import bicubic_restore
-from dcls_cli.evaluation.kernel_metrics import Estimate
-from dcls_cli.graphs import SUFFIX, halves
-from dcls_cli.upscaling import find_blur
-from dcls_cli.upscaling.finishing import finish_colours
+from dcls_cli.evaluation.harm import BICUBIC
+from dcls_cli.evaluation.restorers import (
+    Bicubic,
+    Method,
+    Network,
+    SpandrelNetwork,
+    UpscaleCommand,
+)
+from dcls_cli.graphs import SUFFIX, graph_info, halves
+from dcls_cli.hub import is_hub_name
+from dcls_cli.releases import RELEASES, photo_release, release
+from dcls_cli.weights import read_metadata
+
+#: The name of the rule that chooses a network by the picture.
+AUTO = "auto"
+SPANDREL = "spandrel:"
 
 #: Changes where the same weights give other pictures, so that stored figures are not taken again.
 _RESTORATION = "restoration/2"
 
 #: `upscale` is a network, or several to choose from, with all that `dcls upscale` does.
 Kind = Literal["bicubic", "dcls", "spandrel", "upscale"]
-
-
-class Restored(NamedTuple):
-    """sr: (3, s h, s w), not clamped; estimate: the kernel that was found, where one was."""
-
-    sr: np.ndarray
-    estimate: Estimate | None
-
-
-class Method(Protocol):
-    """Restores one image at a time."""
-
-    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
-        """LR (3, h, w) float32 in [0, 1], and as a file where the benchmark makes files."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -83,28 +80,129 @@ class MethodSpec:
             UsageError: it is made for another scale, or a package is missing.
         """
         if self.kind == "bicubic" or self.path is None:
-            return _Bicubic(scale)
+            return Bicubic(scale)
         if self.kind == "spandrel":
-            from dcls_cli.evaluation.spandrel_network import SpandrelNetwork
-
             return SpandrelNetwork.load(self.path, scale, self.device)
-        backend = self._backend(self.path, scale)
-        if self.kind == "upscale":
-            from dcls_cli.evaluation.command import Command
-
-            # A network of a larger scale may stand in, whose results are reduced.
-            others = [load_backend(path, self.device, self.precision) for path in self.others]
-            return Command([backend, *others], [path.stem for path in (self.path, *self.others)])
-        return _Network(backend)
-
-    def _backend(self, path: Path, scale: int) -> Backend:
-        backend = load_backend(path, self.device, self.precision)
+        backend = load_backend(self.path, self.device, self.precision)
         if backend.config.scale != scale:
             raise UsageError(
-                f"{path} is made for scale {backend.config.scale}, not {scale}; "
+                f"{self.path} is made for scale {backend.config.scale}, not {scale}; "
                 f"add -s {backend.config.scale}"
             )
-        return backend
+        if self.kind == "dcls":
+            return Network(backend)
+        # A network of a larger scale may stand in, whose results are reduced.
+        others = [load_backend(path, self.device, self.precision) for path in self.others]
+        return UpscaleCommand([backend, *others], [path.stem for path in (self.path, *self.others)])
+
+
+def chosen_methods(
+    *,
+    model: str | None,
+    weights: Path | None,
+    against: str | None,
+    scale: int,
+    device: str,
+    precision: str,
+    find_model: Callable[[str | int], Path],
+    harmful: bool = False,
+) -> list[MethodSpec]:
+    """The network, then what it is compared with, in the order of the command line.
+
+    Where harm is measured, networks do all that `dcls upscale` does, the first one is `auto` unless
+    another is asked for, and bicubic is among the methods.
+
+    Args:
+        model: name of the network; None: the usual one of the scale.
+        weights: weight file in place of a model.
+        against: further methods, separated by commas.
+        scale: up-scaling factor.
+        device: auto, cpu or cuda[:N].
+        precision: of the networks.
+        find_model: the weight file of a name or scale, as `hub.find`, which may download it.
+        harmful: whether harm is measured.
+
+    Raises:
+        UsageError: options that contradict each other, an unknown method, or two of one name.
+        WeightsError: weights are missing or damaged.
+        BackendError: the device or the precision is not usable here.
+    """
+    if model is not None and weights is not None:
+        raise UsageError("--model and --weights exclude each other; give one of them")
+    if harmful and model is None:
+        model = AUTO
+    chosen = select_device(device)
+    resolver = _Resolver(
+        scale=scale,
+        device=str(chosen),
+        precision=precision if precision == INT8 else select_precision(precision, chosen),
+        kind="upscale" if harmful else "dcls",
+        find_model=find_model,
+    )
+    if weights is not None:
+        methods = [resolver.network(weights.stem, weights)]
+    else:
+        methods = [resolver.model(model if model is not None else scale)]
+    for name in filter(None, (item.strip() for item in (against or "").split(","))):
+        methods.append(resolver.rival(name))
+    names = [method.name for method in methods]
+    if harmful and BICUBIC not in names:
+        methods.append(MethodSpec(BICUBIC, "bicubic"))
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"{name}: would be compared with itself; name it once")
+    return methods
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Resolver:
+    """Turns names into specifications; see `chosen_methods`."""
+
+    scale: int
+    device: str
+    precision: str
+    kind: Kind
+    find_model: Callable[[str | int], Path]
+
+    def rival(self, name: str) -> MethodSpec:
+        """One of `--against`."""
+        if name == BICUBIC:
+            return MethodSpec(BICUBIC, "bicubic")
+        if name.startswith(SPANDREL):
+            path = Path(name.removeprefix(SPANDREL))
+            return MethodSpec(path.stem, "spandrel", path, self.device, "fp32")
+        if name == AUTO or is_hub_name(name) or any(name == item.name for item in RELEASES):
+            return self.model(name)
+        if Path(name).suffix in (".safetensors", SUFFIX):
+            return self.network(Path(name).stem, Path(name))
+        raise UsageError(
+            f"--against {name}: expected bicubic, a model (see dcls models list), a "
+            ".safetensors or .onnx file of dcls, or spandrel:FILE"
+        )
+
+    def model(self, model: str | int) -> MethodSpec:
+        """A model by its name, by a scale, or `auto`."""
+        if model == AUTO:
+            first = self.network(AUTO, self.find_model(self.scale))
+            photo = photo_release(self.scale)
+            others = () if photo is None else (self.find_model(photo.name),)
+            return replace(first, kind="upscale", others=others)
+        named = isinstance(model, str) and is_hub_name(model)
+        name = str(model) if named else release(model).name
+        return self.network(name, self.find_model(model))
+
+    def network(self, name: str, path: Path) -> MethodSpec:
+        """A weight or graph file."""
+        is_graph = path.suffix == SUFFIX
+        config = graph_info(path).config if is_graph else read_metadata(path)[0]
+        if self.precision == INT8 and not is_graph:
+            restorer_beside(path, INT8)
+        if config.scale != self.scale:
+            raise UsageError(
+                f"{path} is made for scale {config.scale}, not {self.scale}; add -s {config.scale}"
+            )
+        precision = "auto" if is_graph else self.precision  # a graph has one precision
+        return MethodSpec(name, self.kind, path, self.device, precision)
 
 
 def _sha256(path: Path) -> str:
@@ -118,27 +216,3 @@ def _sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-class _Bicubic:
-    """MATLAB's bicubic up-sampling, in float64."""
-
-    def __init__(self, scale: int) -> None:
-        self._restore = bicubic_restore(scale)
-
-    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
-        return Restored(self._restore(lr), None)
-
-
-class _Network:
-    """A network of ours on whole images, with the kernel that it estimates."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
-        found = find_blur(lr, self._backend, tiled=False)
-        sr = self._backend.restore(lr[None], found.blur)
-        space = self._backend.config.kernel_space
-        sr = finish_colours(space, found.survey, 1 / 255)(lr[None], sr, found.blur.kernel)[0]
-        return Restored(sr, Estimate(found.blur.kernel, space))

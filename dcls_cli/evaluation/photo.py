@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from dcls_cli.evaluation.samples import Sample, TrueKernel, fitting
-from dcls_cli.evaluation.seeds import random_of
+from dcls_cli.evaluation.samples import Sample, TrueKernel, fitting, random_of
 
 VERSION = "photo/1"
 

@@ -72,7 +72,7 @@ SELF_CHECK = {
     ("Urban100", 4): (21.680, 0.5752),
 }
 
-#: Largest difference from `SELF_CHECK` of the same protocol, dB: its own figures are rounded.
+#: Largest difference from `SELF_CHECK` of the same protocol, dB: published figures are rounded.
 SELF_CHECK_TOLERANCE_DB = 0.002
 
 
@@ -93,17 +93,17 @@ def published(benchmark: str, scale: int, data_set: str | None) -> tuple[Publish
         scale: up-scaling factor.
         data_set: one of `DATA_SETS`; DIV2KRK needs none.
     """
-    found: tuple[Published, ...] = ()
+    rows: tuple[Published, ...] = ()
     if benchmark == "div2krk":
-        found = _DIV2KRK.get(scale, ())
+        rows = _DIV2KRK.get(scale, ())
     elif data_set is None:
-        found = ()
+        pass
     elif benchmark == "gaussian8" and scale == 4:
         place = DATA_SETS.index(data_set)
-        found = tuple(Published(name, size, figures[place]) for name, size, figures in _X4)
+        rows = tuple(Published(name, size, figures[place]) for name, size, figures in _X4)
     elif benchmark == "gaussian8" and scale in _DCLS:
         figure = _DCLS[scale][DATA_SETS.index(data_set)]
-        found = (Published("DCLS (paper)", _DCLS_M, figure),)
+        rows = (Published("DCLS (paper)", _DCLS_M, figure),)
     elif benchmark in _NOISE_SET5_X4 and (data_set, scale) == ("Set5", 4):
-        found = (Published("DCLS (paper)", _DCLS_M, _NOISE_SET5_X4[benchmark]),)
-    return tuple(sorted(found, key=lambda row: row.psnr_y))
+        rows = (Published("DCLS (paper)", _DCLS_M, _NOISE_SET5_X4[benchmark]),)
+    return tuple(sorted(rows, key=lambda row: row.psnr_y))

@@ -1,11 +1,19 @@
-"""Figures of restored images, and their means."""
+"""Figures of restored images, their means, and their files.
 
+An evaluation that was ended goes on where it was: one file for each method and image, named by what
+its figures depend on: weights, arithmetic, version, the bytes of the image, protocol and scale.
+"""
+
+import hashlib
+import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
-from dcls_cli.errors import UsageError
+from dcls_cli.atomic import atomic_write, printable
+from dcls_cli.errors import ImageError, UsageError
 
 MEAN = "mean"
 
@@ -89,13 +97,71 @@ def rows_by(rows: Sequence[Row], group: Callable[[Row], str]) -> list[Row]:
     return [replace(mean_row(of_group), image=name) for name, of_group in members.items()]
 
 
-def finite(value: float | None) -> float | None:
-    """A figure as JSON can hold it: no infinity, which is the PSNR of a perfect restoration."""
-    if value is None or not math.isfinite(value):
-        return None
-    return round(value, 6)
+def json_fields(figures: Mapping[str, object]) -> dict[str, object]:
+    """Figures as JSON can hold them: no infinity, which is the PSNR of a perfect restoration."""
+    return {
+        name: (round(value, 6) if math.isfinite(value) else None)
+        if isinstance(value, float)
+        else value
+        for name, value in figures.items()
+    }
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None
+
+
+def key_of(**conditions: object) -> str:
+    """Name of a result: a digest of everything that it depends on."""
+    return hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class ResultStore:
+    """Rows by key in a folder; without a folder nothing is kept."""
+
+    def __init__(self, out: Path | None) -> None:
+        """Keep results in `out`/results, which is made.
+
+        Raises:
+            ImageError: the folder cannot be made.
+        """
+        self._folder = None if out is None else out / "results"
+        if self._folder is not None:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ImageError(f"{self._folder}: cannot be made: {error.strerror}") from error
+
+    def get(self, key: str) -> list[Row] | None:
+        """Rows of a key; None where there are none, or their file is damaged."""
+        if self._folder is None:
+            return None
+        try:
+            content = json.loads((self._folder / f"{key}.json").read_bytes())
+            return [Row(**row) for row in content["rows"]]
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def put(self, key: str, about: dict[str, object], rows: list[Row]) -> None:
+        """Keep rows, with what they are about for people to read.
+
+        Raises:
+            ImageError: the file cannot be written.
+        """
+        if self._folder is None:
+            return
+        text = json.dumps({**about, "rows": [asdict(row) for row in rows]}, indent=1)
+        write_bytes(text.encode(), self._folder / f"{key}.json")
+
+
+def write_bytes(content: bytes, path: Path) -> None:
+    """Write a file of an evaluation whole or not at all, in place of an earlier one.
+
+    Raises:
+        ImageError: it cannot be written.
+    """
+    try:
+        atomic_write(path, lambda file: file.writelines([content]), overwrite=True)
+    except OSError as error:
+        raise ImageError(f"{printable(path)}: cannot be written: {error.strerror}") from error

@@ -16,15 +16,15 @@ import torch
 from dcls_cli.errors import DclsError
 from dcls_cli.evaluation.benchmarks import BENCHMARKS, Item
 from dcls_cli.evaluation.kernel_metrics import kernel_figures
-from dcls_cli.evaluation.methods import Method, MethodSpec
-from dcls_cli.evaluation.rows import Row
+from dcls_cli.evaluation.methods import MethodSpec
+from dcls_cli.evaluation.restorers import Method
+from dcls_cli.evaluation.rows import ResultStore, Row, key_of
 from dcls_cli.evaluation.samples import Sample, as_input
-from dcls_cli.evaluation.storage import ResultStore, key_of
 
 #: Fewer images than this for each process do not pay for its start.
 IMAGES_PER_PROCESS = 4
 
-#: Called with (images done, images in all).
+#: Called with (images finished, images).
 Progress = Callable[[int, int], None]
 
 
@@ -64,17 +64,17 @@ def evaluate(
     """Rows of each method by its name, in the order of the images and cases.
 
     Args:
-        plan: what is to be done.
-        store: what is already done; gets what is new, image by image.
+        plan: what is measured.
+        store: has earlier results; gets new ones, image by image.
         jobs: processes; the CPU's cores are divided among them.
         progress: called after each image.
 
     Raises:
-        DclsError: an image, a method or the store does not work; what was done is kept.
+        DclsError: an image, a method or the store does not work; finished results are kept.
     """
     fingerprints = {method.name: method.fingerprint() for method in plan.methods}
     keys: dict[tuple[str, int], str] = {}
-    done: dict[tuple[str, int], list[Row]] = {}
+    results: dict[tuple[str, int], list[Row]] = {}
     tasks: dict[int, _Task] = {}
     for index, item in enumerate(plan.items):
         digest = item.digest()
@@ -90,21 +90,23 @@ def evaluate(
             rows = store.get(keys[place])
             if rows is not None:
                 # The same bytes under another name have the same figures.
-                done[place] = [replace(row, image=item.hr.name) for row in rows]
-        missing = tuple(method for method in plan.methods if (method.name, index) not in done)
+                results[place] = [replace(row, image=item.hr.name) for row in rows]
+        missing = tuple(method for method in plan.methods if (method.name, index) not in results)
         if missing:
             tasks[index] = _Task(plan.benchmark, plan.scale, item, missing, plan.kernels)
     finished = len(plan.items) - len(tasks)
-    for index, results in _executed(tasks, jobs):
-        for name, rows in results.items():
+    for index, by_name in _executed(tasks, jobs):
+        for name, rows in by_name.items():
             about = {"method": name, "image": plan.items[index].hr.name}
             store.put(keys[name, index], {**about, "benchmark": plan.benchmark}, rows)
-            done[name, index] = rows
+            results[name, index] = rows
         finished += 1
         if progress is not None:
             progress(finished, len(plan.items))
     return {
-        method.name: [row for index in range(len(plan.items)) for row in done[method.name, index]]
+        method.name: [
+            row for index in range(len(plan.items)) for row in results[method.name, index]
+        ]
         for method in plan.methods
     }
 

@@ -1,12 +1,19 @@
-"""One original, its damaged versions, and how a restoration of them is measured."""
+"""Originals, their damaged versions, and how a restoration of them is measured.
 
+Sharp images are read in the 8 bits for which the protocols are defined.
+"""
+
+import hashlib
 import math
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dcls_cli.errors import ImageError
 from dcls_cli.evaluation.rows import Row
@@ -15,8 +22,15 @@ from dcls_cli.metrics import SSIM_WIDTH, crop_border, luma, psnr, round_to_8_bit
 #: LR (3, h, w) float32 in [0, 1] -> SR (3, scale h, scale w), which is clamped and rounded here.
 Restore = Callable[[np.ndarray], np.ndarray]
 
-#: Called with (LR images done, LR images in all).
-Progress = Callable[[int, int], None]
+
+SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"})
+_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")
+#: Modes of Pillow with eight bits a channel or fewer, which become RGB without loss.
+_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
+
+#: What Pillow raises on files that are missing or damaged.
+_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, OverflowError, struct.error,
+           Image.DecompressionBombError)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,3 +145,59 @@ def fitting(image: str, hr: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
 def _ssim_rgb(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Mean SSIM of the three channels, in 8-bit levels."""
     return float(np.mean([ssim(255 * x, 255 * y) for x, y in zip(a, b, strict=True)]))
+
+
+def find_hr(folder: Path) -> list[Path]:
+    """Images right in a folder, sorted by name.
+
+    Raises:
+        ImageError: no such folder, or no image in it.
+    """
+    return find_images(folder, "HR")
+
+
+def find_images(folder: Path, kind: str) -> list[Path]:
+    """Images right in a folder, sorted by name; `kind` (HR or LR) is for the message.
+
+    Raises:
+        ImageError: no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise ImageError(f"{folder}: expected a folder of {kind} images, found no folder")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not paths:
+        expected = ", ".join(sorted(SUFFIXES))
+        raise ImageError(f"{folder}: no {kind} image; files ending in {expected} are looked for")
+    return paths
+
+
+def read_hr(path: Path) -> NDArray[np.uint8]:
+    """Read an image as (3, H, W) uint8; grey becomes three channels, alpha is dropped.
+
+    Raises:
+        ImageError: missing, damaged, or not 8-bit grey or RGB, for which the protocol is defined.
+    """
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            mode, pixels = image.mode, np.asarray(image.convert("RGB"))
+    except _DAMAGE as error:
+        raise ImageError(f"{path}: cannot be read as an image ({error})") from error
+    if mode not in _MODES:
+        raise ImageError(f"{path}: mode {mode} has no Gaussian8 figures; give 8-bit grey or RGB")
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def random_of(benchmark: str, pixels: NDArray[np.uint8], index: int = 0) -> np.random.RandomState:
+    """A source that depends on the benchmark's version, the image's pixels and a number alone.
+
+    `RandomState`, because numpy promises that its stream never changes; that of newer generators
+    may.
+
+    Args:
+        benchmark: name and version.
+        pixels: (3, H, W) of the original; neither its name nor its place in the set counts.
+        index: of the damage.
+    """
+    digest = hashlib.sha256(f"{benchmark} {index} {pixels.shape} ".encode())
+    digest.update(np.ascontiguousarray(pixels).tobytes())
+    return np.random.RandomState(np.frombuffer(digest.digest(), "<u4").astype(np.uint32))

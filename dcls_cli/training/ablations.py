@@ -1,14 +1,15 @@
-"""The ablations of the paper's Tables 5-7: what is left out or replaced, one thing at a time.
+"""The ablations of the paper's Tables 5-7 (what is left out, one thing at a time), and their table.
 
 The base is the `light` network, but with a skip connection that interpolates: the linear
 super-resolver of the released networks inverts the blur by itself, and would do so in every arm.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dcls_cli.config import ModelConfig, Scale
+from dcls_cli.evaluation.rows import Row
 
 FULL = "full"
 
@@ -64,6 +65,43 @@ def base(scale: Scale, width: int) -> ModelConfig:
     return ModelConfig.light(scale, skip="interpolation", features=width, reduction=reduction)
 
 
-def arm(name: str) -> Arm | None:
-    """The arm of a name."""
-    return next((item for item in ARMS if item.name == name), None)
+HEAD = ("in question", "this network has", "parameters", "PSNR Y", "difference", "SSIM Y",
+        "LR-PSNR", "kernel error HR")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trained network: its arm, seed, number of parameters and mean figures."""
+
+    arm: Arm
+    seed: int
+    parameters: int
+    mean: Row
+
+
+def markdown_table(results: Sequence[Result]) -> str:
+    """The table in Markdown."""
+    rows = [HEAD, ("---",) * len(HEAD), *table_lines(results)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def table_lines(results: Sequence[Result]) -> list[tuple[str, ...]]:
+    """Cells; differences are from the mean of the `full` networks, whose own show the noise."""
+    full = [result.mean.psnr_y for result in results if result.arm.name == FULL]
+    middle = sum(full) / len(full)
+    lines: list[tuple[str, ...]] = []
+    for result in results:
+        mean, seed = result.mean, f", seed {result.seed}" if result.seed else ""
+        lines.append(
+            (
+                result.arm.question,
+                result.arm.answer + seed,
+                f"{result.parameters / 1e6:.2f} M",
+                f"{mean.psnr_y:.2f}",
+                f"{mean.psnr_y - middle:+.2f}",
+                "-" if mean.ssim_y is None else f"{mean.ssim_y:.4f}",
+                "-" if mean.lr_psnr is None else f"{mean.lr_psnr:.1f}",
+                "-" if mean.kernel_error_hr is None else f"{mean.kernel_error_hr:.1e}",
+            )
+        )
+    return lines

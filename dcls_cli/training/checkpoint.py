@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, and that notice their own damage."""
+"""Checkpoints that are whole or absent, and that notice damage."""
 
 import hashlib
 import io
@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
@@ -56,14 +56,10 @@ class CheckpointFolder:
         payload = buffer.getvalue()
         digest = hashlib.sha256(payload).digest()
 
-        def write(file: BinaryIO) -> None:
-            for part in (MAGIC, digest, payload):
-                file.write(part)
-
         target = self.path / f"step-{step:08d}.ckpt"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            atomic_write(target, write, overwrite=True)
+            atomic_write(target, lambda f: f.writelines((MAGIC, digest, payload)), overwrite=True)
         except OSError as error:
             raise TrainingError(
                 f"{target}: the checkpoint cannot be written ({error.strerror or error}); "
@@ -77,7 +73,7 @@ class CheckpointFolder:
         """The newest state that is whole; None when there is no checkpoint.
 
         Args:
-            warn: told about every damaged file that is passed over.
+            warn: called with a message for every damaged file that is passed over.
 
         Raises:
             TrainingError: there are checkpoints and all of them are damaged.

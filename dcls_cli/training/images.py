@@ -1,6 +1,7 @@
-"""Training images in memory."""
+"""Training images: those of a run that names none, and all of them in memory."""
 
 import hashlib
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,49 @@ import torch
 from torch import Tensor
 
 from dcls_cli.atomic import printable
+from dcls_cli.data.home import TRAINING_SETS, data_home, find_images, pack_of
 from dcls_cli.data.packs import Pack
 from dcls_cli.data.sources import image_files, rgb8
-from dcls_cli.errors import DataError, ImageError, TrainingError
+from dcls_cli.errors import DataError, ImageError, TrainingError, UsageError
 from dcls_cli.image import read
+
+#: The data sets of the paper, by their names in `dcls data`.
+TITLES = {"div2k": "DIV2K", "flickr2k": "Flickr2K"}
+
+
+def default_images(
+    download: Callable[[Path, Sequence[str]], bool], pack: Callable[[Path, Path], None]
+) -> tuple[Path, ...]:
+    """DIV2K and Flickr2K as training opens them: folders or packs in the data home.
+
+    Args:
+        download: called with the data home and the names of missing sets; whether it got them.
+        pack: called with an archive and the pack to make of it, once.
+
+    Raises:
+        UsageError: they are missing, and a download was declined.
+        DataError: one is damaged, or the data home cannot be written.
+    """
+    home = data_home()
+    missing = [name for name in TRAINING_SETS if find_images(name, home) is None]
+    if missing and not download(home, missing):
+        raise UsageError(
+            f"no --hr, and no {' or '.join(TITLES[name] for name in missing)} in {home}: "
+            f"dcls data download {' '.join(missing)}"
+        )
+    paths = []
+    for name in TRAINING_SETS:
+        path, packed = find_images(name, home), pack_of(name, home)
+        assert path is not None
+        if not path.is_dir() and path != packed:
+            if "RANK" in os.environ:  # several processes would write one file
+                raise UsageError(
+                    f"{path}: prepare it first: dcls data prepare {path} -o {name}.pack"
+                )
+            pack(path, packed)
+            path = packed
+        paths.append(path)
+    return tuple(paths)
 
 
 @dataclass(frozen=True)
@@ -56,13 +96,13 @@ class ImageStore:
             folders: searched recursively, their files ordered by path; or prepared files.
             min_side: smallest usable width and height, pixels.
             device: where the pixels are kept.
-            progress: called with (images done, images).
+            progress: called with (images read, images).
 
         Returns:
             The store, and the images that were skipped.
 
         Raises:
-            TrainingError: a folder is missing, or nothing usable was found.
+            TrainingError: a folder is missing, or no image is usable.
         """
         sources: list[Path | _Mapped] = []
         packs = 0
@@ -76,7 +116,7 @@ class ImageStore:
                 raise TrainingError(f"{folder}: no such folder of training images")
         arrays: list[np.ndarray] = []
         skipped: list[SkippedImage] = []
-        for done, source in enumerate(sources, start=1):
+        for count, source in enumerate(sources, start=1):
             path = source if isinstance(source, Path) else source.path
             try:
                 pixels = rgb8(read(path)) if isinstance(source, Path) else source.pixels
@@ -85,7 +125,7 @@ class ImageStore:
             except ImageError as error:
                 skipped.append(SkippedImage(path, str(error).removeprefix(f"{printable(path)}: ")))
             if progress is not None:
-                progress(done, len(sources))
+                progress(count, len(sources))
         if not arrays:
             searched = ", ".join(map(str, folders))
             raise TrainingError(
@@ -106,7 +146,7 @@ class ImageStore:
         total = int(counts.sum())
         if contiguous:
             whole = np.lib.stride_tricks.as_strided(arrays[0], (total, 3), (3, 1), writeable=False)
-            with warnings.catch_warnings(action="ignore"):  # nobody writes into the store
+            with warnings.catch_warnings(action="ignore"):  # the store is read only
                 pixels = torch.from_numpy(whole)
         else:
             pixels = torch.empty(total, 3, dtype=torch.uint8)

@@ -11,10 +11,9 @@ import torch.distributed as dist
 
 from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import TrainingError
+from dcls_cli.training.batches import PatchSampler
 from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
 from dcls_cli.training.config import Cadence, TrainConfig
-from dcls_cli.training.data import PatchSampler
-from dcls_cli.training.guard import Guard
 from dcls_cli.training.processes import true_anywhere
 from dcls_cli.training.reports import (
     Observer,
@@ -23,11 +22,11 @@ from dcls_cli.training.reports import (
     ValidationReport,
     WindowReport,
 )
-from dcls_cli.training.state import TrainState
+from dcls_cli.training.state import Guard, TrainState
 
 MAX_ROLLBACKS = 8
 
-#: Averaged network -> mean PSNR of each blur width, dB; None: it was told to stop.
+#: Averaged network -> mean PSNR of each blur width, dB; None: it was asked to stop.
 Validate = Callable[[TrainState], Sequence[float] | None]
 
 #: Writes weights; without a report they were not validated.
@@ -46,12 +45,11 @@ class Trainer:
         folder: where checkpoints go.
         validate: measures the averaged network; None: no validation.
         export: called with every validation, to write weights; None: nothing is written.
-        observers: told about everything.
+        observers: get every report.
         cadence: how often to validate and save.
         rank: index of this process; only 0 validates, reports and saves.
         world: number of processes.
-        stop_requested: set it, from a signal handler too, to end the run after its step; in one
-            process is enough.
+        stop_requested: whether the run ends after its step; see `request_stop`.
     """
 
     state: TrainState
@@ -101,6 +99,10 @@ class Trainer:
             if self.state.step % self.config.window == 0 or last:
                 self._close_window()
         self._finish()
+
+    def request_stop(self) -> None:
+        """End the run after its step; one process is enough, and signal handlers may call it."""
+        self.stop_requested = True
 
     def _over(self) -> bool:
         """Look at the clock and at `stop_requested`; all processes stop after the same step."""

@@ -1,17 +1,29 @@
-"""The processes of one run, as `torchrun` starts them."""
+"""A run as processes: how they meet, hold the folder, and end by signals and for want of memory."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from dcls_cli.errors import BackendError, OutOfMemoryError, TrainingError
+from dcls_cli.locking import held
+
+#: Held by the run that trains into a folder.
+LOCK = "run.lock"
+
 
 @dataclass(frozen=True)
 class Process:
-    """rank: index of this process, of which 0 talks and writes; device: what it trains on."""
+    """rank: index of this process, of which 0 reports and writes; device: what it trains on."""
 
     rank: int
     device: torch.device
@@ -49,3 +61,126 @@ def true_anywhere(*flags: bool) -> list[bool]:
     agreed = torch.tensor(flags, dtype=torch.uint8)
     dist.all_reduce(agreed, dist.ReduceOp.MAX)
     return [bool(flag) for flag in agreed.tolist()]
+
+
+@contextmanager
+def locked(out: Path, rank: int = 0) -> Iterator[None]:
+    """Hold the folder of a run until the end of the block.
+
+    Folders that were made for the lock and that nothing was put into are removed again.
+
+    Args:
+        out: made if it does not exist.
+        rank: of this process in its run; the first one holds the lock, and all must ask for it.
+
+    Raises:
+        TrainingError: another run holds it, or it cannot be written to.
+    """
+    with contextlib.ExitStack() as stack:
+        refusal: TrainingError | None = None
+        try:
+            if rank == 0:
+                stack.enter_context(_hold(out))
+        except TrainingError as error:
+            refusal = error
+        (refused,) = true_anywhere(refusal is not None)
+        if refused:
+            raise refusal or TrainingError(f"{out}: the first process cannot train into it")
+        yield
+
+
+@contextmanager
+def _hold(out: Path) -> Iterator[None]:
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        with contextlib.ExitStack() as stack:
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(held(out / LOCK))
+            except BlockingIOError as error:
+                raise TrainingError(
+                    f"{out}: {error.strerror} is training into this folder; wait for its end, or "
+                    "choose another --out"
+                ) from error
+            except OSError as error:
+                raise TrainingError(
+                    f"{error.filename}: cannot be written ({error.strerror}); choose another --out"
+                ) from error
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in missing:  # innermost first, up to the first that is not empty
+                folder.rmdir()
+
+
+class Interruption:
+    """SIGINT and SIGTERM end a run after its step; a second signal ends it at once.
+
+    Attributes:
+        exit_code: of the first signal that came, or None.
+    """
+
+    def __init__(self) -> None:
+        """Nothing has happened yet."""
+        self.exit_code: int | None = None
+
+    def arrived(self) -> bool:
+        """Whether the run was asked to end."""
+        return self.exit_code is not None
+
+    @contextmanager
+    def handled(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Handle both signals inside the block; the first one calls `stop`.
+
+        A second signal goes to the handler that was there before.
+        """
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            if self.exit_code is None:
+                self.exit_code = exit_code_of(number)
+                stop()
+                return
+            earlier = previous[number]
+            if callable(earlier):
+                earlier(number, frame)
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(exit_code_of(number))
+
+        previous: dict[int, Any] = {
+            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def exit_code_of(number: int) -> int:
+    """The exit code of a process that a signal ended, as shells have it."""
+    return 128 + number
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Turn what PyTorch raises for want of memory or of a compiler into our errors.
+
+    Raises:
+        OutOfMemoryError: memory ran out.
+        BackendError: the network cannot be compiled here.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        compiler = sys.modules.get("torch._dynamo.exc")  # slow to import, and not without need
+        if compiler is not None and isinstance(error, compiler.TorchDynamoException):
+            reason = str(error).strip().splitlines()[0]
+            raise BackendError(
+                f"--compile does not work here: {reason}; train without it"
+            ) from error
+        of_cpu = "DefaultCPUAllocator" in str(error)
+        if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
+            raise
+        raise OutOfMemoryError(
+            "out of memory; give --accumulate 2 or more, a smaller --batch or --patch, "
+            "or fewer images"
+        ) from error

@@ -26,7 +26,7 @@ EVEN_LUMA, EVEN_CHROMA = (0.05, 0.5), (1.2, 2.0)
 #: Brightness that even images come near to.
 EVEN_LEVEL = (0.3, 0.7)
 
-#: All orders of the channels but their own.
+#: All orders of the channels but the usual one.
 ORDERS = ((0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
 
 
@@ -49,18 +49,18 @@ class Recolouring:
         """Draw the colours of `count` images, on the CPU; most keep theirs."""
         kind, luma, chroma, angle, level = torch.rand(5, count, generator=random)
         order = torch.randint(len(ORDERS), (count,), generator=random)
-        parts = torch.tensor([GREY_SHARE, EXCHANGED_SHARE, TURNED_SHARE, EVEN_SHARE]).cumsum(0)
+        limits = torch.tensor([GREY_SHARE, EXCHANGED_SHARE, TURNED_SHARE, EVEN_SHARE]).cumsum(0)
         grey, exchanged, turned, even = (
-            torch.searchsorted(parts, kind, right=True) == index for index in range(4)
+            torch.searchsorted(limits, kind, right=True) == index for index in range(4)
         )
-        own = torch.eye(3)
-        by_order = own[torch.tensor(ORDERS)][order]
+        unchanged = torch.eye(3)
+        by_order = unchanged[torch.tensor(ORDERS)][order]
         gain = torch.where(even, _between(EVEN_LUMA, luma), 1.0)
         chroma_range = torch.where(
             even, _between(EVEN_CHROMA, chroma), _between(TURNED_CHROMA, chroma)
         )
         by_hue = _turned(gain, torch.where(grey, 0.0, chroma_range), 2 * math.pi * angle)
-        matrix = torch.where(_each(exchanged), by_order, own)
+        matrix = torch.where(_each(exchanged), by_order, unchanged)
         matrix = torch.where(_each(grey | turned | even), by_hue, matrix)
         return cls(matrix, (1 - gain) * _between(EVEN_LEVEL, level), grey)
 
@@ -73,9 +73,9 @@ class Recolouring:
 
         A grey image has three equal channels to the last bit.
         """
-        own = torch.eye(3)
+        unchanged = torch.eye(3)
         for index, (matrix, level) in enumerate(zip(self.matrix, self.level, strict=True)):
-            if torch.equal(matrix, own):
+            if torch.equal(matrix, unchanged):
                 continue
             # A grey image gets its only channel three times.
             rows = matrix[:1] if self.grey[index] else matrix

@@ -1,9 +1,9 @@
-"""What a run tells whoever watches it, and the JSONL log of it."""
+"""What a run reports to its observers, and its JSONL log."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from dcls_cli.atomic import atomic_write
 from dcls_cli.errors import TrainingError
@@ -14,9 +14,9 @@ class WindowReport:
     """Means over the last window of steps.
 
     Attributes:
-        step: steps done.
-        progress: share of the run that is done, 0 to 1.
-        elapsed_s: seconds of training so far, over all its parts.
+        step: steps so far.
+        progress: share of the run behind it, 0 to 1.
+        elapsed_s: seconds of training so far, interruptions left out.
         image_loss: mean L1.
         kernel_loss: L1 summed over the kernel's taps, 0 to 2.
         gradient_norm: of the restorer, before clipping.
@@ -39,7 +39,7 @@ class ValidationReport:
     """Gaussian8 figures of the averaged weights.
 
     Attributes:
-        step: steps done.
+        step: steps so far.
         elapsed_s: seconds of training so far.
         psnr_y_db: mean over images and the eight blur widths.
         psnr_y_db_by_sigma: mean over images for each width.
@@ -95,13 +95,10 @@ class JsonlLog:
             TrainingError: the log cannot be written.
         """
         self.path = path
-        kept = [json.dumps(record) + "\n" for record in read_log(path) if _step(record) <= step]
-
-        def write(file: BinaryIO) -> None:
-            file.write("".join(kept).encode())
-
+        records = [record for record in read_log(path) if int(str(record["step"])) <= step]
+        content = "".join(json.dumps(record) + "\n" for record in records).encode()
         try:
-            atomic_write(path, write, overwrite=True)
+            atomic_write(path, lambda file: file.writelines([content]), overwrite=True)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -141,7 +138,3 @@ def read_log(path: Path) -> list[dict[str, object]]:
                 break
             records.append(record)
     return records
-
-
-def _step(record: dict[str, object]) -> int:
-    return int(str(record["step"]))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -14,13 +14,14 @@ from dcls_cli.errors import TrainingError, WeightsError
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import leave_to_eager
 from dcls_cli.network.reformulation import ReformulatedKernel
+from dcls_cli.training.batches import PatchSampler
 from dcls_cli.training.checkpoint import CheckpointFolder, check_same_run
 from dcls_cli.training.config import Cadence, TrainConfig
-from dcls_cli.training.data import PatchSampler
 from dcls_cli.training.images import ImageStore, SkippedImage
 from dcls_cli.training.loop import Trainer, Validate
-from dcls_cli.training.losses import Objective
+from dcls_cli.training.optimization import Objective
 from dcls_cli.training.reports import JsonlLog, Observer, ValidationReport
+from dcls_cli.training.settings import RunSettings
 from dcls_cli.training.state import TrainState
 
 BEST, LATEST = "best.safetensors", "latest.safetensors"
@@ -28,34 +29,8 @@ EXPORTED = (LATEST, BEST)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What a run needs beside its configurations.
-
-    Attributes:
-        hr: folders of training images.
-        out: folder of the run.
-        init: weights to start from; layers of other shapes start at random.
-        resume: `auto` continues the newest checkpoint in `out`, or starts where there is no run;
-            `never` refuses a folder that has one.
-        device: torch device.
-        compile: use `torch.compile`.
-        accumulate: parts that each process takes its share of a batch in; changes rounding only.
-        cadence: how often to validate and save.
-    """
-
-    hr: tuple[Path, ...]
-    out: Path
-    init: Path | None = None
-    resume: Literal["auto", "never"] = "never"
-    device: str = "cpu"
-    compile: bool = False
-    accumulate: int = 1
-    cadence: Cadence
-
-
-@dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A trainer that is ready to run, and what is worth telling about it.
+    """A trainer that is ready to run, and what is worth showing of it.
 
     Attributes:
         trainer: not yet running.
@@ -77,7 +52,7 @@ class Prepared:
 def prepare(
     model: ModelConfig,
     config: TrainConfig,
-    options: RunOptions,
+    settings: RunSettings,
     *,
     observers: Sequence[Observer] = (),
     validate: Validate | None = None,
@@ -89,36 +64,38 @@ def prepare(
     Args:
         model: the network.
         config: how it is trained.
-        options: folders and devices.
-        observers: told about the run, besides its JSONL log.
+        settings: with the folder of the run and one torch device.
+        observers: get the reports of the run, besides its JSONL log.
         validate: measures the averaged network; None: its weights are written all the same.
         loading: called with (files read, files).
-        warn: told about damaged checkpoints.
+        warn: called with a message for each damaged checkpoint.
 
     Raises:
         TrainingError: no usable image, `out` holds another run, all checkpoints are damaged.
         WeightsError: `init` is unusable.
     """
-    folder = CheckpointFolder(options.out / "checkpoints")
+    out = settings.out
+    assert out is not None
+    folder = CheckpointFolder(out / "checkpoints")
     # Look before minutes are spent on loading images.
-    saved = _find_run(folder, options, warn)
+    saved = _find_run(folder, settings, warn)
     if saved is not None:
         check_same_run(saved, model, config, folder.path)
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    _check_shares(config.batch, world, options.accumulate)
+    _check_shares(config.batch, world, settings.accumulate)
     torch.manual_seed(config.seed)
     network = DCLS(model)
     new_layers = []
-    if options.init is not None and saved is None:
-        new_layers = _warm_start(network, options.init)
-    device = torch.device(options.device)
+    if settings.init is not None and saved is None:
+        new_layers = _warm_start(network, settings.init)
+    device = torch.device(settings.device)
     smallest = PatchSampler.min_side(config, model.scale)
-    store, skipped = ImageStore.load(options.hr, smallest, device, loading)
+    store, skipped = ImageStore.load(settings.hr, smallest, device, loading)
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     reformulated = ReformulatedKernel(model.scale, model.kernel_size, model.kernel_size)
     objective = Objective(config, model.kernel_space, reformulated.to(device))
-    state = TrainState(network, objective, config, options.accumulate)
-    if options.compile:
+    state = TrainState(network, objective, config, settings.accumulate)
+    if settings.compile:
         leave_to_eager(network)
         state.forward = torch.compile(network)  # type: ignore[assignment]
     needs_images = model.kernel_space == "lr" and config.kernel_target == "image"
@@ -127,17 +104,20 @@ def prepare(
         sampler=PatchSampler(store, config, model.scale, model.kernel_size, needs_images),
         folder=folder,
         validate=validate,
-        export=lambda trained, report: export_weights(trained, report, options.out),
+        export=lambda trained, report: export_weights(trained, report, out),
         observers=observers,
-        cadence=options.cadence,
+        cadence=Cadence(
+            validation_minutes=settings.validate_minutes,
+            checkpoint_minutes=settings.checkpoint_minutes,
+        ),
         rank=rank,
         world=world,
     )
     if saved is not None:
         trainer.resume(saved)
     if rank == 0:
-        options.out.mkdir(parents=True, exist_ok=True)
-        log = JsonlLog(options.out / "log.jsonl", state.step)
+        out.mkdir(parents=True, exist_ok=True)
+        log = JsonlLog(out / "log.jsonl", state.step)
         trainer.observers = [log, *observers]  # observers may read it
     return Prepared(
         trainer=trainer,
@@ -150,38 +130,38 @@ def prepare(
 
 
 def _check_shares(batch: int, world: int, accumulate: int) -> None:
-    """Refuse a batch that cannot be cut into equal parts.
+    """Refuse a batch that cannot be divided equally.
 
     Raises:
         TrainingError: with the numbers that would do.
     """
-    parts = world * accumulate
-    if batch % parts:
+    divisor = world * accumulate
+    if batch % divisor:
         by = f"{world} processes" if accumulate == 1 else f"{world} x {accumulate} parts"
-        raise TrainingError(f"batch {batch} cannot be shared by {by}; give a multiple of {parts}")
+        raise TrainingError(f"batch {batch} cannot be shared by {by}; give a multiple of {divisor}")
 
 
 def _find_run(
-    folder: CheckpointFolder, options: RunOptions, warn: Callable[[str], None]
+    folder: CheckpointFolder, settings: RunSettings, warn: Callable[[str], None]
 ) -> dict[str, Any] | None:
     """The state to continue; None where a run may start.
 
     Raises:
         TrainingError: there is a run that may not be continued, or cannot be.
     """
-    if options.resume == "auto":
+    out = folder.path.parent
+    if settings.resume == "auto":
         saved = folder.newest(warn)
         if saved is not None:
             return saved
     elif folder.files():
         raise TrainingError(
-            f"{options.out}: holds a run already; continue it with --resume auto, "
-            "or choose another --out"
+            f"{out}: holds a run already; continue it with --resume auto, or choose another --out"
         )
-    exported = [name for name in EXPORTED if (options.out / name).exists()]
+    exported = [name for name in EXPORTED if (out / name).exists()]
     if exported:
         raise TrainingError(
-            f"{options.out}: holds weights of another run ({', '.join(exported)}) and no "
+            f"{out}: holds weights of another run ({', '.join(exported)}) and no "
             "checkpoint; choose another --out, or move them away"
         )
     return None
@@ -194,18 +174,18 @@ def _warm_start(network: DCLS, path: Path) -> list[str]:
         WeightsError: unusable, or nothing fits.
     """
     config, tensors = weights.read(path)
-    own = network.state_dict()
+    wanted = network.state_dict()
     fitting = {
         name: tensor
         for name, tensor in tensors.items()
-        if name in own and own[name].shape == tensor.shape
+        if name in wanted and wanted[name].shape == tensor.shape
     }
     if not fitting:
         raise WeightsError(
             f"{path}: no tensor fits the network that is trained; its own is {config.to_json()}"
         )
     network.load_state_dict(fitting, strict=False)
-    return sorted(set(own) - set(fitting))
+    return sorted(set(wanted) - set(fitting))
 
 
 def export_weights(state: TrainState, report: ValidationReport | None, out: Path) -> None:

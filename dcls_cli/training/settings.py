@@ -1,24 +1,23 @@
-"""What a user says of a run, in a file or on the command line, checked name by name."""
+"""The options of a run as users give them, on the command line or in a TOML file, and that file."""
 
 import difflib
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from dcls_cli.config import ModelConfig, Scale
 from dcls_cli.errors import TrainingError, UsageError, WeightsError
-from dcls_cli.training.config import NotNegative, TrainConfig
+from dcls_cli.training.config import NotNegative, Range, TrainConfig, bare, expected
 from dcls_cli.training.presets import PRESETS, PresetName
-from dcls_cli.training.ranges import Range, bare, expected
 
 Resume = Literal["auto", "never"]
 
-#: The tables of a file; what is known of a run that has been, `record`, is not read.
+#: The tables of a file; what is known of an earlier run, `record`, is not read.
 TRAINING, MODEL, RECORD = "training", "model", "record"
 
-#: Two ways to say how long a run is: who says one takes back the other.
+#: Two ways to give the length of a run; each replaces the other.
 _LENGTHS = ("iterations", "max_minutes")
 
 
@@ -27,16 +26,16 @@ class RunSettings:
     """What does not change the weights that a step makes, and which network and preset they are of.
 
     Attributes:
-        preset: where all that is not said comes from.
+        preset: gives all options that the user does not.
         scale: up-scaling factor.
         hr: folders of sharp images.
         out: folder of the run.
         val: sharp images to validate on.
         init: weights to start from.
-        resume: `auto` goes on with the run in `out`, if there is one.
+        resume: `auto` continues the run in `out`, if there is one.
         device: auto, cpu or cuda[:N].
         compile: use `torch.compile`.
-        accumulate: parts that each process takes its share of a batch in.
+        accumulate: parts that each process divides its share of a batch into.
         tensorboard: write curves and pictures for TensorBoard.
         threads: of the CPU.
         validate_minutes, checkpoint_minutes: minutes of training between two of them.
@@ -66,7 +65,7 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class GivenOptions:
     """Options that were given, of known names and of the right types.
 
     Attributes:
@@ -80,7 +79,14 @@ class Said:
     model: Mapping[str, Any]
 
     @classmethod
-    def in_file(cls, path: Path) -> Self:
+    def of_names(cls, options: Mapping[str, object]) -> Self:
+        """Options by their names; None stands for one that was not given."""
+        given = {name: value for name, value in options.items() if value is not None}
+        run = {name: given.pop(name) for name in _KINDS[""] if name in given}
+        return cls(run=run, training=given, model={})
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
         """Read a TOML file; its paths are relative to its folder.
 
         Raises:
@@ -101,69 +107,62 @@ class Said:
             for name, value in values.items():
                 values[name] = _checked(table, name, value, path)
         if set(_LENGTHS) <= set(tables[TRAINING]):
-            raise UsageError(
-                f"{path}: training.{' and training.'.join(_LENGTHS)} exclude each other"
-            )
+            lengths = " and training.".join(_LENGTHS)
+            raise UsageError(f"{path}: training.{lengths} exclude each other")
         return cls(run=tables[""], training=tables[TRAINING], model=tables[MODEL])
 
     def under(self, other: Self) -> Self:
-        """Both, of which the other one wins."""
-        own = dict(self.training)
+        """Both together; where both have an option, the other one wins."""
+        training = dict(self.training)
         if any(name in other.training for name in _LENGTHS):
-            own = {name: value for name, value in own.items() if name not in _LENGTHS}
+            training = {name: training[name] for name in training if name not in _LENGTHS}
         return type(self)(
             run={**self.run, **other.run},
-            training={**own, **other.training},
+            training={**training, **other.training},
             model={**self.model, **other.model},
         )
 
     def without(self, option: str) -> Self:
         """All but one of the options of the training, which then comes from elsewhere."""
         training = {name: value for name, value in self.training.items() if name != option}
-        return type(self)(run=self.run, training=training, model=self.model)
+        return replace(self, training=training)
 
     def settings(self) -> RunSettings:
-        """Of the run, with the defaults of all that was not said."""
+        """Of the run, with defaults for all that was not given."""
         return RunSettings(**self.run)
 
     def network(self) -> ModelConfig:
-        """Of the preset, with the changes that were said.
+        """Of the preset, with the changes that were given.
 
         Raises:
             UsageError: there is no such network.
         """
-        settings = self.settings()
+        run = self.settings()
         try:
-            return PRESETS[settings.preset].network(settings.scale, **self.model)
+            return PRESETS[run.preset].network(run.scale, **self.model)
         except WeightsError as error:
             raise UsageError(f"options: {error}") from error
 
     def options(self, **defaults: object) -> TrainConfig:
-        """Of the preset, with the changes that were said; `defaults` come between the two.
+        """Of the preset, with the changes that were given; `defaults` come between the two.
 
         Raises:
             UsageError: options that do not go together.
         """
-        settings = self.settings()
+        run = self.settings()
         try:
-            return PRESETS[settings.preset].training(
-                settings.scale, **{**defaults, **self.training}
-            )
+            return PRESETS[run.preset].training(run.scale, **{**defaults, **self.training})
         except TrainingError as error:
             raise UsageError(f"options: {error}") from error
 
 
 def _checked(table: str, name: str, value: object, path: Path) -> object:
-    """The value of a name in a file.
-
-    Raises:
-        UsageError: the name is not known, or the value not of its type or range.
-    """
+    """The value of a name in a file; a UsageError if it has another type or range."""
     full = f"{table}.{name}" if table else name
     kind = _KINDS[table].get(name)
     if kind is None:
         raise UsageError(f"{path}: {full} is not an option{_nearest(name)}")
-    if table == MODEL:  # whose own check knows more than types
+    if table == MODEL:  # `ModelConfig` checks more than types
         return tuple(value) if isinstance(value, list) else value
     value = _as_paths(bare(kind), value, path.parent)
     wanted = expected(kind, value)
@@ -192,19 +191,66 @@ def _nearest(name: str) -> str:
     return f"; did you mean {' or '.join(known[close[0]])}?" if close else ""
 
 
-def check_kernel_target(model: ModelConfig, patch: int, preset: str) -> None:
-    """Refuse Eq. 7 on images where it has no meaning.
+_HEAD = """\
+# The options of this run. `dcls train {name} --out OTHER` repeats it; on the same machine, with as
+# many threads and processes and the same packages, to the bit. `--resume auto` continues it.
+"""
 
-    Raises:
-        UsageError: the network estimates HR kernels, or a patch is smaller than its kernel.
+
+def toml_of(
+    settings: RunSettings,
+    training: TrainConfig,
+    model: ModelConfig,
+    known: Mapping[str, object],
+    name: str,
+) -> str:
+    """All options of a run, as text of a file that `GivenOptions.of_file` reads.
+
+    Args:
+        settings: paths become absolute, so that the file may be moved.
+        training: of its two lengths the one that counts is written.
+        model: its scale is that of the settings.
+        known: what else is worth remembering; it is not read back.
+        name: of the file.
     """
-    if model.kernel_space != "lr":
-        raise UsageError(
-            f"--kernel-target image is for --preset paper-iso and the like; {preset} learns the HR "
-            "kernel itself"
-        )
-    if patch < model.kernel_size:
-        raise UsageError(
-            f"--kernel-target image needs --patch {model.kernel_size} or larger, the kernel's "
-            f"width; got {patch}"
-        )
+    options = dict(vars(training))
+    options.pop("iterations" if training.max_minutes is not None else "max_minutes", None)
+    network = {key: value for key, value in vars(model).items() if key != "scale"}
+    # A repeated run must not go on with this one.
+    run = vars(replace(settings, resume="never"))
+    text = _HEAD.format(name=name) + _lines(run)
+    for table, values in ((TRAINING, options), (MODEL, network), (RECORD, known)):
+        text += f"\n[{table}]\n{_lines(values)}"
+    return text
+
+
+def _lines(values: Mapping[str, object]) -> str:
+    """One line for each value; TOML has no word for None."""
+    return "".join(_line(name, value) for name, value in values.items() if value is not None)
+
+
+def _line(name: str, value: object) -> str:
+    try:
+        text = f"{name} = {_literal(value)}\n"
+        text.encode()
+    except UnicodeEncodeError:  # a path that is no text, which TOML cannot hold
+        return f"# {name} = {ascii(str(value))} is no Unicode text\n"
+    return text
+
+
+def _literal(value: object) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_literal, value))}]"
+    text = str(value.absolute()) if isinstance(value, Path) else str(value)
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return f"\\{letter}"
+    return letter if letter.isprintable() or ord(letter) > 0x9F else f"\\u{ord(letter):04x}"

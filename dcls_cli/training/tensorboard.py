@@ -12,7 +12,7 @@ from dcls_cli.degradation import bicubic
 from dcls_cli.errors import TrainingError
 from dcls_cli.installation import install_command
 from dcls_cli.training.reports import Report, RollbackReport, ValidationReport, WindowReport
-from dcls_cli.training.samples import SampleView
+from dcls_cli.training.validation import SampleView
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -25,7 +25,7 @@ GAP_PX = 4
 class TensorBoard:
     """Writes event files; watches a run as its other observers do.
 
-    A run that goes on writes a new file, whose first entry tells TensorBoard to forget what earlier
+    A run that goes on writes a new file, whose first entry makes TensorBoard forget what earlier
     files say of later steps: steps that were lost and made again appear once.
     """
 
@@ -33,7 +33,7 @@ class TensorBoard:
         """Write into the folder of a run.
 
         Args:
-            out: of the run; gets a folder of its own for the files.
+            out: of the run; gets a folder for the files.
             step: the run's, as it begins or goes on.
             views: the pictures of the last validation.
         """
@@ -92,7 +92,7 @@ class TensorBoard:
 
 
 def _figures(report: Report) -> dict[str, float]:
-    """Names and values of what a report tells."""
+    """Names and values of the figures in a report."""
     match report:
         case WindowReport():
             return {

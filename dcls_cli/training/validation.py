@@ -1,9 +1,45 @@
-"""The averaged network as a function of arrays, for validations."""
+"""The validation of a run: Gaussian8 figures of the averaged network, and pictures of it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 
+from dcls_cli.errors import ImageError
+from dcls_cli.evaluation.gaussian8 import gaussian8_sample
+from dcls_cli.evaluation.rows import rows_by_sigma
+from dcls_cli.evaluation.samples import Sample, find_hr, read_hr
 from dcls_cli.training.state import TrainState
+
+#: How many images are shown, and with which of the eight blurs.
+SHOWN = 4
+SHOWN_SIGMA = 5
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """One validation image and what the averaged network made of it.
+
+    Attributes:
+        name: of the image.
+        sigma: width of its blur, HR pixels.
+        psnr_y_db: of the restored image.
+        lr: (3, h, w) uint8.
+        sr: (3, s h, s w) float32, not clamped.
+        hr: (3, s h, s w) uint8.
+        kernel: (k, k), estimated.
+    """
+
+    name: str
+    sigma: float
+    psnr_y_db: float
+    lr: np.ndarray
+    sr: np.ndarray
+    hr: np.ndarray
+    kernel: np.ndarray
 
 
 class AveragedRestorer:
@@ -32,3 +68,55 @@ class AveragedRestorer:
         self.sr = restoration.sr[0].float().contiguous().cpu().numpy()
         self.kernel = restoration.kernel[0, 0].float().cpu().numpy()
         return self.sr
+
+
+class Validation:
+    """Measures a network on images that were degraded once.
+
+    Attributes:
+        views: pictures of the last validation.
+    """
+
+    def __init__(self, samples: Sequence[Sample], stopped: Callable[[], bool]) -> None:
+        """Take degraded images; `stopped` is asked before each one whether the run is to end."""
+        self.samples, self.stopped = tuple(samples), stopped
+        self.views: tuple[SampleView, ...] = ()
+
+    @classmethod
+    def of_folder(cls, folder: Path, scale: int, stopped: Callable[[], bool]) -> Self:
+        """Read and degrade the images of a folder.
+
+        Raises:
+            ImageError: there are none, or one cannot be evaluated.
+        """
+        try:
+            paths = find_hr(folder)
+            samples = [gaussian8_sample(path.name, read_hr(path), scale) for path in paths]
+        except ImageError as error:
+            raise ImageError(f"--val: {error}") from error
+        return cls(samples, stopped)
+
+    def __call__(self, state: TrainState) -> list[float] | None:
+        """Mean PSNR of each blur width, dB; None if the run is to end."""
+        restorer = AveragedRestorer(state)
+        rows, views = [], []
+        for index, sample in enumerate(self.samples):
+            restored = sample.rows(restorer, with_ssim=False)
+            for sigma_index in range(len(sample.sigmas)):
+                if self.stopped():
+                    return None
+                row = next(restored)
+                rows.append(row)
+                if index < SHOWN and sigma_index == SHOWN_SIGMA:
+                    view = SampleView(
+                        name=sample.image,
+                        sigma=sample.sigmas[sigma_index],
+                        psnr_y_db=row.psnr_y,
+                        lr=sample.lr[sigma_index],
+                        sr=restorer.sr,
+                        hr=sample.hr,
+                        kernel=restorer.kernel,
+                    )
+                    views.append(view)
+        self.views = tuple(views)
+        return [row.psnr_y for row in rows_by_sigma(rows)]

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from dcls_cli.backends.pytorch import PyTorchBackend
-from dcls_cli.benchmark.comparing import compare
-from dcls_cli.benchmark.tiles import measure_tiles
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
 from dcls_cli.image.picture import collect
 from dcls_cli.metrics import psnr
 from dcls_cli.network.dcls import DCLS
+from dcls_cli.speed.comparison import compare
+from dcls_cli.speed.pytorch import measure_tiles
 from dcls_cli.upscaling import upscale
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

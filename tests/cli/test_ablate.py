@@ -18,8 +18,10 @@ from dcls_cli.cli import console
 from dcls_cli.cli.ablate import ablate
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
-from dcls_cli.evaluation import find_hr, gaussian8, mean_row
+from dcls_cli.evaluation.gaussian8 import gaussian8
 from dcls_cli.evaluation.methods import MethodSpec
+from dcls_cli.evaluation.rows import mean_row
+from dcls_cli.evaluation.samples import find_hr
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.ablations import ARMS
 from dcls_cli.weights import read_metadata

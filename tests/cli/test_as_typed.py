@@ -142,7 +142,7 @@ def test_an_archive_is_packed_once(
 ) -> None:
     import zipfile
 
-    from dcls_cli.cli.training_images import default_images
+    from dcls_cli.cli.data import training_images
     from dcls_cli.data import home as homes
     from dcls_cli.data.catalogue import DATASETS, Archive, Dataset
 
@@ -163,9 +163,9 @@ def test_an_archive_is_packed_once(
     unpacked = home / "Flickr2K_HR"
     unpacked.mkdir()
     shutil.copy(folder / "photo.png", unpacked / "000001.png")
-    assert default_images() == (home / "div2k.pack", unpacked)
+    assert training_images() == (home / "div2k.pack", unpacked)
     stamp = (home / "div2k.pack").stat().st_mtime_ns
-    assert default_images() == (home / "div2k.pack", unpacked)
+    assert training_images() == (home / "div2k.pack", unpacked)
     assert (home / "div2k.pack").stat().st_mtime_ns == stamp
     assert homes.data_home() == home
 

@@ -19,7 +19,9 @@ from dcls_cli import weights
 from dcls_cli.cli.evaluate import evaluate
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ImageError, UsageError, WeightsError
-from dcls_cli.evaluation import bicubic_restore, find_hr, gaussian8, mean_row
+from dcls_cli.evaluation.gaussian8 import bicubic_restore, gaussian8
+from dcls_cli.evaluation.rows import mean_row
+from dcls_cli.evaluation.samples import find_hr
 from dcls_cli.network.dcls import DCLS
 from tests import scenes
 

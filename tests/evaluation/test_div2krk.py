@@ -9,9 +9,9 @@ from scipy.io import savemat
 from scipy.ndimage import center_of_mass, correlate
 
 from dcls_cli.errors import ImageError, UsageError
-from dcls_cli.evaluation import bicubic_restore
 from dcls_cli.evaluation.benchmarks import BENCHMARKS, find_items
 from dcls_cli.evaluation.div2krk import applied_twice, random_kernel, sampled, substitute
+from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.matlab import read_matrix
 from tests import oracle, scenes
 

@@ -9,17 +9,9 @@ import pytest
 from PIL import Image
 
 from dcls_cli.errors import ImageError, UsageError
-from dcls_cli.evaluation import (
-    Gaussian8Set,
-    Row,
-    bicubic_restore,
-    find_hr,
-    gaussian8,
-    gaussian8_sample,
-    mean_row,
-    read_hr,
-    rows_by_sigma,
-)
+from dcls_cli.evaluation.gaussian8 import bicubic_restore, gaussian8, gaussian8_sample
+from dcls_cli.evaluation.rows import Row, mean_row, rows_by_sigma
+from dcls_cli.evaluation.samples import find_hr, read_hr
 from tests import oracle
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -127,25 +119,15 @@ class TestProtocol:
         assert math.isnan(row.psnr_y)
 
 
-class TestGaussian8Set:
-    """A prepared set."""
+class TestPreparedSamples:
+    """Images that are degraded once and evaluated often, as a training does."""
 
-    def test_equals_the_function_each_time(self, folder: Path) -> None:
+    def test_equal_the_function_each_time(self, folder: Path) -> None:
         paths = find_hr(folder)
-        prepared = Gaussian8Set.from_paths(paths, 3)
+        prepared = [gaussian8_sample(path.name, read_hr(path), 3) for path in paths]
         rows = gaussian8(paths, 3, bicubic_restore(3))
-        assert prepared.evaluate(bicubic_restore(3)) == rows
-        assert prepared.evaluate(bicubic_restore(3)) == rows
-
-    def test_tells_progress(self, folder: Path) -> None:
-        told: list[tuple[int, int]] = []
-        prepared = Gaussian8Set.from_paths(find_hr(folder), 4)
-        prepared.evaluate(
-            bicubic_restore(4),
-            with_ssim=False,
-            progress=lambda done, total: told.append((done, total)),
-        )
-        assert told == [(done, 16) for done in range(1, 17)]
+        for _ in range(2):
+            assert [row for one in prepared for row in one.rows(bicubic_restore(3))] == rows
 
 
 class TestMeans:

@@ -7,10 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcls_cli.evaluation import bicubic_restore
 from dcls_cli.evaluation.benchmarks import BENCHMARKS, find_items
-from dcls_cli.evaluation.graphics import draw, graphics_sample, kind_of, names
-from dcls_cli.evaluation.graphics.damage import CODINGS, REDUCTIONS, reduction_of
+from dcls_cli.evaluation.gaussian8 import bicubic_restore
+from dcls_cli.evaluation.graphics import (
+    CODINGS,
+    REDUCTIONS,
+    draw,
+    graphics_sample,
+    kind_of,
+    names,
+    reduction_of,
+)
 from dcls_cli.metrics import luma
 from tests import oracle
 

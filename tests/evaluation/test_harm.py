@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dcls_cli.cli.evaluation_harm import harm_by_method, harm_cells
 from dcls_cli.errors import UsageError
-from dcls_cli.evaluation.harm import harms
+from dcls_cli.evaluation.harm import harm_by_method, harm_cells, harms
 from dcls_cli.evaluation.rows import Row
 from dcls_cli.evaluation.samples import Sample
 

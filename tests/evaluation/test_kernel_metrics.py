@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import correlate
 
-from dcls_cli.evaluation import gaussian8_sample
+from dcls_cli.evaluation.gaussian8 import gaussian8_sample
 from dcls_cli.evaluation.kernel_metrics import (
     Estimate,
     kernel_figures,

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import correlate
 
-from dcls_cli.evaluation import bicubic_restore, find_hr, mean_row, read_hr
+from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.photo import (
     RECIPES,
     Recipe,
@@ -21,6 +21,8 @@ from dcls_cli.evaluation.photo import (
     blur_kernel,
     photo_sample,
 )
+from dcls_cli.evaluation.rows import mean_row
+from dcls_cli.evaluation.samples import find_hr, read_hr
 from dcls_cli.kernels import shape_of
 from tests import oracle, scenes
 

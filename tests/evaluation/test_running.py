@@ -16,11 +16,12 @@ from PIL import Image
 from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ImageError, UsageError
-from dcls_cli.evaluation import bicubic_restore, find_hr, gaussian8
 from dcls_cli.evaluation.benchmarks import Item, find_items
+from dcls_cli.evaluation.gaussian8 import bicubic_restore, gaussian8
 from dcls_cli.evaluation.methods import MethodSpec
+from dcls_cli.evaluation.rows import ResultStore
 from dcls_cli.evaluation.running import Plan, evaluate, processes_for
-from dcls_cli.evaluation.storage import ResultStore
+from dcls_cli.evaluation.samples import find_hr
 from dcls_cli.network.dcls import DCLS
 from tests import scenes
 

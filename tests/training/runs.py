@@ -14,18 +14,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dcls_cli.cli import console, signals
-from dcls_cli.cli.training_run import Run
+from dcls_cli.cli import console, signals, training_view
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.reformulation import ReformulatedKernel
+from dcls_cli.training.batches import Batch, PatchSampler
 from dcls_cli.training.checkpoint import CheckpointFolder, read_checkpoint
 from dcls_cli.training.config import Cadence, TrainConfig
-from dcls_cli.training.data import Batch, PatchSampler
 from dcls_cli.training.images import ImageStore
 from dcls_cli.training.loop import Trainer
-from dcls_cli.training.losses import Objective
+from dcls_cli.training.optimization import Objective
 from dcls_cli.training.reports import Report
+from dcls_cli.training.run import Run
 from dcls_cli.training.settings import RunSettings
 from dcls_cli.training.state import TrainState
 
@@ -129,22 +129,33 @@ class Outcome:
     stderr: str
 
 
+def settings(hr: Sequence[Path], out: Path, **changes: Any) -> RunSettings:  # noqa: ANN401
+    """Settings of a run on the CPU that saves after every window."""
+    usual: dict[str, Any] = {
+        "scale": 2,
+        "hr": tuple(hr),
+        "out": out,
+        "device": "cpu",
+        "threads": 1,
+        "validate_minutes": EAGER.validation_minutes,
+        "checkpoint_minutes": EAGER.checkpoint_minutes,
+    }
+    return RunSettings(**usual | changes)
+
+
 def command(hr: Path | Sequence[Path], out: Path, **changes: object) -> Run:
     """What `dcls train` makes of its options, for a tiny network."""
-    settings = RunSettings(
-        scale=2,
-        hr=(hr,) if isinstance(hr, Path) else tuple(hr),
-        out=out,
-        device="cpu",
-        threads=1,
-        validate_minutes=EAGER.validation_minutes,
-        checkpoint_minutes=EAGER.checkpoint_minutes,
-    )
     names = {field.name for field in fields(RunSettings)}
-    said = {name: value for name, value in changes.items() if name in names}
+    given = {name: value for name, value in changes.items() if name in names}
     rest = {name: value for name, value in changes.items() if name not in names}
-    run = Run(settings=replace(settings, **said), model=tiny(), config=config(), device=CPU)
+    made = settings((hr,) if isinstance(hr, Path) else hr, out, **given)
+    run = Run(settings=made, model=tiny(), config=config(), device=CPU)
     return replace(run, **rest)
+
+
+def start(run: Run) -> int:
+    """Run as `dcls train` does, in this process."""
+    return run.start(training_view.view_of(run.out, run.total_steps))
 
 
 class Child:
@@ -200,7 +211,7 @@ def _live(
     if blind_at is not None:
         _blind(blind_at)
     signals.raise_on_signals()
-    code = console.exit_code_of(run.start, debug=True)
+    code = console.exit_code_of(lambda: start(run), debug=True)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -8,7 +8,7 @@ import torch
 
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.checkpoint import CheckpointFolder
-from dcls_cli.training.session import RunOptions, prepare
+from dcls_cli.training.session import prepare
 from tests.training import runs
 from tests.training.test_kill import start_pair
 
@@ -86,7 +86,7 @@ def test_a_resumed_run_in_parts_ends_with_the_same_bits(hr: Path, tmp_path: Path
 
 
 def test_parts_must_be_equal(hr: Path, tmp_path: Path) -> None:
-    options = RunOptions(hr=(hr,), out=tmp_path / "run", accumulate=3, cadence=runs.EAGER)
+    options = runs.settings((hr,), tmp_path / "run", accumulate=3)
     with pytest.raises(TrainingError, match="batch 4 cannot be shared by 1 x 3 parts; .* 3$"):
         prepare(runs.tiny(), runs.config(), options, warn=print)
     assert not (tmp_path / "run").exists()

@@ -10,8 +10,8 @@ from PIL import Image
 
 from dcls_cli.degradation.separable import degrade
 from dcls_cli.errors import TrainingError
+from dcls_cli.training.batches import Batch, PatchSampler, _softened
 from dcls_cli.training.config import TrainConfig
-from dcls_cli.training.data import Batch, PatchSampler, _softened
 from dcls_cli.training.images import ImageStore
 from tests import oracle
 from tests.training import runs

@@ -9,7 +9,7 @@ import pytest
 
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.checkpoint import CheckpointFolder
-from dcls_cli.training.lock import NAME, locked
+from dcls_cli.training.processes import LOCK, locked
 from tests.pace import stretched
 from tests.training import runs
 from tests.training.test_kill import start_pair, wait_for
@@ -29,14 +29,14 @@ def test_a_second_run_is_refused_until_the_first_is_dead(hr: Path, tmp_path: Pat
         assert "choose another --out" in line
     first.process.kill()
     assert first.wait().exit_code == -signal.SIGKILL
-    assert (out / NAME).exists()  # it locks nothing any more
+    assert (out / LOCK).exists()  # it locks nothing any more
     step = runs.newest(out)["training"]["step"]
     resumed = runs.execute(
         runs.command(hr, out, resume="auto", config=runs.config(iterations=step + 10)),
         tmp_path / "second",
     )
     assert resumed.exit_code == 0, resumed.stderr
-    assert not (out / NAME).exists()
+    assert not (out / LOCK).exists()
 
 
 def test_both_processes_of_a_refused_pair_end(hr: Path, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_both_processes_of_a_refused_pair_end(hr: Path, tmp_path: Path) -> None:
 
 def test_nothing_is_left_of_a_folder_that_was_not_used(tmp_path: Path) -> None:
     with locked(tmp_path / "a" / "b"):
-        assert (tmp_path / "a" / "b" / NAME).read_text() == f"{os.getpid()}\n"
+        assert (tmp_path / "a" / "b" / LOCK).read_text() == f"{os.getpid()}\n"
     assert list(tmp_path.iterdir()) == []
     with locked(tmp_path / "c"):
         (tmp_path / "c" / "log").write_text("")

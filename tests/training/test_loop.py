@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from dcls_cli.errors import TrainingError
+from dcls_cli.training.batches import Batch, PatchSampler
 from dcls_cli.training.checkpoint import read_checkpoint
 from dcls_cli.training.config import Cadence
-from dcls_cli.training.data import Batch, PatchSampler
 from dcls_cli.training.loop import MAX_ROLLBACKS, Trainer
 from dcls_cli.training.reports import JsonlLog, RollbackReport, ValidationReport, WindowReport
 from dcls_cli.training.state import TrainState

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from dcls_cli.training.optimizer import (
+from dcls_cli.training.optimization import (
     MIN_CHANNELS,
     UPDATE_RMS,
     Muon,

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from dcls_cli.installation import install_command
-from dcls_cli.training.plots import CURVES, SAMPLES, Pictures, draw_curves
+from dcls_cli.training.plots import CURVES, SAMPLES, Pictures, draw_curves, draw_samples
 from dcls_cli.training.reports import JsonlLog, RollbackReport, ValidationReport, WindowReport
-from dcls_cli.training.samples import SampleView, draw_samples
+from dcls_cli.training.validation import SampleView
 
 needs_matplotlib = pytest.mark.skipif(
     importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed"

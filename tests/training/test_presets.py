@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from dcls_cli.cli.training_options import PresetOption
+from dcls_cli.cli.train import PresetOption
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import TrainingError, UsageError
+from dcls_cli.training.batches import MARGIN, Batch, PatchSampler
 from dcls_cli.training.config import TrainConfig
-from dcls_cli.training.data import MARGIN, Batch, PatchSampler
 from dcls_cli.training.images import ImageStore
 from dcls_cli.training.presets import PRESETS, PresetName
 from dcls_cli.training.reports import WindowReport

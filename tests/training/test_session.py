@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,9 @@ from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import DclsError, TrainingError, WeightsError
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.checkpoint import CheckpointFolder
-from dcls_cli.training.config import Cadence, TrainConfig
+from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.reports import Report, read_log
-from dcls_cli.training.session import Prepared, RunOptions, prepare
+from dcls_cli.training.session import Prepared, prepare
 from tests.training import runs
 
 
@@ -29,8 +28,7 @@ def start(
     model: ModelConfig | None = None,
     **options: object,
 ) -> Prepared:
-    made = RunOptions(hr=(hr,), out=out, cadence=runs.EAGER)
-    made = replace(made, **options)  # type: ignore[arg-type]
+    made = runs.settings((hr,), out, **options)
     config = config or runs.config(iterations=10)
     return prepare(model or runs.tiny(), config, made, warn=WARNINGS.append)
 
@@ -290,5 +288,5 @@ def test_a_run_goes_on_only_with_the_damage_it_began_with(hr: Path, tmp_path: Pa
 
 
 def test_cadence_changes_no_bit(hr: Path, tmp_path: Path, finished: Path) -> None:
-    start(hr, tmp_path, cadence=Cadence()).trainer.run()
+    start(hr, tmp_path, validate_minutes=5.0, checkpoint_minutes=2.0).trainer.run()
     assert runs.differing(runs.newest(finished), runs.newest(tmp_path)) == []

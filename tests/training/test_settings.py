@@ -11,17 +11,15 @@ from hypothesis import strategies as st
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
-from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.config import Range, TrainConfig, bare, expected
 from dcls_cli.training.presets import PRESETS
-from dcls_cli.training.ranges import Range, bare, expected
-from dcls_cli.training.record import recorded
-from dcls_cli.training.settings import RunSettings, Said
+from dcls_cli.training.settings import GivenOptions, RunSettings, toml_of
 
 
-def said(folder: Path, text: str) -> Said:
+def said(folder: Path, text: str) -> GivenOptions:
     path = folder / "run.toml"
     path.write_text(text, encoding="utf-8")
-    return Said.in_file(path)
+    return GivenOptions.of_file(path)
 
 
 def refused(folder: Path, text: str) -> str:
@@ -123,17 +121,17 @@ def test_every_field_of_the_network_refuses_another_type(tmp_path: Path, name: s
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="missing.toml: cannot be read"):
-        Said.in_file(tmp_path / "missing.toml")
+        GivenOptions.of_file(tmp_path / "missing.toml")
     with pytest.raises(UsageError, match="cannot be read"):
-        Said.in_file(tmp_path)
+        GivenOptions.of_file(tmp_path)
     (tmp_path / "run.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="not a TOML file"):
-        Said.in_file(tmp_path / "run.toml")
+        GivenOptions.of_file(tmp_path / "run.toml")
 
 
 def test_the_command_line_wins(tmp_path: Path) -> None:
     file = said(tmp_path, 'scale = 2\ndevice = "cpu"\n[training]\nbatch = 32\nmax_minutes = 9')
-    line = Said(run={"scale": 3}, training={"batch": 2, "iterations": 5}, model={})
+    line = GivenOptions(run={"scale": 3}, training={"batch": 2, "iterations": 5}, model={})
     both = file.under(line)
     assert (both.settings().scale, both.settings().device) == (3, "cpu")
     options = both.options()
@@ -164,7 +162,7 @@ def test_what_is_written_is_read(
     training = PRESETS["photo"].training(3, seed=seed, learning_rate=rate, max_minutes=2.5)
     model = ModelConfig.photo(3, features=32, kernel_size=31)
     known = {"dcls": "1.0", "images": 3, "resumed_at": None}
-    text = recorded(settings, training, model, known, "config.toml")
+    text = toml_of(settings, training, model, known, "config.toml")
     read = said(folder, text)
     assert read.settings() == settings
     assert read.network() == model
@@ -175,7 +173,7 @@ def test_what_is_written_is_read(
 def test_a_path_that_is_no_text_does_not_spoil_the_file(tmp_path: Path) -> None:
     settings = RunSettings(hr=(Path("/a\udcff"),), out=tmp_path)
     training, model = PRESETS["light"].training(4), ModelConfig.light(4)
-    text = recorded(settings, training, model, {}, "config.toml")
+    text = toml_of(settings, training, model, {}, "config.toml")
     assert said(tmp_path, text).settings() == replace(settings, hr=())
     assert "\\udcff' is no Unicode text" in text or "is no Unicode text" in text
 

@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dcls_cli.training.checkpoint import CheckpointFolder
 from dcls_cli.training.reports import ValidationReport, read_log
-from dcls_cli.training.samples import SampleView
 from dcls_cli.training.tensorboard import FOLDER, TensorBoard
+from dcls_cli.training.validation import SampleView
 from tests.training import runs
 from tests.training.test_kill import send, wait_for
 
@@ -104,6 +104,6 @@ def test_without_the_package_it_is_named(
 
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(TrainingError, match="needs TensorBoard: pip install .*tensorboard"):
-        runs.command(hr, tmp_path / "run", tensorboard=True).start()
+        runs.start(runs.command(hr, tmp_path / "run", tensorboard=True))
     assert not (tmp_path / "run").exists()
     assert torch.get_num_threads() == 1

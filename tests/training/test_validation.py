@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from dcls_cli.cli.training_validation import SHOWN_SIGMA, Validation
 from dcls_cli.errors import ImageError
-from dcls_cli.evaluation import find_hr, gaussian8, rows_by_sigma
-from dcls_cli.training.validation import AveragedRestorer
+from dcls_cli.evaluation.gaussian8 import gaussian8
+from dcls_cli.evaluation.rows import rows_by_sigma
+from dcls_cli.evaluation.samples import find_hr
+from dcls_cli.training.validation import SHOWN_SIGMA, AveragedRestorer, Validation
 from tests.training import runs
 
 
@@ -43,7 +44,7 @@ def test_shows_what_it_measured(hr: Path, tmp_path: Path) -> None:
     validation = Validation.of_folder(hr, 2, lambda: False)
     validation(state)
     assert [view.name for view in validation.views] == ["0.png", "1.png", "2.png"]
-    view, sample = validation.views[1], validation.data.samples[1]
+    view, sample = validation.views[1], validation.samples[1]
     assert view.sigma == sample.sigmas[SHOWN_SIGMA]
     restorer = AveragedRestorer(state)
     lr = sample.lr[SHOWN_SIGMA].astype(np.float32) / 255

@@ -4,8 +4,9 @@ Plain means what the authors' code does: fp32, channels first, every channel dec
 FFTs of its own, one after the other. It is written anew here, for this comparison only.
 """
 
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcls_cli.benchmark.timing import QUEUED, fastest
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
@@ -24,6 +24,9 @@ _MATRIX = 2048
 _MATRIX_CUDA = 8192
 
 _WARM_UP_PX = 32
+
+#: Calls between two waits for a GPU where a single one would be shorter than the wait.
+_QUEUED = 20
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def _alone(
             return F.conv2d(given, weight, bias, padding=padding)
 
         run()
-        (least,) = fastest([run], device, seconds / len(kinds), queued=QUEUED)
+        (least,) = fastest([run], device, seconds / len(kinds), queued=_QUEUED)
         total += count * least
     return total
 
@@ -202,7 +205,41 @@ def _matrix_macs_per_s(precision: torch.dtype, device: torch.device, seconds: fl
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     try:
-        (least,) = fastest([lambda: matrix @ matrix], device, seconds, queued=QUEUED)
+        (least,) = fastest([lambda: matrix @ matrix], device, seconds, queued=_QUEUED)
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
     return side**3 / least
+
+
+def fastest(
+    runs: list[Callable[[], object]], device: torch.device, seconds: float, *, queued: int = 1
+) -> tuple[float, ...]:
+    """The shortest time of each of several functions, called in turns.
+
+    Args:
+        runs: the functions.
+        device: on which they run; a GPU is synchronised before and after.
+        seconds: for each, about.
+        queued: calls in a row on a GPU, whose mean counts.
+    """
+    calls = queued if device.type == "cuda" else 1
+
+    def timed(run: Callable[[], object]) -> float:
+        wait(device)
+        start = time.perf_counter()
+        for _ in range(calls):
+            run()
+        wait(device)
+        return (time.perf_counter() - start) / calls
+
+    best = [timed(run) for run in runs]
+    end = time.perf_counter() + seconds * len(runs)
+    while time.perf_counter() < end:
+        best = [min(least, timed(run)) for least, run in zip(best, runs, strict=True)]
+    return tuple(best)
+
+
+def wait(device: torch.device) -> None:
+    """Synchronise a GPU, whose calls return before their work ends."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

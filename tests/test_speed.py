@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from dcls_cli.benchmark.comparing import compare, plain_least_squares
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.fourier import constrained_least_squares
+from dcls_cli.speed.comparison import compare, plain_least_squares
 
 
 def test_plainly_gives_the_same_picture() -> None:

@@ -1,4 +1,4 @@
-"""How fast the released networks are on ONNX Runtime, which needs no PyTorch."""
+"""The speed of the released networks on ONNX Runtime, which needs no PyTorch."""
 
 import os
 import time
@@ -59,13 +59,13 @@ def measure_release(
         BackendError: the device is not usable here.
         OutOfMemoryError: memory ran out.
     """
-    found = []
+    speeds = []
     for precision in ("fp32", "int8"):
         if _restorer(item, precision):
             with _threads(threads):
                 backend = load_backend(location(item), device, precision, "onnx")
-            found.append(_measured(item.name, backend, side_px, tile_px, seconds))
-    return found
+            speeds.append(_measured(item.name, backend, side_px, tile_px, seconds))
+    return speeds
 
 
 def _measured(

@@ -1,7 +1,8 @@
-"""What `dcls ablate` does: trains the arms one after the other, measures them, writes the table."""
+"""An ablation study: its networks are trained one after the other, measured, and tabulated."""
 
 import json
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -9,41 +10,37 @@ from typing import Self
 import torch
 
 from dcls_cli.backends.devices import select_device, select_precision
-from dcls_cli.cli import console
-from dcls_cli.cli.ablation_table import Result, markdown_table, table
-from dcls_cli.cli.interruption import Interruption
-from dcls_cli.cli.signals import EXIT_TERMINATED
-from dcls_cli.cli.training_failures import clear_errors
-from dcls_cli.cli.training_run import write_text
-from dcls_cli.cli.training_view import loading_bar, view_of
 from dcls_cli.config import ModelConfig, Scale
 from dcls_cli.errors import TrainingError, UsageError, WeightsError
 from dcls_cli.evaluation.benchmarks import find_items
 from dcls_cli.evaluation.methods import MethodSpec
-from dcls_cli.evaluation.rows import mean_row
+from dcls_cli.evaluation.rows import ResultStore, mean_row
 from dcls_cli.evaluation.running import Plan, evaluate, processes_for
-from dcls_cli.evaluation.storage import ResultStore
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.training.ablations import ARMS, FULL, Arm
-from dcls_cli.training.config import Cadence, TrainConfig
-from dcls_cli.training.lock import locked
+from dcls_cli.training.ablations import ARMS, FULL, Arm, Result, markdown_table
+from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.presets import PRESETS
-from dcls_cli.training.session import LATEST, RunOptions, prepare
+from dcls_cli.training.processes import Interruption, exit_code_of, locked, translated_errors
+from dcls_cli.training.run import View, write_text
+from dcls_cli.training.session import LATEST, prepare
+from dcls_cli.training.settings import RunSettings
 from dcls_cli.weights import read_metadata
 
 #: Steps of the warm-up over all steps.
 WARMUP = 0.1
-#: Of the options, for whom reads the folder later.
+#: The options of every network and run, for later readers of the folder.
 RECORD = "study.json"
 TABLE = "ablations.md"
 
 
 @dataclass(frozen=True)
 class Job:
-    """One network to train: an arm and a seed."""
+    """One network to train: an arm of the study, the seed, the network, and how it is trained."""
 
     arm: Arm
     seed: int
+    network: ModelConfig
+    training: TrainConfig
 
     @property
     def name(self) -> str:
@@ -53,20 +50,13 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A checked command line; see `dcls ablate --help`.
-
-    Attributes:
-        networks: of each job.
-        training: of each job; they differ in the seed alone.
-    """
+    """A checked command line, see `dcls ablate --help`; trainings differ in the seed alone."""
 
     hr: tuple[Path, ...]
     val: Path
     out: Path
     scale: Scale
     jobs: tuple[Job, ...]
-    networks: Mapping[str, ModelConfig]
-    training: Mapping[str, TrainConfig]
     device: torch.device
     threads: int | None
 
@@ -78,53 +68,58 @@ class Study:
         val: Path,
         out: Path,
         scale: Scale,
-        names: tuple[str, ...],
+        arms: str | None,
         seeds: int,
         width: int,
         options: Mapping[str, int],
         device: str,
         threads: int | None,
     ) -> Self:
-        """Check what the user said, before minutes are spent.
+        """Check the options, before minutes are spent; `arms` are names, separated by commas.
 
         Raises:
             UsageError: networks or options are impossible.
             BackendError: the device is not usable.
         """
-        chosen = [item for item in ARMS if item.name in names]
-        jobs = [Job(item, 0) for item in chosen]
-        full = next(item for item in chosen if item.name == FULL)
-        jobs += [Job(full, seed) for seed in range(1, seeds)]
-        found = select_device(device)
+        known = ", ".join(item.name for item in ARMS)
+        names = [name.strip() for name in (known if arms is None else arms).split(",")]
+        for name in filter(None, names):
+            if name not in known.split(", "):
+                raise UsageError(f"--arms {name}: no such arm; there are {known}")
+        chosen = [item for item in ARMS if item.name in (FULL, *names)]
+        seeded = [(item, 0) for item in chosen]
+        seeded += [(chosen[0], seed) for seed in range(1, seeds)]
+        selected = select_device(device)
+        common = {
+            **options,
+            "candidates": 1,
+            "warmup": max(1, round(WARMUP * options["iterations"])),
+            "precision": select_precision("auto", selected) if selected.type == "cpu" else "bf16",
+        }
         try:
-            networks = {job.name: job.arm.config(scale, width) for job in jobs}
-            training = {
-                job.name: PRESETS["light"].training(
-                    scale,
-                    **options,
-                    candidates=1,
-                    warmup=max(1, round(WARMUP * options["iterations"])),
-                    precision=select_precision("auto", found) if found.type == "cpu" else "bf16",
-                    seed=job.seed,
+            jobs = tuple(
+                Job(
+                    item,
+                    seed,
+                    item.config(scale, width),
+                    PRESETS["light"].training(scale, **common, seed=seed),
                 )
-                for job in jobs
-            }
+                for item, seed in seeded
+            )
         except (WeightsError, TrainingError) as error:
             raise UsageError(f"options: {error}") from error
         return cls(
-            hr=hr,
-            val=val,
-            out=out,
-            scale=scale,
-            jobs=tuple(jobs),
-            networks=networks,
-            training=training,
-            device=found,
-            threads=threads,
+            hr=hr, val=val, out=out, scale=scale, jobs=jobs, device=selected, threads=threads
         )
 
-    def start(self, *, markdown: bool) -> int:
-        """Train, measure, print; returns an exit code.
+    def start(
+        self, view_of: Callable[[Path, int], View], note: Callable[[str], None]
+    ) -> list[Result] | int:
+        """Train, measure and write the table; the results, or the exit code after a signal.
+
+        Args:
+            view_of: makes what shows a run, from its folder and its number of steps.
+            note: called with messages for people.
 
         Raises:
             DclsError: a run cannot start or go on, or the images cannot be measured.
@@ -133,11 +128,11 @@ class Study:
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         self._refuse_other_networks()
-        with clear_errors():
+        with translated_errors():
             for number, job in enumerate(self.jobs, start=1):
                 if not self._finished(job):
-                    console.note(f"{job.name} ({number} of {len(self.jobs)}): {job.arm.answer}")
-                    code = self._train(job)
+                    note(f"{job.name} ({number} of {len(self.jobs)}): {job.arm.answer}")
+                    code = self._train(job, view_of, note)
                     if code is not None:
                         return code
         specs = [
@@ -150,14 +145,8 @@ class Study:
             Result(job.arm, job.seed, self._parameters(job), mean_row(rows[job.name]))
             for job in self.jobs
         ]
-        text = markdown_table(results)
-        self._record(text)
-        if markdown:
-            for line in text.splitlines():
-                console.say(line)
-        else:
-            console.show(table(results))
-        return 0
+        self._record(markdown_table(results))
+        return results
 
     def _refuse_other_networks(self) -> None:
         """Refuse a folder whose networks are no longer made as they were, before any work.
@@ -168,7 +157,7 @@ class Study:
         for job in self.jobs:
             if not self._weights(job).is_file():
                 continue
-            then, now = vars(read_metadata(self._weights(job))[0]), vars(self.networks[job.name])
+            then, now = vars(read_metadata(self._weights(job))[0]), vars(job.network)
             changed = [
                 f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]
             ]
@@ -187,59 +176,53 @@ class Study:
         if not self._weights(job).is_file():
             return False
         config, metadata = read_metadata(self._weights(job))
-        options = self.training[job.name]
+        options = job.training
         same = TrainConfig.from_json(metadata["training"]) == options
-        return (
-            same
-            and config == self.networks[job.name]
-            and (int(metadata["step"]) == options.iterations)
-        )
+        return same and config == job.network and (int(metadata["step"]) == options.iterations)
 
-    def _train(self, job: Job) -> int | None:
+    def _train(
+        self, job: Job, view_of: Callable[[Path, int], View], note: Callable[[str], None]
+    ) -> int | None:
         """Train one network, or go on with it; an exit code where a signal ended that."""
-        folder, options = self.out / job.name, self.training[job.name]
+        folder, config = self.out / job.name, job.training
         interruption = Interruption()
         with locked(folder):
-            view = view_of(folder, options.iterations)
-            with loading_bar(True) as loading:
+            view = view_of(folder, config.iterations)
+            settings = RunSettings(hr=self.hr, out=folder, resume="auto", device=str(self.device))
+            with view.loading() as loading:
                 prepared = prepare(
-                    self.networks[job.name],
-                    options,
-                    RunOptions(
-                        hr=self.hr,
-                        out=folder,
-                        resume="auto",
-                        device=str(self.device),
-                        cadence=Cadence(),
-                    ),
+                    job.network,
+                    config,
+                    settings,
                     observers=[view],
                     loading=loading,
-                    warn=console.note,
+                    warn=note,
                 )
-            with interruption.stopping(prepared.trainer), view:
-                prepared.trainer.run()
-        if prepared.trainer.finished:
+            trainer = prepared.trainer
+            with interruption.handled(trainer.request_stop), view:
+                trainer.run()
+        if trainer.finished:
             return interruption.exit_code
-        console.note("ended; the same command goes on")
-        return interruption.exit_code or EXIT_TERMINATED
+        note("ended; the same command goes on")
+        return interruption.exit_code or exit_code_of(signal.SIGTERM)
 
     def _parameters(self, job: Job) -> int:
         with torch.device("meta"):
-            network = DCLS(self.networks[job.name])
+            network = DCLS(job.network)
         return sum(parameter.numel() for parameter in network.parameters())
 
-    def _record(self, text: str) -> None:
+    def _record(self, table: str) -> None:
         """Write the table, and the options of every network and run."""
-        first = self.training[self.jobs[0].name]
+        first = self.jobs[0].training
         note = (
             f"{first.iterations} steps of {first.batch} patches of {first.patch} LR pixels for "
-            f"each network, x{self.scale}, {self.networks[self.jobs[0].name].features} features."
+            f"each network, x{self.scale}, {self.jobs[0].network.features} features."
         )
-        write_text(self.out / TABLE, f"{text}\n{note}\n")
+        write_text(self.out / TABLE, f"{table}\n{note}\n")
         record = {
             job.name: {
-                "model": asdict(self.networks[job.name]),
-                "training": asdict(self.training[job.name]),
+                "model": asdict(job.network),
+                "training": asdict(job.training),
             }
             for job in self.jobs
         }

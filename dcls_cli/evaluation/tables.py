@@ -1,15 +1,14 @@
-"""The results of `dcls eval`, and what programs and pages get: Markdown, CSV, JSON."""
+"""The results of an evaluation as tables: lines of cells, Markdown, CSV, events for JSON."""
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dcls_cli.cli import console
-from dcls_cli.cli.evaluation_harm import harm_by_method, harm_fields, harm_markdown
+from dcls_cli.atomic import printable
 from dcls_cli.evaluation.benchmarks import BENCHMARKS
-from dcls_cli.evaluation.harm import Harm
+from dcls_cli.evaluation.harm import BICUBIC, Harm, harm_by_method, harm_markdown
 from dcls_cli.evaluation.published import (
     SELF_CHECK,
     SELF_CHECK_TOLERANCE_DB,
@@ -17,7 +16,14 @@ from dcls_cli.evaluation.published import (
     data_set_of,
     published,
 )
-from dcls_cli.evaluation.rows import Row, finite, mean_row, rows_by, rows_by_case, rows_by_image
+from dcls_cli.evaluation.rows import (
+    Row,
+    json_fields,
+    mean_row,
+    rows_by,
+    rows_by_case,
+    rows_by_image,
+)
 from dcls_cli.evaluation.running import Plan
 
 FIGURES = ("PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB")
@@ -36,12 +42,12 @@ class Block:
     rows: tuple[tuple[Row, ...], ...]
 
 
-class Output:
+class Results:
     """The results of an evaluation, and what others have published."""
 
-    def __init__(self, plan: Plan, results: dict[str, list[Row]], folder: Path | None) -> None:
+    def __init__(self, plan: Plan, rows: dict[str, list[Row]], folder: Path | None) -> None:
         """`folder` holds the set, whose name it may be."""
-        self.plan, self.results = plan, results
+        self.plan, self.rows = plan, rows
         self.benchmark = BENCHMARKS[plan.benchmark]
         self.data_set = None if folder is None else data_set_of(folder)
         self.folder = folder
@@ -51,24 +57,24 @@ class Output:
     def title(self) -> str:
         """Set, scale, benchmark."""
         name = self.data_set or ("" if self.folder is None else self.folder.resolve().name)
-        of = f"{console.visible(name)}, " if name else ""
+        of = f"{printable(Path(name))}, " if name else ""
         return f"{of}x{self.plan.scale}, {self.benchmark.version}"
 
     @property
     def blocks(self) -> list[Block]:
         """By case where there are several, by kind or image where there are several, the mean."""
-        found = []
+        blocks = []
         if self.benchmark.cases:
-            found.append(self._block(rows_by_case, "case"))
+            blocks.append(self._block(rows_by_case, "case"))
         kind = self.benchmark.kind
         if kind is not None:
-            found.append(
+            blocks.append(
                 self._block(lambda rows: rows_by(rows, lambda row: kind(row.image)), "image")
             )
         elif len(self.plan.items) > 1:
-            found.append(self._block(rows_by_image, "image"))
-        means = tuple(mean_row(rows) for rows in self.results.values())
-        return [*found, Block(("mean",), (means,))]
+            blocks.append(self._block(rows_by_image, "image"))
+        means = tuple(mean_row(rows) for rows in self.rows.values())
+        return [*blocks, Block(("mean",), (means,))]
 
     @property
     def harm(self) -> dict[str, list[Harm]]:
@@ -76,34 +82,24 @@ class Output:
         kind = self.benchmark.kind
         if not self.benchmark.harmful or kind is None:
             return {}
-        return harm_by_method(self.results, kind)
+        return harm_by_method(self.rows, kind)
 
     @property
     def has_kernels(self) -> bool:
         """Whether an estimated kernel was measured."""
-        return any(row.lr_psnr is not None for rows in self.results.values() for row in rows)
+        return any(row.lr_psnr is not None for rows in self.rows.values() for row in rows)
 
     @property
     def estimating(self) -> list[str]:
         """The methods whose kernels were measured."""
-        return [name for name, rows in self.results.items() if rows[0].lr_psnr is not None]
+        return [name for name, rows in self.rows.items() if rows[0].lr_psnr is not None]
 
     def _block(self, group: Callable[[Sequence[Row]], list[Row]], name: str) -> Block:
-        columns = [group(rows) for rows in self.results.values()]
+        columns = [group(rows) for rows in self.rows.values()]
         names = tuple(getattr(row, name) for row in columns[0])
         return Block(names, tuple(zip(*columns, strict=True)))
 
-    def print_markdown(self) -> None:
-        """For pages."""
-        for line in self.markdown():
-            console.say(line)
-
-    def print_csv(self) -> None:
-        """For programs: one line for each image and case, then what is published."""
-        for line in self.csv().splitlines():
-            console.say(line)
-
-    def print_json(self) -> None:
+    def events(self) -> Iterator[tuple[str, dict[str, object]]]:
         """For programs: rows, then means of each case, each image and all, then what is published.
 
         Events are `row`, `sigma` or `case`, `image`, `mean`, `harm` and `published`.
@@ -114,29 +110,25 @@ class Output:
             "version": self.benchmark.version,
         }
         kind = "sigma" if self.benchmark.cases == "sigma" else "case"
-        for method, rows in self.results.items():
+        for method, rows in self.rows.items():
             events = [("row", row) for row in rows]
             if self.benchmark.cases:
                 events += [(kind, row) for row in rows_by_case(rows)]
             events += [("image", row) for row in rows_by_image(rows)]
             for name, row in [*events, ("mean", mean_row(rows))]:
-                fields = {
-                    key: finite(value) if isinstance(value, float) else value
-                    for key, value in asdict(row).items()
-                }
-                console.event(name, method=method, **common, **fields)
-        for method, found in self.harm.items():
-            for harm in found:
-                console.event("harm", method=method, **common, **harm_fields(harm))
+                yield name, {"method": method, **common, **json_fields(asdict(row))}
+        for method, groups in self.harm.items():
+            for harm in groups:
+                yield "harm", {"method": method, **common, **json_fields(asdict(harm))}
         for item in self.published:
-            console.event("published", **common, set=self.data_set, **asdict(item))
+            yield "published", {**common, "set": self.data_set, **asdict(item)}
 
     def markdown(self) -> list[str]:
         """Lines of the tables."""
         lines = [
             f"{self.title}; PSNR in dB.",
             "",
-            *self._markdown_table(FIGURES, cells, list(self.results)),
+            *self._markdown_table(FIGURES, cells, list(self.rows)),
         ]
         lines += harm_markdown(self.harm)
         if self.has_kernels:
@@ -156,7 +148,7 @@ class Output:
         writer = csv.DictWriter(text, head, lineterminator="\n", restval="")
         writer.writeheader()
         common = {"benchmark": self.benchmark.version, "scale": self.plan.scale}
-        for method, rows in self.results.items():
+        for method, rows in self.rows.items():
             for row in rows:
                 line = {key: _plain(value) for key, value in asdict(row).items()}
                 writer.writerow({"source": "measured", "method": method, **common, **line})
@@ -165,25 +157,22 @@ class Output:
             writer.writerow({"source": "published", "method": item.method, **common, **line})
         return text.getvalue()
 
-    def tell_self_check(self) -> None:
-        """Say on stderr whether bicubic has the figure that it must have under the protocol."""
+    def self_check(self) -> str | None:
+        """Whether bicubic has the figure that it must have under the protocol; None: unknown."""
         known = SELF_CHECK.get((self.data_set or "", self.plan.scale))
-        if known is None or self.plan.benchmark != "gaussian8" or "bicubic" not in self.results:
-            return
-        found = mean_row(self.results["bicubic"]).psnr_y
-        if abs(found - known[0]) <= SELF_CHECK_TOLERANCE_DB:
-            console.note(
-                f"protocol check: bicubic {found:.3f} dB on {self.data_set}, as it must be"
-            )
-        else:
-            console.note(
-                f"protocol check failed: bicubic {found:.3f} dB, on {self.data_set} it must be "
-                f"{known[0]:.3f}; these are other images, or they were changed"
-            )
+        if known is None or self.plan.benchmark != "gaussian8" or BICUBIC not in self.rows:
+            return None
+        measured = mean_row(self.rows[BICUBIC]).psnr_y
+        if abs(measured - known[0]) <= SELF_CHECK_TOLERANCE_DB:
+            return f"protocol check: bicubic {measured:.3f} dB on {self.data_set}, as it must be"
+        return (
+            f"protocol check failed: bicubic {measured:.3f} dB, on {self.data_set} it must be "
+            f"{known[0]:.3f}; these are other images, or they were changed"
+        )
 
     def lines(self, of: Cells, methods: list[str]) -> list[tuple[str, ...]]:
         """Each case, each image and the mean: its name, then the cells of some methods."""
-        places = [list(self.results).index(method) for method in methods]
+        places = [list(self.rows).index(method) for method in methods]
         return [
             (name, *(cell for place in places for cell in of(line[place])))
             for block in self.blocks
@@ -195,16 +184,6 @@ class Output:
         lines = [f"| {self.benchmark.cases or 'image'} | {' | '.join(heads)} |"]
         lines.append("| --- " * (1 + len(heads)) + "|")
         return lines + [f"| {' | '.join(line)} |" for line in self.lines(of, methods)]
-
-
-def pair_cell(row: Row) -> str:
-    """PSNR and SSIM on Y as they are printed."""
-    return f"{row.psnr_y:.3f} / {_printed(row.ssim_y, 4)}"
-
-
-def kernel_cell(row: Row) -> str:
-    """Figures of the kernel as they are printed."""
-    return " / ".join(kernel_cells(row))
 
 
 def cells(row: Row) -> list[str]:

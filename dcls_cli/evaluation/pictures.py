@@ -37,7 +37,7 @@ class Version:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class Example:
     """One image of the set.
 
     Attributes:
@@ -56,11 +56,11 @@ class Shown:
     versions: tuple[Version, ...]
 
 
-def show(plan: Plan) -> list[Shown]:
+def restore_examples(plan: Plan) -> list[Example]:
     """Restore some images again, one case of each, and keep the pictures."""
     last, count = len(plan.items) - 1, min(SHOWN, len(plan.items))
     chosen = [round(turn * last / max(count - 1, 1)) for turn in range(count)]
-    shown = []
+    examples = []
     for turn, place in enumerate(chosen):
         sample = BENCHMARKS[plan.benchmark].prepare(plan.items[place], plan.scale)
         # Another case for each image, from the second on: extremes are not typical.
@@ -76,8 +76,8 @@ def show(plan: Plan) -> list[Shown]:
             )
         kernel = sample.kernels[index]
         case = f", {_case_name(plan, sample.cases[index])}" if cases > 1 else ""
-        shown.append(
-            Shown(
+        examples.append(
+            Example(
                 name=f"{sample.image}{case}",
                 scale=plan.scale,
                 lr=np.ascontiguousarray(sample.lr[index].transpose(1, 2, 0)),
@@ -86,15 +86,15 @@ def show(plan: Plan) -> list[Shown]:
                 versions=tuple(versions),
             )
         )
-    return shown
+    return examples
 
 
-def draw_montage(shown: Sequence[Shown]) -> np.ndarray:
+def draw_montage(examples: Sequence[Example]) -> np.ndarray:
     """A row for each image: input, each method with its kernel, original with the true one."""
-    side = min(DETAIL_PX, *(min(item.hr.shape[:2]) for item in shown))
-    side -= side % shown[0].scale
+    side = min(DETAIL_PX, *(min(item.hr.shape[:2]) for item in examples))
+    side -= side % examples[0].scale
     rows = []
-    for item in shown:
+    for item in examples:
         rows_, columns = _detail(item, side)
         small = item.lr[_over(rows_, item.scale), _over(columns, item.scale)]
         panels = [Panel(f"{item.name}\ninput", enlarge(small, item.scale))]
@@ -108,10 +108,10 @@ def draw_montage(shown: Sequence[Shown]) -> np.ndarray:
     return montage(rows)
 
 
-def comparisons(shown: Sequence[Shown]) -> list[Comparison]:
+def comparisons(examples: Sequence[Example]) -> list[Comparison]:
     """Sliders: bicubic enlargement, or another method, against the first network."""
-    found = []
-    for item in shown:
+    pairs = []
+    for item in examples:
         after = item.versions[0]
         others = [version for version in item.versions[1:] if version.method == "bicubic"]
         before = others[0].levels if others else bicubic(item.lr, *item.hr.shape[1::-1])
@@ -120,7 +120,7 @@ def comparisons(shown: Sequence[Shown]) -> list[Comparison]:
             side = min(PAGE_PX, *item.hr.shape[:2])
             part = _detail(item, side - side % item.scale)
         figures = ", ".join(f"{v.method} {_decibels(v.psnr_y)}" for v in item.versions)
-        found.append(
+        pairs.append(
             Comparison(
                 before=encode(np.ascontiguousarray(before[part])),
                 after=encode(np.ascontiguousarray(after.levels[part])),
@@ -129,10 +129,10 @@ def comparisons(shown: Sequence[Shown]) -> list[Comparison]:
                 kernels=_kernels(item),
             )
         )
-    return found
+    return pairs
 
 
-def _kernels(item: Shown) -> tuple[tuple[Picture, str], ...]:
+def _kernels(item: Example) -> tuple[tuple[Picture, str], ...]:
     known = [
         (version.estimate.taps, f"{version.method}, {_SPACES[version.estimate.space]}")
         for version in item.versions
@@ -147,7 +147,7 @@ def _kernels(item: Shown) -> tuple[tuple[Picture, str], ...]:
     return tuple(pictures)
 
 
-def _detail(item: Shown, side: int) -> tuple[slice, slice]:
+def _detail(item: Example, side: int) -> tuple[slice, slice]:
     """The square with the most detail whose sides are multiples of the scale."""
     image = item.hr.transpose(2, 0, 1)
     places = most_detailed(image, side, 1)

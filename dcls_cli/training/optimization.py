@@ -1,12 +1,16 @@
-"""Optimisers, and the learning rate over a run."""
+"""The objective (L1 on image, kernel and noise, Eq. 17), optimisers, and the learning rate."""
 
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from dcls_cli.network.dcls import Blur, Restoration
+from dcls_cli.network.reformulation import ReformulatedKernel, clean_kernel, reformulate
+from dcls_cli.training.batches import Batch
 from dcls_cli.training.config import TrainConfig
 
 #: Quintic Newton-Schulz coefficients of Jordan et al., Muon (2024).
@@ -93,8 +97,61 @@ def learning_rate(config: TrainConfig, step: int, progress: float) -> float:
     Args:
         config: peak, warm-up and final rate.
         step: training step, from 0.
-        progress: share of the run that is done, 0 to 1.
+        progress: share of the run behind it, 0 to 1.
     """
     warm = min(1.0, (step + 1) / config.warmup)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     return config.learning_rate * warm * (config.final_rate + (1 - config.final_rate) * cosine)
+
+
+class Losses(NamedTuple):
+    """total = image + kernel_weight kernel (+ noise_weight noise).
+
+    image: mean L1; kernel: L1 summed over taps; the noise's error is in decades.
+    """
+
+    total: Tensor
+    image: Tensor
+    kernel: Tensor
+
+
+class Objective:
+    """Compares a restoration with its batch."""
+
+    def __init__(
+        self, config: TrainConfig, kernel_space: str, reformulated: ReformulatedKernel
+    ) -> None:
+        """`reformulated` turns HR kernels into LR kernels for networks that estimate those."""
+        self.config, self.kernel_space, self.reformulated = config, kernel_space, reformulated
+
+    def __call__(self, restoration: Restoration, batch: Batch) -> Losses:
+        """Scalar losses of a batch."""
+        image = (restoration.sr.float() - batch.hr).abs().mean()
+        estimate, kernel = self._estimate(restoration, batch)
+        total = image if self.config.part == "restorer" else image + estimate
+        return Losses(total, image, kernel)
+
+    def blur(self, blur: Blur, batch: Batch) -> Losses:
+        """Losses of the estimator alone; nothing was restored, so the image's is 0."""
+        estimate, kernel = self._estimate(blur, batch)
+        return Losses(estimate, torch.zeros_like(kernel), kernel)
+
+    def _estimate(self, estimated: Blur | Restoration, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Weighted loss of kernel and noise, and the loss of the kernel alone."""
+        target = self._kernel_target(batch)
+        kernel = (estimated.kernel.float() - target).abs().sum((-2, -1)).mean()
+        total = self.config.kernel_weight * kernel
+        if estimated.noise is not None and batch.noise is not None:
+            decades = (estimated.noise.log10() - batch.noise.log10()).abs().mean()
+            total = total + self.config.noise_weight * decades
+        return total, kernel
+
+    @torch.no_grad()
+    def _kernel_target(self, batch: Batch) -> Tensor:
+        if self.kernel_space == "hr":
+            return batch.kernel
+        if self.config.kernel_target == "expected":
+            target: Tensor = self.reformulated(batch.kernel)
+            return target
+        assert batch.clear is not None and batch.blurred is not None
+        return clean_kernel(reformulate(batch.blurred, batch.clear, batch.kernel.shape[-1]))
