@@ -178,7 +178,7 @@ def _sum(
     threads: int,
 ) -> BatchForecast:
     """Add up all photos; `largest` is the forecast of the largest of them."""
-    from dcls_cli.image.space import expected_bytes
+    from dcls_cli.image.writing import expected_bytes
 
     depth = settings.encoding.bit_depth or _DEPTH
     inputs = sorted((each.input_pixels for each in planned), reverse=True)

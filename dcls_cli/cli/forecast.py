@@ -82,7 +82,7 @@ def print_forecast(job: "Job", networks: "Networks", settings: Settings, *, json
 def forecast(loaded: Loaded, backend: "Backend", settings: Settings) -> Forecast:
     """Plan the pieces of a photo and time one."""
     from dcls_cli.cli.piping import stdout_path
-    from dcls_cli.image.space import expected_bytes, waiting_bytes
+    from dcls_cli.image.writing import expected_bytes, waiting_bytes
     from dcls_cli.upscaling import batch_of, tiles_of
 
     photo, scale = loaded.photo, backend.config.scale

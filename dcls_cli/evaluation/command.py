@@ -10,7 +10,7 @@ from dcls_cli.choice import choose
 from dcls_cli.evaluation.kernel_metrics import Estimate
 from dcls_cli.evaluation.methods import Restored
 from dcls_cli.image import Photo, decode, from_array
-from dcls_cli.image.picture import Picture, collect
+from dcls_cli.image.photo import Picture, collect
 from dcls_cli.image.resizing import Resized
 from dcls_cli.upscaling import upscale
 

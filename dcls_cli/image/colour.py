@@ -1,12 +1,50 @@
-"""Colours that networks and output formats do not have, to sRGB."""
+"""Samples as decoders leave them, brought to what networks see: sRGB, without hidden colours."""
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image.samples import Samples
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Samples:
+    """Pixels of a file, and what was done to them.
+
+    Attributes:
+        values: (H, W, C) uint8, uint16 or float32: grey, grey and alpha, RGB, or RGBA (C = 1..4);
+            alpha is not multiplied into the colours.
+        white: value of a full sample.
+        bit_depth: 8 or 16, with which they should be written.
+        is_srgb: whether the colours have been converted to sRGB, so that the file's colour profile
+            no longer describes them.
+        notes: what was changed, a sentence each.
+    """
+
+    values: np.ndarray
+    white: float
+    bit_depth: int
+    is_srgb: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def straight(colour: np.ndarray, alpha: np.ndarray, white: int) -> np.ndarray:
+    """Divide colours by the alpha that is multiplied into them.
+
+    Args:
+        colour: (H, W, 1 or 3) integers.
+        alpha: (H, W, 1) of the same type.
+        white: value of a full sample.
+
+    Returns:
+        (H, W, 2 or 4): both together, of the same type; black where nothing is visible.
+    """
+    share = np.maximum(alpha, 1).astype(np.float32) / np.float32(white)
+    divided = np.rint(colour / share).clip(0, white).astype(colour.dtype)
+    return np.concatenate([divided, alpha], axis=2)
+
 
 #: Names of the colour spaces of ICC profiles, and what imagecodecs calls them.
 _SPACES = {"GRAY": "gray", "RGB": "rgb", "CMYK": "cmyk"}
@@ -136,3 +174,68 @@ def described_as_srgb(samples: Samples, icc: bytes) -> Samples:
         is_srgb=True,
         notes=(*samples.notes, "the colours were converted to sRGB by their profile"),
     )
+
+
+#: Rows that are worked on at a time; even, so that no pair of rows is parted.
+_FILLED_ROWS = 256
+
+
+def without_hidden_colours(values: np.ndarray) -> np.ndarray:
+    """Give the pixels with alpha 0 the colours of the visible ones beside them.
+
+    Whatever a program has left there would be drawn into the visible pixels at the edges. Each
+    hidden pixel becomes the mean of the visible ones in the smallest square of 2, 4, 8, ... pixels
+    around it that has any.
+
+    Args:
+        values: (H, W, 2 or 4) integers or floats, alpha last, not multiplied into the colours.
+
+    Returns:
+        The same array, or a new one if anything had to change; visible pixels are untouched.
+    """
+    hidden = values[..., -1] == 0
+    if not hidden.any() or hidden.all():
+        return values
+    filled = values.copy()
+    mean = _spread(*_half(values))
+    for top in range(0, values.shape[0], _FILLED_ROWS):
+        rows = slice(top, top + _FILLED_ROWS)
+        around = np.repeat(np.repeat(mean[top // 2 : (top + _FILLED_ROWS) // 2], 2, 0), 2, 1)
+        around = around[: values[rows].shape[0], : values.shape[1]]
+        if filled.dtype.kind in "iu":
+            around = np.rint(around)
+        colour = filled[rows, :, :-1]
+        colour[hidden[rows]] = around[hidden[rows]].astype(filled.dtype)
+    return filled
+
+
+def _half(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean colours of the visible pixels of each 2x2 square, and whether it has any."""
+    bands = [
+        _pooled(
+            values[top : top + _FILLED_ROWS, :, :-1].astype(np.float32),
+            (values[top : top + _FILLED_ROWS, :, -1] > 0).astype(np.float32),
+        )
+        for top in range(0, values.shape[0], _FILLED_ROWS)
+    ]
+    return np.concatenate([band[0] for band in bands]), np.concatenate([band[1] for band in bands])
+
+
+def _pooled(colour: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Halve height and width: weighted mean colours, and the weights as 0 or 1."""
+    padding = [(0, side % 2) for side in weight.shape]
+    weight = np.pad(weight, padding)
+    colour = np.pad(colour, [*padding, (0, 0)]) * weight[..., None]
+    rows, columns = (side // 2 for side in weight.shape)
+    total = weight.reshape(rows, 2, columns, 2).sum(axis=(1, 3))
+    summed = colour.reshape(rows, 2, columns, 2, -1).sum(axis=(1, 3))
+    return summed / np.maximum(total, 1)[..., None], (total > 0).astype(np.float32)
+
+
+def _spread(colour: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Fill the squares without any visible pixel from squares of twice the size."""
+    if visible.all():
+        return colour
+    coarse = _spread(*_pooled(colour, visible))
+    above = np.repeat(np.repeat(coarse, 2, 0), 2, 1)[: colour.shape[0], : colour.shape[1]]
+    return np.where(visible[..., None] > 0, colour, above)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image.samples import Samples
+from dcls_cli.image.colour import Samples
 from dcls_cli.installation import install_command
 
 if TYPE_CHECKING:

@@ -59,12 +59,12 @@ def recognise(path: Path) -> str | None:
         if not path.is_file():  # opening a FIFO would wait for its writer
             return None
         with path.open("rb") as file:
-            return promised(file.read(_HEAD_BYTES))
+            return recognise_head(file.read(_HEAD_BYTES))
     except OSError:
         return None
 
 
-def promised(head: bytes) -> str | None:
+def recognise_head(head: bytes) -> str | None:
     """Tell the format that the first bytes of a file promise, by Pillow's name."""
     for magic, name in _IMAGES:
         if head.startswith(magic):
@@ -80,7 +80,7 @@ def promised(head: bytes) -> str | None:
     return None
 
 
-def explain(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
+def explain_failure(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
     """Say in one line why a file could not be decoded.
 
     Args:
@@ -92,7 +92,7 @@ def explain(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
     head = file.read(_HEAD_BYTES)
     if not head:
         return "the file is empty"
-    name = promised(head) or _begun(head)
+    name = recognise_head(head) or _begun(head)
     if name in readable:
         detail = "" if isinstance(error, UnidentifiedImageError) else f" ({_one_line(error)})"
         return f"truncated, damaged or unsupported {name}{detail}"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dcls_cli.image.picture import Carried, Picture, quantise
+from dcls_cli.image.photo import Carried, Picture, quantise
 
 #: Zeros of the sinc on either side: Lanczos-3.
 _LOBES = 3

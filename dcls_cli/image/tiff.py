@@ -1,16 +1,164 @@
-"""TIFF files of all depths, without Pillow, which reads only some of them."""
+"""TIFF and BigTIFF files of all depths, without Pillow, which reads only some of them."""
 
+import os
+import struct
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image.colour import from_cmyk
-from dcls_cli.image.descriptive import from_tags
-from dcls_cli.image.samples import Samples, straight
-from dcls_cli.image.tiff_tags import Tags, replaced
+from dcls_cli.image.colour import Samples, from_cmyk, straight
+from dcls_cli.image.metadata import iptc_from_tags
+
+Value = bytes | tuple[int, ...] | tuple[float, ...]
+
+#: What a TIFF file says about its first picture, by number of the tag; text and bytes are bytes.
+Tags = Mapping[int, Value]
+
+_BYTES = (1, 2, 7)  # BYTE, ASCII, UNDEFINED
+
+#: Codes of `struct` by type: SHORT, LONG, SBYTE, SSHORT, SLONG, FLOAT, DOUBLE, IFD, LONG8, SLONG8,
+#: IFD8; and of the two numbers of RATIONAL and SRATIONAL.
+_NUMBERS = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I"} | {
+    16: "Q",
+    17: "q",
+    18: "Q",
+}
+_FRACTIONS = {5: "I", 10: "i"}
+
+_UNDEFINED, _LONG = 7, 4
+
+#: IPTC data: bytes that old programs declare as 32-bit numbers.
+_BYTES_WHATEVER_THEY_SAY = frozenset({33723})
+
+#: Longer values are those of tags that say where the samples are.
+_LONGEST_BYTES = 2**26
+
+
+class _Layout(NamedTuple):
+    """How a file writes its numbers.
+
+    Attributes:
+        order: `<` or `>`, as `struct` calls it.
+        length: of the entries of a directory.
+        entry: tag, type, number of values.
+        pointer: place in the file.
+        first: place of the first directory.
+    """
+
+    order: str
+    length: struct.Struct
+    entry: struct.Struct
+    pointer: struct.Struct
+    first: int
+
+
+def read_tags(file: BinaryIO) -> Tags:
+    """Read the first directory; values that do not lie within the file are left out.
+
+    Raises:
+        struct.error: there is no whole directory.
+    """
+    layout = _layout(file)
+    file.seek(layout.first)
+    (entries,) = layout.length.unpack(file.read(layout.length.size))
+    size = layout.entry.size + layout.pointer.size
+    table = file.read(entries * size)
+    tags: dict[int, Value] = {}
+    for start in range(0, len(table) - size + 1, size):
+        tag, kind, count = layout.entry.unpack_from(table, start)
+        if tag in _BYTES_WHATEVER_THEY_SAY and kind == _LONG:
+            kind, count = _UNDEFINED, 4 * count
+        value = _value(file, layout, kind, count, table[start + layout.entry.size : start + size])
+        if value is not None:
+            tags[tag] = value
+    return tags
+
+
+def with_tag(file: BinaryIO, tag: int, value: int) -> bytes:
+    """Copy a file with another number in its first directory.
+
+    Args:
+        file: seekable.
+        tag: of a single SHORT, which lies within its entry.
+        value: in place of it.
+    """
+    layout = _layout(file)
+    file.seek(0)
+    content = bytearray(file.read())
+    (entries,) = layout.length.unpack_from(content, layout.first)
+    size = layout.entry.size + layout.pointer.size
+    for index in range(entries):
+        at = layout.first + layout.length.size + index * size
+        if layout.entry.unpack_from(content, at)[0] == tag:
+            struct.pack_into(layout.order + "H", content, at + layout.entry.size, value)
+    return bytes(content)
+
+
+def count_pages(file: BinaryIO) -> int:
+    """Count the directories, up to where the file is damaged or a loop."""
+    layout = _layout(file)
+    size = layout.entry.size + layout.pointer.size
+    place = layout.first
+    seen: set[int] = set()
+    while place and place not in seen:
+        file.seek(place)
+        entries = file.read(layout.length.size)
+        if len(entries) < layout.length.size:
+            break
+        seen.add(place)
+        file.seek(layout.length.unpack(entries)[0] * size, os.SEEK_CUR)
+        following = file.read(layout.pointer.size)
+        if len(following) < layout.pointer.size:
+            break
+        (place,) = layout.pointer.unpack(following)
+    return max(len(seen), 1)
+
+
+def _layout(file: BinaryIO) -> _Layout:
+    file.seek(0)
+    header = file.read(16)
+    order = "<" if header[:2] == b"II" else ">"
+    big = 43 in header[2:4]
+    pointer = struct.Struct(order + ("Q" if big else "I"))
+    (first,) = pointer.unpack_from(header, pointer.size)
+    return _Layout(
+        order,
+        struct.Struct(order + ("Q" if big else "H")),
+        struct.Struct(order + ("HHQ" if big else "HHI")),
+        pointer,
+        first,
+    )
+
+
+def _value(file: BinaryIO, layout: _Layout, kind: int, count: int, inline: bytes) -> Value | None:
+    """One value, from the entry itself or from where it points to."""
+    code = "s" if kind in _BYTES else _NUMBERS.get(kind) or _FRACTIONS.get(kind)
+    if code is None:
+        return None
+    parts = count * (2 if kind in _FRACTIONS else 1)
+    length = parts * struct.calcsize(layout.order + code)
+    if length > _LONGEST_BYTES:
+        return None
+    data = inline[:length]
+    if length > len(inline):
+        place = file.tell()
+        file.seek(layout.pointer.unpack(inline)[0])
+        data = file.read(length)
+        file.seek(place)
+    if len(data) < length:
+        return None
+    if code == "s":
+        return data
+    numbers = struct.unpack(f"{layout.order}{parts}{code}", data)
+    if kind not in _FRACTIONS:
+        return numbers
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    return tuple(above / below if below else 0.0 for above, below in pairs)
+
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
@@ -50,7 +198,7 @@ def refuse_raw(tags: Tags) -> None:
         raise ImageError("a camera's raw file; develop it into a TIFF, PNG or JPEG first")
 
 
-def decode(file: BinaryIO, tags: Tags) -> Samples | None:
+def read_samples(file: BinaryIO, tags: Tags) -> Samples | None:
     """Read grey and RGB of 1 to 16 bits and floats, with or without alpha.
 
     Args:
@@ -104,7 +252,7 @@ def _inks(file: BinaryIO, tags: Tags) -> Samples:
     if _number(tags, _INK_SET, _CMYK) != _CMYK:
         raise ImageError("a TIFF of inks that are not CMYK; convert it to RGB first")
     # imagecodecs refuses inks of 16 bits; as colours of RGB and a fourth sample it reads them.
-    values = _stored(replaced(file, _PHOTOMETRIC, _RGB), tags, colours=4)
+    values = _stored(with_tag(file, _PHOTOMETRIC, _RGB), tags, colours=4)
     if values.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"CMYK samples of the type {values.dtype} are not supported")
     white = int(np.iinfo(values.dtype).max)
@@ -190,7 +338,7 @@ def stand_in(tags: Tags) -> Image.Image:
 
 def add_iptc(image: Image.Image, tags: Tags) -> None:
     """Put the IPTC data where Pillow puts that of a JPEG; of a TIFF it loses it."""
-    image.info["photoshop"] = {_IPTC_RESOURCE: from_tags(tags)}
+    image.info["photoshop"] = {_IPTC_RESOURCE: iptc_from_tags(tags)}
 
 
 def _dpi(tags: Tags) -> tuple[float, float] | None:

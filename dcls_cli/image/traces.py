@@ -73,7 +73,7 @@ class Traces:
     colours: float
 
 
-def traces(picture: Windowed, alpha: Windowed | None = None) -> Traces:
+def measure_traces(picture: Windowed, alpha: Windowed | None = None) -> Traces:
     """Measure noise, a grid of blocks, and what drawings have.
 
     Large pictures are sampled in 16 windows of 256 x 256 pixels, so that the time does not depend

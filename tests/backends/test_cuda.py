@@ -11,7 +11,7 @@ from dcls_cli.benchmark.comparing import compare
 from dcls_cli.benchmark.tiles import measure_tiles
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.metrics import psnr
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.upscaling import upscale

@@ -16,7 +16,7 @@ from dcls_cli.backends.parts import Parts
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.image import Photo
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.network.deconvolution import FeatureSmoothing
 from dcls_cli.network.estimator import Estimator
 from dcls_cli.network.restorer import DualPathNetwork

@@ -7,8 +7,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from dcls_cli.image.encoders.header import Header, regrouped, shared_out
-from dcls_cli.image.picture import Carried
+from dcls_cli.image.encoders import Header, regrouped, shared_out
+from dcls_cli.image.photo import Carried
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from dcls_cli.image.encoders.header import Header, regrouped, shared_out
+from dcls_cli.image.encoders import Header, regrouped, shared_out
 
 _CLASSIC, _BIG = b"II\x2a\x00" + bytes(4), b"II\x2b\x00\x08\x00\x00\x00" + bytes(8)
 

@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import dcls_cli
-from dcls_cli.image.quiet import quiet
+from dcls_cli.image.decoding import silence_stderr
 
 PROGRAM = """
 import os, threading
-from dcls_cli.image.quiet import quiet
+from dcls_cli.image.decoding import silence_stderr
 barrier = threading.Barrier(8)
 def work():
     for _ in range(200):
-        with quiet():
+        with silence_stderr():
             os.write(2, b"chatter")
     barrier.wait()
 threads = [threading.Thread(target=work) for _ in range(8)]
@@ -39,7 +39,7 @@ def test_many_threads_never_lose_the_stream() -> None:
 def test_it_is_back_after_an_error() -> None:
     before = os.fstat(2)
     try:
-        with quiet():
+        with silence_stderr():
             assert os.fstat(2).st_rdev == Path(os.devnull).stat().st_rdev
             raise ValueError
     except ValueError:

@@ -1,19 +1,84 @@
-"""JPEG, by rows: bands that libjpeg encodes one by one are the intervals between restart markers.
+"""JPEG, WebP and AVIF, which Pillow encodes: JPEG by rows, the others whole.
 
-At a restart marker a decoder forgets what came before, as an encoder that begins anew; so the
-scans of bands that are as wide as the picture, and a whole number of blocks high, join to the scan
-of the picture.
+WebP and AVIF need all rows, which are gathered in memory or in a nameless file.
 """
 
 import io
 import struct
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
+from PIL import Image
 
-from dcls_cli.image.encoders.header import Header, one_line_errors, regrouped, shared_out
-from dcls_cli.image.encoders.whole import to_image
+from dcls_cli.image.encoders import Header, one_line_errors, regrouped, shared_out
+
+#: Pictures with more bytes of samples wait on the disk.
+LARGEST_IN_MEMORY = 2**28
+
+
+def to_image(samples: np.ndarray) -> Image.Image:
+    """Make a Pillow image of (H, W, C) samples; uint16 only as grey."""
+    return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+
+
+def write_webp(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> None:
+    """Write 8 bits, grey or RGB, with or without alpha.
+
+    Lossy WebP halves the resolution of colours; it has no other way.
+    """
+    with gathered(header, bands) as samples, one_line_errors("WEBP"):
+        content = io.BytesIO()
+        to_image(samples).save(
+            content,
+            "WEBP",
+            quality=header.encoding.used_quality,
+            lossless=header.encoding.lossless,
+            exact=True,
+            **header.carried.options(),
+        )
+    file.write(content.getbuffer())
+
+
+def write_avif(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> None:
+    """Write 8 bits, RGB with all colour resolution, grey as one channel, with or without alpha."""
+    with gathered(header, bands) as samples, one_line_errors("AVIF"):
+        content = io.BytesIO()
+        image = to_image(samples)
+        image.save(
+            content,
+            "AVIF",
+            quality=header.encoding.used_quality,
+            subsampling="4:0:0" if image.mode == "L" else "4:4:4",
+            **header.carried.options(),
+        )
+    file.write(content.getbuffer())
+
+
+@contextmanager
+def gathered(header: Header, bands: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Gather all rows: (H, W, C), on the disk where they are many.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    shape = (header.height, header.width, header.channels)
+    if header.bytes <= LARGEST_IN_MEMORY:
+        samples, top = np.empty(shape, header.dtype), 0
+        for band in bands:
+            samples[top : top + len(band)] = band
+            top += len(band)
+        yield samples
+        return
+    # Without a name, the file cannot stay behind.
+    with tempfile.TemporaryFile(dir=header.folder) as disk:
+        for band in bands:
+            disk.write(np.ascontiguousarray(band).data)
+        disk.flush()
+        yield np.memmap(disk, header.dtype, "r", shape=shape)
+
 
 #: Side of a block of samples at 4:4:4.
 _BLOCK_PX = 8
@@ -31,7 +96,12 @@ _IPTC_RESOURCE = 0x0404
 
 
 def write_jpeg(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> None:
-    """Write grey or RGB of 8 bits with all colour resolution (4:4:4)."""
+    """Write grey or RGB of 8 bits with all colour resolution (4:4:4), by rows.
+
+    Bands are encoded one by one and become the intervals between restart markers. There a decoder
+    forgets what came before, as an encoder that begins anew; so the scans of bands that are as wide
+    as the picture, and a whole number of blocks high, join to the scan of the picture.
+    """
     across = -(-header.width // _BLOCK_PX)
     most = max(_LARGEST_INTERVAL // across, 1)
     high = min(max(header.rows_of(_BAND_BYTES) // _BLOCK_PX, 1), most)
