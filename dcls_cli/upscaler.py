@@ -12,8 +12,8 @@ from dcls_cli.backends import Backend, load_backend
 from dcls_cli.config import KernelSpace
 from dcls_cli.hub import find, is_hub_name
 from dcls_cli.image import Photo, from_array, from_pil, to_array, to_pil
-from dcls_cli.kernels import OwnKernel, fit
-from dcls_cli.kernels.files import read as read_kernel
+from dcls_cli.kernels import UserKernel, fit_kernel
+from dcls_cli.kernels.user_kernel import read_kernel
 from dcls_cli.releases import RELEASES
 from dcls_cli.upscaling import Progress, Upscaled, upscale
 
@@ -136,8 +136,8 @@ class Upscaler:
         if isinstance(kernel, Path):
             own = read_kernel(kernel, space)
         else:
-            own = OwnKernel.of(kernel, space or "hr")
-        fitted = fit(own, self.backend.config)
+            own = UserKernel.of(kernel, space or "hr")
+        fitted = fit_kernel(own, self.backend.config)
         for note in fitted.notes:
             warnings.warn(f"the kernel: {note}", stacklevel=3)
         return fitted.kernel

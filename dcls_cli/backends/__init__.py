@@ -100,7 +100,7 @@ class Backend(Protocol):
     @property
     def batch_px(self) -> int: ...  # noqa: D102
 
-    def told(self) -> list[str]:
+    def take_notes(self) -> list[str]:
         """What went otherwise than planned since the last call, for people to read."""
         ...
 
@@ -177,7 +177,7 @@ def load_backend(
         from dcls_cli.backends.pytorch import PyTorchBackend
 
         return PyTorchBackend.load(weights_path, device, precision)
-    from dcls_cli.backends.ort import OnnxBackend
+    from dcls_cli.backends.onnx_runtime import OnnxBackend
 
     return OnnxBackend.load(weights_path, device, precision)
 

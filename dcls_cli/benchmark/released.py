@@ -90,7 +90,7 @@ def _measured(
 
 def _restorer(item: Release, precision: str) -> bool:
     whole = location(item).with_suffix(graphs.SUFFIX)
-    return graphs.halves(whole, precision)[1].is_file()
+    return graphs.main_part_paths(whole, precision)[1].is_file()
 
 
 @contextmanager

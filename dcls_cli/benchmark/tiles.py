@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dcls_cli.backends.capture import CudaGraph
-from dcls_cli.backends.devices import DTYPES
-from dcls_cli.backends.memory import translated_memory_errors
+from dcls_cli.backends.devices import DTYPES, translated_memory_errors
+from dcls_cli.backends.gpu import CudaGraph
 from dcls_cli.backends.pytorch import BATCH_PX
 from dcls_cli.benchmark.timing import fastest
 from dcls_cli.config import ModelConfig

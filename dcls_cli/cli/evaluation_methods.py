@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dcls_cli.backends import INT8
 from dcls_cli.backends.devices import select_device, select_precision
-from dcls_cli.backends.parts import restorer_beside
+from dcls_cli.backends.split_graphs import restorer_beside
 from dcls_cli.cli.console import visible
 from dcls_cli.cli.downloads import find_model
 from dcls_cli.cli.evaluation_harm import BICUBIC

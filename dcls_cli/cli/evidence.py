@@ -32,16 +32,16 @@ def known_kernel(
         UsageError: a space without a kernel.
         KernelError: it is no kernel, or too wide for the network.
     """
-    from dcls_cli.kernels import fit
-    from dcls_cli.kernels.files import read
+    from dcls_cli.kernels import fit_kernel
+    from dcls_cli.kernels.user_kernel import read_kernel
 
     if path is None:
         if space is not None:
             raise UsageError("--kernel-space says what --kernel is in; give --kernel too")
         return None
-    own = read(path, space)
+    own = read_kernel(path, space)
     try:
-        fitted = fit(own, config)
+        fitted = fit_kernel(own, config)
     except KernelError as error:
         raise KernelError(f"{console.visible(path)}: {error}") from error
     for text in fitted.notes:

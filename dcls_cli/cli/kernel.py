@@ -78,23 +78,26 @@ def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
         DclsError: the folder cannot be made.
     """
     from dcls_cli.cli.outputs import prepare_folder
-    from dcls_cli.kernels.files import WRITABLE
+    from dcls_cli.kernels.user_kernel import WRITABLE_KERNELS
 
     if output is None:
         return [[] for _ in photos]
     path = Path(output)
-    if path.suffix.lower() in WRITABLE and not path.is_dir() and not output.endswith("/"):
+    if path.suffix.lower() in WRITABLE_KERNELS and not path.is_dir() and not output.endswith("/"):
         if len(photos) > 1:
             raise UsageError(f"{console.visible(path)}: several photos need a folder as --output")
         files = [[path]]
     elif path.is_file() or (path.suffix and not path.exists() and not output.endswith("/")):
         raise UsageError(
-            f"{console.visible(path)}: expected a file that ends in {' or '.join(WRITABLE)}, or "
-            "a folder (with a slash at its end, if it is new)"
+            f"{console.visible(path)}: expected a file that ends in "
+            f"{' or '.join(WRITABLE_KERNELS)}, or a folder (with a slash at its end, if it is new)"
         )
     else:
         prepare_folder(f"{output}/", several=True)
-        files = [[path / f"{photo.stem}_kernel{suffix}" for suffix in WRITABLE] for photo in photos]
+        files = [
+            [path / f"{photo.stem}_kernel{suffix}" for suffix in WRITABLE_KERNELS]
+            for photo in photos
+        ]
     _refuse_collisions(photos, files)
     return files
 

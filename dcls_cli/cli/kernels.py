@@ -8,7 +8,7 @@ import numpy as np
 from dcls_cli.atomic import atomic_write, check_writable, printable
 from dcls_cli.config import KernelSpace
 from dcls_cli.errors import ImageError
-from dcls_cli.kernels.files import encode
+from dcls_cli.kernels.user_kernel import encode_kernel
 
 
 def check_kernel_output(path: Path, *, overwrite: bool) -> None:
@@ -37,7 +37,7 @@ def write_kernel(kernel: np.ndarray, space: KernelSpace, path: Path, *, overwrit
     Raises:
         ImageError: the file exists already or cannot be written.
     """
-    write_bytes(encode(kernel, space, path.suffix.lower()), path, overwrite=overwrite)
+    write_bytes(encode_kernel(kernel, space, path.suffix.lower()), path, overwrite=overwrite)
 
 
 def write_bytes(content: bytes, path: Path, *, overwrite: bool) -> None:

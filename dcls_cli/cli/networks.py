@@ -117,7 +117,7 @@ class Networks:
 
         if named.weights not in self._loaded:
             backend = load_backend(named.weights, self.device, self._precision, self._engine)
-            for note in backend.told():
+            for note in backend.take_notes():
                 if note not in self._told:  # one line a run, however many networks
                     console.note(note)
                     self._told.add(note)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dcls_cli.config import KernelSpace
 from dcls_cli.degradation import bicubic_matrix
 from dcls_cli.evaluation.samples import Sample, TrueKernel
-from dcls_cli.kernels.spaces import to_hr, to_lr
+from dcls_cli.kernels.grids import to_hr, to_lr
 from dcls_cli.metrics import luma, psnr
 from dcls_cli.network.spectra import LR_KERNEL_GRID, fold, power_spectrum
 from dcls_cli.reports.consistency import damage

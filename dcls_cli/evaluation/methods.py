@@ -12,7 +12,7 @@ from dcls_cli.backends import INT8, Backend, load_backend
 from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
-from dcls_cli.graphs import SUFFIX, halves
+from dcls_cli.graphs import SUFFIX, main_part_paths
 from dcls_cli.upscaling import find_blur
 from dcls_cli.upscaling.finishing import finish_colours
 
@@ -70,7 +70,7 @@ class MethodSpec:
         for path in (self.path, *self.others):
             digests += f" {_sha256(path)}"
             if self.precision == INT8 and path.suffix != SUFFIX:
-                digests += f" {_sha256(halves(path.with_suffix(SUFFIX), INT8)[1])}"
+                digests += f" {_sha256(main_part_paths(path.with_suffix(SUFFIX), INT8)[1])}"
         made_by = f"{__version__} {_RESTORATION}"
         return f"{self.kind}{digests} {self.device} {self.precision} {made_by}"
 

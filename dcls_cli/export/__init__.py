@@ -21,7 +21,7 @@ from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare, compare_int8
 from dcls_cli.export.quantising import pictures, quantised
 from dcls_cli.export.tracing import trace
-from dcls_cli.graphs import GraphInfo, Kind, part, stamp
+from dcls_cli.graphs import GraphInfo, Kind, part_path, stamp
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.releases import RELEASES, location
 
@@ -164,9 +164,9 @@ def _files(
     files: list[tuple[Path, Kind, str]] = []
     for kind in options.kinds(config):
         precision = options.precision if kind == "restorer" else "fp32"
-        files.append((part(output, kind, precision), kind, precision))
+        files.append((part_path(output, kind, precision), kind, precision))
     if options.int8 is not None:
-        files.append((part(output, "restorer", "int8"), "restorer", "int8"))
+        files.append((part_path(output, "restorer", "int8"), "restorer", "int8"))
     return files
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from dcls_cli.backends.memory import bytes_per_px, require, translated_memory_errors
+from dcls_cli.backends.devices import bytes_per_px, require_memory, translated_memory_errors
 from dcls_cli.backends.sessions import MEMORY_WORDS
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import OutOfMemoryError
@@ -24,7 +24,7 @@ def require_for_both(shape: Sequence[int], config: ModelConfig) -> None:
     Raises:
         OutOfMemoryError: there is not enough.
     """
-    require(shape, _TIMES * bytes_per_px(config, "fp32"), torch.device("cpu"))
+    require_memory(shape, _TIMES * bytes_per_px(config, "fp32"), torch.device("cpu"))
 
 
 @contextmanager

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from dcls_cli import example
 from dcls_cli.backends import Blur as ArrayBlur
-from dcls_cli.backends.gathering import Gathering, told
+from dcls_cli.backends.graph_estimation import GraphEstimator, blur_arrays
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ExportError
 from dcls_cli.export.memory import require_for_both, told_memory_errors
 from dcls_cli.export.modules import FusedGraph
 from dcls_cli.export.options import ExportOptions
 from dcls_cli.export.quantising import blur_of, inputs_of
-from dcls_cli.graphs import Kind, statistics_of, told_to
+from dcls_cli.graphs import Kind, blur_inputs, statistics_of
 from dcls_cli.metrics import psnr
 from dcls_cli.network.dcls import DCLS, Blur, repeated
 from dcls_cli.network.statistics import Source, gather
@@ -145,8 +145,8 @@ def _run_parts(
 ) -> tuple[np.ndarray, ArrayBlur]:
     """Estimate from the first image, restore all, as the engine does: pictures and blur."""
     one_window = max(lr.shape[2:])
-    blur = Gathering(config, sessions).estimate(lr[0], tiled=True, window=one_window)
-    inputs = {"lr": lr} | told(blur, told_to("restorer", config))
+    blur = GraphEstimator(config, sessions).estimate(lr[0], tiled=True, window=one_window)
+    inputs = {"lr": lr} | blur_arrays(blur, blur_inputs("restorer", config))
     return sessions["restorer"].run(["sr"], inputs)[0], blur
 
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from dcls_cli.export.modules import RestorerGraph, grown
-from dcls_cli.graphs import Fft, told_to
+from dcls_cli.graphs import Fft, blur_inputs
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import FeatureSmoothing, high_pass
 from dcls_cli.network.statistics import joint_gates
@@ -34,14 +34,16 @@ class SmoothingGraph(nn.Module):
             rows: weight of each row in the three bins of an axis, (3, h).
             columns: weight of each column, in the same way, (3, w).
             sums: of the windows before this one, (B, C, 3, 3).
-            blur: what `told_to` names, in its order.
+            blur: what `blur_inputs` names, in its order.
 
         Returns:
             The new sums and the filters, (B, C, 3, 3) each.
         """
         smoothing = self.restorer.restorer.smoothing
         assert isinstance(smoothing, FeatureSmoothing)
-        blurred = self._blurred(lr, dict(zip(told_to("smoothing", self.config), blur, strict=True)))
+        blurred = self._blurred(
+            lr, dict(zip(blur_inputs("smoothing", self.config), blur, strict=True))
+        )
         pooled = smoothing.to_be_pooled(grown(blurred, SMOOTHING_MARGIN))
         sums = sums + rows @ pooled @ columns.T
         return sums, high_pass(smoothing.project(sums))
@@ -74,12 +76,12 @@ class GatesGraph(nn.Module):
             rows: weight of each row in the mean of a window, (h,), of sum 1.
             columns: weight of each column, in the same way, (w,).
             kernel: (1, 1, k, k), sum 1.
-            statistics: what `told_to` names after it, in its order.
+            statistics: what `blur_inputs` names after it, in its order.
 
         Returns:
             (1, groups, blocks, F + f).
         """
-        given = dict(zip(told_to("gates", self.config), (kernel, *statistics), strict=True))
+        given = dict(zip(blur_inputs("gates", self.config), (kernel, *statistics), strict=True))
         linear = self.restorer.linear_image(lr, kernel, given.get("noise"))
         restorer = self.restorer.restorer
         _, features = restorer.head(lr, linear)

@@ -16,7 +16,7 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.export.modules import EstimatorGraph, FusedGraph, RestorerGraph
 from dcls_cli.export.options import SMALLEST_PX, ExportOptions
 from dcls_cli.export.statistics import GatesGraph, SmoothingGraph
-from dcls_cli.graphs import Kind, estimates_of, pool_width, told_to
+from dcls_cli.graphs import Kind, blur_inputs, estimates_of, pool_width
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.windows import SMOOTHING_TAPS
 
@@ -95,7 +95,7 @@ def _wanted(network: DCLS, kind: Kind, options: ExportOptions) -> Traced:
         _add_weights(inputs, axes, kind, config)
     before = len(inputs)
     blur = _blur(config)
-    for name in told_to(kind, config):
+    for name in blur_inputs(kind, config):
         inputs[name], axes[name] = blur[name], {}
     if kind == "estimator":
         outputs = ("pooled", "kernel", *estimates_of(config))

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from dcls_cli import weights
-from dcls_cli.errors import UsageError, WeightsError
+from dcls_cli.errors import DclsError, UsageError, WeightsError
 from dcls_cli.hub import cache, transfer
-from dcls_cli.hub.cache import Cached
-from dcls_cli.hub.failures import explained
-from dcls_cli.hub.names import SUFFIX, HubFile, is_hub_name, parse
+from dcls_cli.hub.cache import SUFFIX, Cached, HubFile, is_hub_name, parse_hub_name
 from dcls_cli.hub.transfer import SILENT, Listener, RefusedError, StalledError
 from dcls_cli.releases import location, release
 
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
 
 #: More than any weights of this method; ends a body without end.
 MAXIMUM_BYTES = 2 << 30
+
+_BY_HAND = "download the file elsewhere and give it with --weights FILE"
 
 _SAFE_ETAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -65,7 +65,7 @@ def check_cached(cached: Cached, sha256: str | None = None) -> None:
     Raises:
         WeightsError: it is damaged.
     """
-    reason = cache.damage(cached, sha256)
+    reason = cache.damage_of(cached, sha256)
     if reason is not None:
         raise WeightsError(f"{cached.path}: damaged: {reason}; delete {cached.content}")
 
@@ -78,7 +78,7 @@ def hub_file(model: str | int) -> tuple[HubFile, str | None]:
         WeightsError: the release is not on the Hub.
     """
     if _is_hub(model):
-        return parse(str(model)), None
+        return parse_hub_name(str(model)), None
     item = release(model)
     if item.repo is None or item.revision is None:
         raise WeightsError(
@@ -99,7 +99,7 @@ def fetch(file: HubFile, sha256: str | None = None, listener: Listener = SILENT)
         WeightsError: it is not to be had, or wrong; nothing wrong has got its final name.
     """
     cached = cache.look_up(file)
-    reason = None if cached is None else cache.damage(cached, sha256)
+    reason = None if cached is None else cache.damage_of(cached, sha256)
     if cached is not None and reason is None:
         return cached
     try:
@@ -130,7 +130,7 @@ def download(file: HubFile, sha256: str | None, listener: Listener) -> Cached:
             about = _metadata(file, name)
             return _download(file, name, about, sha256, listener)
     except (RefusedError, StalledError, OSError, ValueError, httpx2.HTTPError) as error:
-        raise explained(error, file) from error
+        raise explain_failure(error, file) from error
 
 
 def _metadata(file: HubFile, name: str) -> "HfFileMetadata":
@@ -226,7 +226,7 @@ def _only_weights(file: HubFile) -> str:
         )
     # Read again as a name of ours: what the Hub says becomes the name of a file here.
     try:
-        return parse(f"{HubFile(file.repo)}/{names[0]}").file or names[0]
+        return parse_hub_name(f"{HubFile(file.repo)}/{names[0]}").file or names[0]
     except UsageError as error:
         raise WeightsError(str(error)) from error
 
@@ -241,3 +241,23 @@ def _included(model: str | int) -> Path | None:
 
 def _is_hub(model: str | int) -> bool:
     return isinstance(model, str) and is_hub_name(model)
+
+
+def explain_failure(error: Exception, file: HubFile) -> DclsError:
+    """Our error for whatever ended a download, with the file's name and with what to do."""
+    if isinstance(error, DclsError):
+        return error
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    if isinstance(error, HFValidationError):
+        return UsageError(f"{file}: {transfer.first_line(error)}")
+    of_the_disk = isinstance(error, OSError) and not isinstance(
+        error, HfHubHTTPError | OfflineModeIsEnabled
+    )
+    if of_the_disk:
+        said = getattr(error, "strerror", None) or transfer.first_line(error)
+        return WeightsError(
+            f"{file}: {said}: {cache.cache_folder()} cannot be written; "
+            "set HF_HOME to another folder"
+        )
+    return WeightsError(f"{file}: {transfer.failure_reason(error, advice=_BY_HAND)}")

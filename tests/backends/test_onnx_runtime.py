@@ -11,8 +11,8 @@ from PIL import Image
 
 from dcls_cli import example, graphs
 from dcls_cli.backends import load_backend, sessions
-from dcls_cli.backends.gathering import Gathering
-from dcls_cli.backends.parts import Parts
+from dcls_cli.backends.graph_estimation import GraphEstimator
+from dcls_cli.backends.split_graphs import SplitGraphs
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.image import Photo
@@ -67,8 +67,8 @@ def test_the_shipped_graphs_are_whole_and_of_the_released_weights(weights: Path)
     lines = (weights.parent / "SHA256SUMS").read_text().splitlines()
     sums = {name: digest for digest, name in (line.split() for line in lines)}
     whole = weights.with_suffix(".onnx")
-    for path in (*graphs.halves(whole), graphs.halves(whole, "int8")[1]):
-        content, info = graphs.read(path)
+    for path in (*graphs.main_part_paths(whole), graphs.main_part_paths(whole, "int8")[1]):
+        content, info = graphs.read_graph(path)
         assert info.precision == ("int8" if "int8" in path.name else "fp32")
         assert hashlib.sha256(content).hexdigest() == sums[path.name]
         assert info.weights_sha256 == sums[weights.name]
@@ -76,11 +76,11 @@ def test_the_shipped_graphs_are_whole_and_of_the_released_weights(weights: Path)
 
 
 def test_windows_add_up_to_the_whole() -> None:
-    parts = Parts.read(graphs.halves(PHOTO.with_suffix(".onnx"))[0])
+    parts = SplitGraphs.read(graphs.main_part_paths(PHOTO.with_suffix(".onnx"))[0])
     estimator = onnxruntime.InferenceSession(
         parts.contents["estimator"], providers=["CPUExecutionProvider"]
     )
-    gathering = Gathering(parts.info.config, {"estimator": estimator})
+    gathering = GraphEstimator(parts.info.config, {"estimator": estimator})
     lr = picture(50, 71)
     whole = gathering.estimate(lr, tiled=True)
     for window in (16, 33):
@@ -128,7 +128,7 @@ def test_the_layout_that_is_known_without_pytorch_is_that_of_the_network() -> No
 
 
 def test_what_is_refused(tmp_path: Path) -> None:
-    restorer = graphs.halves(LIGHT.with_suffix(".onnx"))[1]
+    restorer = graphs.main_part_paths(LIGHT.with_suffix(".onnx"))[1]
     with pytest.raises(UsageError, match="unknown engine 'tflite'"):
         load_backend(LIGHT, engine="tflite")
     with pytest.raises(UsageError, match="runs with --backend onnx"):
@@ -145,7 +145,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     copy.write_bytes(restorer.read_bytes())
     with pytest.raises(WeightsError, match=r"-estimator\.onnx: no such graph file"):
         load_backend(copy)
-    other = graphs.halves(PHOTO.with_suffix(".onnx"))[0]
+    other = graphs.main_part_paths(PHOTO.with_suffix(".onnx"))[0]
     (tmp_path / "dcls-light-x4-estimator.onnx").write_bytes(other.read_bytes())
     with pytest.raises(
         WeightsError, match="not the estimator that goes with dcls-light-x4-restorer"
@@ -157,7 +157,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
 
 
 def test_graphs_beside_other_weights_are_refused(tmp_path: Path) -> None:
-    for part in graphs.halves(LIGHT.with_suffix(".onnx")):
+    for part in graphs.main_part_paths(LIGHT.with_suffix(".onnx")):
         (tmp_path / part.name).write_bytes(part.read_bytes())
     weights = tmp_path / LIGHT.name
     weights.write_bytes(PHOTO.read_bytes())
@@ -194,7 +194,7 @@ def test_upscale_on_graphs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
     photo, small = example.location(), tmp_path / "small.png"
     Image.open(photo).crop((0, 0, 40, 32)).save(small)
-    restorer = graphs.halves(LIGHT.with_suffix(".onnx"))[1]
+    restorer = graphs.main_part_paths(LIGHT.with_suffix(".onnx"))[1]
     first, second = tmp_path / "1.png", tmp_path / "2.png"
     assert run(["upscale", "-v", str(small), "-w", str(restorer), "-o", str(first)]) == 0
     assert "cpu (ONNX Runtime) fp32" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from dcls_cli.errors import KernelError
-from dcls_cli.kernels.files import PIXELS_PER_TAP, encode, read
+from dcls_cli.kernels.user_kernel import PIXELS_PER_TAP, encode_kernel, read_kernel
 from tests import oracle
 
 TAPS = np.outer(oracle.gauss1d(21, 2.0), oracle.gauss1d(21, 1.2)).astype(np.float32)
@@ -20,25 +20,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_taps_are_kept_as_they_are() -> None:
-    Path("k.npy").write_bytes(encode(TAPS, "hr", ".npy"))
+    Path("k.npy").write_bytes(encode_kernel(TAPS, "hr", ".npy"))
     np.testing.assert_array_equal(np.load("k.npy"), TAPS)
-    own = read(Path("k.npy"))
+    own = read_kernel(Path("k.npy"))
     np.testing.assert_allclose(own.taps, TAPS, rtol=1e-6)
     assert (own.space, own.notes) == ("hr", ())
-    assert read(Path("k.npy"), "lr").space == "lr"
+    assert read_kernel(Path("k.npy"), "lr").space == "lr"
 
 
 def test_our_own_picture_is_read_tap_by_tap_and_knows_its_space() -> None:
     """One tap is a square of pixels there: read as it is, the blur would be 8 times as wide."""
-    Path("k.png").write_bytes(encode(TAPS, "lr", ".png"))
+    Path("k.png").write_bytes(encode_kernel(TAPS, "lr", ".png"))
     with Image.open("k.png") as image:
         assert image.size == (21 * PIXELS_PER_TAP, 21 * PIXELS_PER_TAP)
-    own = read(Path("k.png"))
+    own = read_kernel(Path("k.png"))
     assert own.taps.shape == (21, 21)
     assert np.abs(own.taps - TAPS).sum() < 0.02
     assert (own.space, own.notes) == ("lr", ())
     with pytest.raises(KernelError, match=r"k\.png: it says that its taps are lr pixels, not hr"):
-        read(Path("k.png"), "hr")
+        read_kernel(Path("k.png"), "hr")
 
 
 def test_grey_pictures_of_other_programs_are_linear_samples() -> None:
@@ -47,14 +47,14 @@ def test_grey_pictures_of_other_programs_are_linear_samples() -> None:
     tifffile.imwrite("float.tif", TAPS)
     Image.fromarray(counts).save("sixteen.png")
     for name in ("sixteen.tif", "float.tif", "sixteen.png"):
-        assert np.abs(read(Path(name)).taps - TAPS / TAPS.sum()).sum() < 1e-3
-    assert "its sum was" in read(Path("sixteen.png")).notes[0]
-    assert read(Path("float.tif")).notes == ()
+        assert np.abs(read_kernel(Path(name)).taps - TAPS / TAPS.sum()).sum() < 1e-3
+    assert "its sum was" in read_kernel(Path("sixteen.png")).notes[0]
+    assert read_kernel(Path("float.tif")).notes == ()
 
 
 def refused(name: str, said: str) -> None:
     with pytest.raises(KernelError, match=said) as caught:
-        read(Path(name))
+        read_kernel(Path(name))
     text = str(caught.value)
     assert text.startswith(f"{name}: ")
     assert "\n" not in text

@@ -5,7 +5,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from dcls_cli.backends import load_backend, providers, sessions, wheels
+from dcls_cli.backends import load_backend, sessions, wheels
 from dcls_cli.errors import BackendError
 from dcls_cli.releases import location, release
 
@@ -64,7 +64,7 @@ def test_files_of_another_wheel_than_pip_knows_are_told(monkeypatch: pytest.Monk
     assert str(wheels.clash()).startswith(told)
 
 
-def session_of(*used: str) -> providers.Opener:
+def session_of(*used: str) -> sessions.Opener:
     """What ONNX Runtime opens where the library of a provider does not load."""
 
     class Session:
@@ -77,7 +77,7 @@ def session_of(*used: str) -> providers.Opener:
 @pytest.fixture
 def gpu_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As if ONNX Runtime were that for CUDA; the folder of its libraries."""
-    monkeypatch.setattr(providers, "available", lambda: [CUDA, CPU])
+    monkeypatch.setattr(sessions, "available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(wheels, "has_nvidia_driver", lambda: True)
     monkeypatch.setattr(wheels, "has_nvidia_gpu", lambda: True)
     libraries = tmp_path / "onnxruntime" / "capi"
@@ -91,7 +91,7 @@ def test_a_missing_library_is_named(gpu_wheel: Path) -> None:
     library.write_bytes(b"not a library")
     told = f"'cuda' is not usable: a library is missing: .*{library}: .*; pip install"
     with pytest.raises(BackendError, match=told):
-        providers.open_session("cuda", session_of(CPU))
+        sessions.open_session("cuda", session_of(CPU))
 
 
 def test_what_the_driver_says_is_told(gpu_wheel: Path) -> None:
@@ -101,14 +101,14 @@ def test_what_the_driver_says_is_told(gpu_wheel: Path) -> None:
         raise BackendError("ONNX Runtime cannot load the graph: CUDA failure 101")
 
     with pytest.raises(BackendError, match="'cuda:7' is not usable: .*CUDA failure 101; use --dev"):
-        providers.open_session("cuda:7", refuse)
+        sessions.open_session("cuda:7", refuse)
     with pytest.raises(BackendError, match="^ONNX Runtime cannot load the graph: CUDA failure 101"):
-        providers.open_session("cpu", refuse)
+        sessions.open_session("cpu", refuse)
 
 
 def test_auto_tries_a_gpu_that_may_be_there_and_then_the_cpu(gpu_wheel: Path) -> None:
-    assert providers.candidates("auto") == ["cuda", "cpu"]
-    assert providers.open_session("cuda", session_of(CUDA, CPU)).get_providers()[0] == CUDA
+    assert sessions.device_candidates("auto") == ["cuda", "cpu"]
+    assert sessions.open_session("cuda", session_of(CUDA, CPU)).get_providers()[0] == CUDA
 
 
 def test_onnx_runtime_itself_never_goes_on_with_another_provider(
@@ -116,18 +116,18 @@ def test_onnx_runtime_itself_never_goes_on_with_another_provider(
 ) -> None:
     """Its own fallback prints on stdout and takes the CPU, without our knowing at run time."""
     with pytest.raises(BackendError, match="^ONNX Runtime cannot load the graph: [^/]*$"):
-        sessions.start(b"no graph", [CPU])
+        sessions.start_session(b"no graph", [CPU])
     content = LIGHT.with_name("dcls-light-x4-estimator.onnx").read_bytes()
-    assert sessions.start(content, [CPU])._enable_fallback is False
+    assert sessions.start_session(content, [CPU])._enable_fallback is False
     assert capfd.readouterr() == ("", "")
 
 
 def test_options_of_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cuda = providers.options_of("cuda", 1)
+    cuda = sessions.provider_options("cuda", 1)
     assert (cuda["device_id"], cuda["cudnn_conv_algo_search"]) == ("1", "HEURISTIC")
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    tensorrt = providers.options_of("tensorrt", 2)
+    tensorrt = sessions.provider_options("tensorrt", 2)
     folder = tmp_path / "cache" / "dcls" / "tensorrt"
     assert folder.is_dir()
     assert tensorrt == {
@@ -138,8 +138,8 @@ def test_options_of_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "trt_timing_cache_path": str(folder),
     }
     assert list(folder.iterdir()) == []
-    assert providers.options_of("directml", 3) == {"device_id": "3"}
-    assert providers.options_of("cpu", 0) == providers.options_of("coreml", 0) == {}
+    assert sessions.provider_options("directml", 3) == {"device_id": "3"}
+    assert sessions.provider_options("cpu", 0) == sessions.provider_options("coreml", 0) == {}
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(
@@ -149,11 +149,11 @@ def test_a_cache_that_cannot_be_written_is_an_error(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "dcls").write_bytes(b"a file")
     with pytest.raises(BackendError, match="TensorRT's engines cannot be kept there: Not a direct"):
-        providers.options_of("tensorrt", 0)
+        sessions.provider_options("tensorrt", 0)
 
 
 def test_devices_that_are_unknown() -> None:
     for device in ("gpu", "cpu:1", "cuda:", "coreml:0"):
         with pytest.raises(BackendError, match=f"unknown device '{device}'"):
-            providers.parse(device)
-    assert providers.parse("tensorrt:12") == ("tensorrt", 12)
+            sessions.parse_device(device)
+    assert sessions.parse_device("tensorrt:12") == ("tensorrt", 12)

@@ -15,9 +15,9 @@ from PIL import Image
 
 from dcls_cli import example, graphs, weights
 from dcls_cli.backends import Blur, load_backend, sessions
-from dcls_cli.backends.gathering import Gathering
-from dcls_cli.backends.ort import OnnxBackend
-from dcls_cli.backends.parts import Parts
+from dcls_cli.backends.graph_estimation import GraphEstimator
+from dcls_cli.backends.onnx_runtime import OnnxBackend
+from dcls_cli.backends.split_graphs import SplitGraphs
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ExportError, OutOfMemoryError, WeightsError
@@ -54,7 +54,7 @@ class Exported:
         return self.weights.parent
 
     def part(self, kind: graphs.Kind, precision: str = "fp32") -> Path:
-        return graphs.part(self.weights.with_suffix(".onnx"), kind, precision)
+        return graphs.part_path(self.weights.with_suffix(".onnx"), kind, precision)
 
 
 def exported(config: ModelConfig, folder: Path, options: ExportOptions) -> Exported:
@@ -96,9 +96,9 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def gathering(made: Exported) -> Gathering:
+def gathering(made: Exported) -> GraphEstimator:
     kinds = graphs.parts_of(made.network.config)
-    return Gathering(made.network.config, {kind: session(made.part(kind)) for kind in kinds})
+    return GraphEstimator(made.network.config, {kind: session(made.part(kind)) for kind in kinds})
 
 
 @torch.inference_mode()
@@ -169,7 +169,7 @@ def test_every_graph_is_compared_before_it_is_written(paper: Exported, skipping:
 
 def with_another_bias(path: Path, key: str) -> bytes:
     """A graph that is a little off."""
-    content, info = graphs.read(path)
+    content, info = graphs.read_graph(path)
     model = onnx.load_model_from_string(content)
     bias = next(item for item in model.graph.initializer if item.name.endswith(key))
     numbers = onnx.numpy_helper.to_array(bias)
@@ -295,7 +295,7 @@ def test_parts_that_are_missing_or_of_another_network(
         ):
             load_backend(tmp_path / "tiny.safetensors", "cpu", "fp32", "onnx")
         file.write_bytes(content)
-    assert Parts.read(restorer).info.kind == "restorer"
+    assert SplitGraphs.read(restorer).info.kind == "restorer"
 
 
 def test_the_commands(paper: Exported, tmp_path: Path, capsys: Capture) -> None:

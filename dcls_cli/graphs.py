@@ -1,12 +1,16 @@
-"""Graph files: a network as ONNX; their metadata, and what is refused.
+"""Graph files: a network as ONNX, for any runtime; see export/README.md.
 
 A graph file is one ONNX file without external data, whose metadata carry the `ModelConfig`, the
 SHA-256 of the weights that it was made from and a digest of everything else in it. `onnx` is
 imported where a file is looked into.
+
+`NAME-estimator.onnx` goes with `NAME-restorer.onnx`, and with a restorer in a precision of its own,
+`NAME-restorer-int8.onnx`. Some networks have `NAME-smoothing.onnx` and `NAME-gates.onnx` too.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
@@ -106,7 +110,7 @@ def stamp(model: "ModelProto", info: GraphInfo) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def read(path: Path) -> tuple[bytes, GraphInfo]:
+def read_graph(path: Path) -> tuple[bytes, GraphInfo]:
     """Content and description of a graph file that was found to be whole and safe to load.
 
     Raises:
@@ -130,8 +134,8 @@ def read(path: Path) -> tuple[bytes, GraphInfo]:
 
 
 def graph_info(path: Path) -> GraphInfo:
-    """Description of a graph file, after checking all of it; see `read`."""
-    return read(path)[1]
+    """Description of a graph file, after checking all of it; see `read_graph`."""
+    return read_graph(path)[1]
 
 
 def _checked(content: bytes) -> GraphInfo:
@@ -194,3 +198,118 @@ def _tensors_of_node(node: "NodeProto") -> "Iterator[TensorProto]":
             yield from (sparse.values, sparse.indices)
         for graph in (attribute.g, *attribute.graphs):
             yield from _tensors(graph)
+
+
+def parts_of(config: ModelConfig) -> tuple[Kind, ...]:
+    """The graphs of a network that is split, in the order in which they are run."""
+    by_features = config.smoothing == "features" and config.deconvolution == "dcls"
+    kinds: list[tuple[Kind, bool]] = [
+        ("estimator", True),
+        ("smoothing", by_features),
+        ("gates", config.attention),
+        ("restorer", True),
+    ]
+    return tuple(kind for kind, used in kinds if used)
+
+
+def statistics_of(config: ModelConfig) -> tuple[str, ...]:
+    """What a restorer takes beside image and kernel, in the order of its inputs.
+
+    All are frozen for a photo, so that its tiles agree: see `backends.Blur`.
+    """
+    names = [
+        ("noise", config.noise == "estimated"),
+        ("smoothing", config.deconvolution == "dcls"),
+        ("gates", config.attention),
+    ]
+    return tuple(name for name, used in names if used)
+
+
+def estimates_of(config: ModelConfig) -> tuple[str, ...]:
+    """What an estimator gives after `pooled` and `kernel`, in the order of its outputs."""
+    by_code = config.smoothing == "code" and config.deconvolution == "dcls"
+    names = [("smoothing", by_code), ("noise", config.noise == "estimated")]
+    return tuple(name for name, given in names if given)
+
+
+def blur_inputs(kind: Kind, config: ModelConfig) -> tuple[str, ...]:
+    """The parts of the blur that a graph takes, in the order of its inputs, after the image.
+
+    Filters P that come from features need the blur only for the linear super-resolver's image,
+    which is among these; in RGB space they come from the image itself.
+    """
+    statistics = statistics_of(config)
+    if kind == "restorer":
+        return ("kernel", *statistics)
+    if kind == "gates":
+        return ("kernel", *(name for name in statistics if name != "gates"))
+    if kind == "smoothing" and config.skip == "linear" and config.deconvolution_space != "rgb":
+        return ("kernel", *(name for name in statistics if name == "noise"))
+    return ()
+
+
+def pool_width(config: ModelConfig) -> int:
+    """D: how many pools of an image an estimator sums."""
+    return config.estimator_features * (2 if config.pooling == "energy" else 1)
+
+
+def estimator_reach(config: ModelConfig) -> int:
+    """Pixels on each side that a pooled feature sees: of the head, and of two layers a block."""
+    return 3 + 2 * config.estimator_blocks
+
+
+def pool_margin(config: ModelConfig) -> int:
+    """Pixels that the estimator's layers without padding take off each axis before the pools."""
+    return 0 if config.pooling == "energy" else 4
+
+
+SUFFIX = ".onnx"
+
+#: Precision of a restorer whose name has none.
+EXACT = "fp32"
+
+_PART = re.compile(
+    r"(?P<name>.*)-(?P<kind>estimator|smoothing|gates|restorer)(?:-(?P<precision>fp16|int8))?"
+)
+
+
+def part_path(path: Path, kind: Kind, precision: str = EXACT) -> Path:
+    """The file of a part that `--split -o PATH` writes.
+
+    Args:
+        path: NAME.onnx.
+        kind: of the part.
+        precision: of a restorer.
+    """
+    suffix = "" if precision == EXACT else f"-{precision}"
+    return path.with_name(f"{path.stem}-{kind}{suffix}{SUFFIX}")
+
+
+def main_part_paths(path: Path, precision: str = EXACT) -> tuple[Path, Path]:
+    """The files of the two parts that every network has: estimator and restorer."""
+    return part_path(path, "estimator"), part_path(path, "restorer", precision)
+
+
+def parse_part_name(path: Path) -> tuple[Path, Kind]:
+    """NAME.onnx of a part, and which part it is, by its name.
+
+    Raises:
+        WeightsError: the name is that of none.
+    """
+    match = _PART.fullmatch(path.stem)
+    if match is None or (match["precision"] and match["kind"] != "restorer"):
+        raise WeightsError(
+            f"{path}: the parts of a network are NAME-estimator{SUFFIX} and "
+            f"NAME-restorer{SUFFIX}; give each of them its name back"
+        )
+    kind: Kind = match["kind"]  # type: ignore[assignment]  # the pattern has no other
+    return path.with_name(match["name"] + SUFFIX), kind
+
+
+def exact_restorer_path(path: Path) -> Path:
+    """The restorer in fp32 that goes with a part.
+
+    Raises:
+        WeightsError: the name is that of none.
+    """
+    return part_path(parse_part_name(path)[0], "restorer")

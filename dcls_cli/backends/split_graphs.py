@@ -1,4 +1,4 @@
-"""The parts of a network from their files, and which of its restorers is taken."""
+"""The graphs of a network that is split, from their files, and which of its restorers is taken."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 @dataclass(frozen=True)
-class Parts:
+class SplitGraphs:
     """The graphs of a network that is split.
 
     Attributes:
@@ -46,14 +46,14 @@ class Parts:
         Raises:
             WeightsError: a file is missing, damaged, fused or of another network.
         """
-        content, info = graphs.read(path)
+        content, info = graphs.read_graph(path)
         if info.kind == "fused":
             raise WeightsError(
                 f"{path}: a fused graph, whose tiles could not share one blur; make parts with "
                 "`dcls export-onnx --split`"
             )
-        (whole, kind), exact = graphs.named(path), graphs.exact(path)
-        files = {part: graphs.part(whole, part) for part in graphs.parts_of(info.config)}
+        (whole, kind), exact = graphs.parse_part_name(path), graphs.exact_restorer_path(path)
+        files = {part: graphs.part_path(whole, part) for part in graphs.parts_of(info.config)}
         if kind != info.kind or kind not in files:
             raise WeightsError(
                 f"{path}: by its name the {kind} of a network, by its content the {info.kind}; "
@@ -65,7 +65,7 @@ class Parts:
                 f"{path}: made from other weights than those beside it; export again"
             )
         found = {
-            part: (content, info) if part == kind else _beside(file, part, path, info)
+            part: (content, info) if part == kind else _read_beside(file, part, path, info)
             for part, file in files.items()
         }
         contents = {part: found[part][0] for part in files}
@@ -80,13 +80,13 @@ class Parts:
         """
         if self.exact is None or not self.exact.exists():
             return None
-        content, info = graphs.read(self.exact)
+        content, info = graphs.read_graph(self.exact)
         if not _of_one_network(info, self.info) or info.precision != "fp32":
             raise WeightsError(f"{self.exact}: not of the same network in fp32; export again")
         return content
 
 
-def chosen(path: Path, device: str, precision: str) -> Parts:
+def choose_graphs(path: Path, device: str, precision: str) -> SplitGraphs:
     """The graphs of a file, or those beside a weight file.
 
     Args:
@@ -99,8 +99,8 @@ def chosen(path: Path, device: str, precision: str) -> Parts:
         WeightsError: a file is missing, damaged or of other weights.
     """
     if path.suffix != graphs.SUFFIX:
-        return beside(path, device, precision)
-    parts = Parts.read(path)
+        return graphs_beside(path, device, precision)
+    parts = SplitGraphs.read(path)
     if precision not in ("auto", parts.info.precision):
         raise BackendError(
             f"{path}: precision {precision} is not that of the graph, {parts.info.precision}; "
@@ -109,7 +109,7 @@ def chosen(path: Path, device: str, precision: str) -> Parts:
     return parts
 
 
-def beside(weights_path: Path, device: str, precision: str) -> Parts:
+def graphs_beside(weights_path: Path, device: str, precision: str) -> SplitGraphs:
     """The graphs that lie beside a weight file and are made from it.
 
     Args:
@@ -124,14 +124,14 @@ def beside(weights_path: Path, device: str, precision: str) -> Parts:
     """
     whole = weights_path.with_suffix(graphs.SUFFIX)
     if precision == "auto":
-        has_int8 = graphs.halves(whole, "int8")[1].is_file()
+        has_int8 = graphs.main_part_paths(whole, "int8")[1].is_file()
         precision = "int8" if has_int8 and is_int8_faster(device) else "fp32"
     path = restorer_beside(weights_path, precision)
     try:
         sha256 = hashlib.sha256(weights_path.read_bytes()).hexdigest()
     except OSError as error:
         raise WeightsError(f"{weights_path}: cannot be read: {error.strerror}") from error
-    return Parts.read(path, sha256)
+    return SplitGraphs.read(path, sha256)
 
 
 def restorer_beside(weights_path: Path, precision: str) -> Path:
@@ -145,7 +145,7 @@ def restorer_beside(weights_path: Path, precision: str) -> Path:
             f"ONNX Runtime has no {precision} for these networks; use --precision auto, "
             f"{', '.join(PRECISIONS)}, or --backend torch"
         )
-    _, path = graphs.halves(weights_path.with_suffix(graphs.SUFFIX), precision)
+    _, path = graphs.main_part_paths(weights_path.with_suffix(graphs.SUFFIX), precision)
     if not path.is_file():
         raise BackendError(f"{weights_path}: {_missing(path, precision)}")
     return path
@@ -166,7 +166,7 @@ def has_int8_instructions() -> bool:
     return not INT8_FLAGS.isdisjoint(processor_flags())
 
 
-def _beside(
+def _read_beside(
     path: Path, kind: graphs.Kind, given: Path, info: graphs.GraphInfo
 ) -> tuple[bytes, graphs.GraphInfo]:
     """Read a part that goes with a given one."""
@@ -175,7 +175,7 @@ def _beside(
             f"{path}: no such graph file; {given.name} needs it beside it: "
             "`dcls export-onnx --split` writes all parts"
         )
-    content, own = graphs.read(path)
+    content, own = graphs.read_graph(path)
     if own.kind != kind or not _of_one_network(own, info):
         raise WeightsError(
             f"{path}: not the {kind} that goes with {given.name}; export all parts again"

@@ -8,9 +8,14 @@ import numpy as np
 
 from dcls_cli import graphs
 from dcls_cli.backends import Blur, Memory, Raster, sessions
-from dcls_cli.backends.gathering import Gathering, layer_bytes, matrix_bytes, told
-from dcls_cli.backends.parts import Parts, chosen
-from dcls_cli.backends.providers import candidates, open_session
+from dcls_cli.backends.graph_estimation import (
+    GraphEstimator,
+    blur_arrays,
+    layer_bytes,
+    matrix_bytes,
+)
+from dcls_cli.backends.sessions import device_candidates, open_session
+from dcls_cli.backends.split_graphs import SplitGraphs, choose_graphs
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, DclsError
 from dcls_cli.machine import free_memory_bytes
@@ -25,13 +30,13 @@ _LONGEST_SIDE_PX = 1024
 class OnnxBackend:
     """A `Backend` of a network's split graphs; see export/README.md."""
 
-    def __init__(self, parts: Parts, device: str, note: str | None = None) -> None:
+    def __init__(self, parts: SplitGraphs, device: str, note: str | None = None) -> None:
         """Open all graphs on a device.
 
         Args:
             parts: the graphs.
             device: cpu, cuda[:N], tensorrt[:N], directml[:N], coreml.
-            note: what `told` tells first.
+            note: what `blur_arrays` tells first.
 
         Raises:
             BackendError: the device is not usable here.
@@ -39,13 +44,13 @@ class OnnxBackend:
         self._parts = parts
         self._device = device
         self._notes = [] if note is None else [note]
-        self._restorer = _opened(parts.contents["restorer"], device)
+        self._restorer = _session_on(parts.contents["restorer"], device)
         statistics: dict[graphs.Kind, InferenceSession] = {
-            kind: _opened(content, device)
+            kind: _session_on(content, device)
             for kind, content in parts.contents.items()
             if kind != "restorer"
         }
-        self._gathering = Gathering(self.config, statistics)
+        self._gathering = GraphEstimator(self.config, statistics)
         self._exact: InferenceSession | None = None
 
     @classmethod
@@ -56,21 +61,21 @@ class OnnxBackend:
             path: NAME.safetensors or a part of its graphs.
             device: as of the constructor, or auto: a GPU that works, else the CPU. That a GPU is
                 there and does not work is reported; that there is none is not.
-            precision: see `chosen`; it suits the device that is used.
+            precision: see `choose_graphs`; it suits the device that is used.
 
         Raises:
             BackendError: the device or the precision is not usable here.
             WeightsError: a file is missing, damaged or of other weights.
         """
-        *gpus, last = candidates(device)
+        *gpus, last = device_candidates(device)
         note = None
         for name in gpus:
-            parts = chosen(path, name, precision)
+            parts = choose_graphs(path, name, precision)
             try:
                 return cls(parts, name)
             except BackendError as error:
                 note = f"{error}; the CPU is used"
-        return cls(chosen(path, last, precision), last, note)
+        return cls(choose_graphs(path, last, precision), last, note)
 
     @property
     def config(self) -> ModelConfig:
@@ -97,7 +102,7 @@ class OnnxBackend:
         """Batches of tiles were not faster."""
         return 0
 
-    def told(self) -> list[str]:
+    def take_notes(self) -> list[str]:
         """That `auto` could not use a GPU."""
         notes, self._notes = self._notes, []
         return notes
@@ -138,7 +143,7 @@ class OnnxBackend:
         if self._parts.info.fft == "matmul":
             sessions.check_memory(lr.shape, matrix_bytes(lr.shape))
         image = {"lr": np.ascontiguousarray(lr, np.float32)}
-        inputs = image | told(blur, graphs.told_to("restorer", self.config))
+        inputs = image | blur_arrays(blur, graphs.blur_inputs("restorer", self.config))
         restored = self._run(self._restorer, inputs)
         finite = bool(np.isfinite(restored).all())
         if not finite and self.precision != "fp32":
@@ -157,7 +162,7 @@ class OnnxBackend:
                     f"the network produced non-finite values in {self.precision}, and there is no "
                     "graph in fp32 beside it; export one with `dcls export-onnx --split`"
                 )
-            self._exact = _opened(content, self._device)
+            self._exact = _session_on(content, self._device)
         return self._exact
 
     def _run(self, session: "InferenceSession", inputs: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -172,6 +177,6 @@ class OnnxBackend:
         return np.asarray(restored, np.float32)
 
 
-def _opened(content: bytes, device: str) -> "InferenceSession":
+def _session_on(content: bytes, device: str) -> "InferenceSession":
     """A session of a graph; see `open_session`."""
-    return open_session(device, lambda providers: sessions.start(content, providers))
+    return open_session(device, lambda providers: sessions.start_session(content, providers))

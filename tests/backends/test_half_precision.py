@@ -7,8 +7,7 @@ import torch
 
 from dcls_cli import weights
 from dcls_cli.backends import devices
-from dcls_cli.backends.checking import half_precision_db
-from dcls_cli.backends.pytorch import PyTorchBackend
+from dcls_cli.backends.pytorch import PyTorchBackend, half_precision_db
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 
@@ -41,7 +40,7 @@ def test_a_denominator_without_a_floor_needs_fp32() -> None:
 def test_the_shipped_weights_pass(path: Path) -> None:
     assert half_precision_db(weights.load(path).eval(), "bf16", CPU) > 60
     backend = PyTorchBackend.load(path, "cpu", "auto")
-    assert (backend.precision, backend.told()) == ("bf16", [])
+    assert (backend.precision, backend.take_notes()) == ("bf16", [])
 
 
 def test_own_weights_get_what_they_can_do_and_it_is_told(tmp_path: Path) -> None:
@@ -49,10 +48,10 @@ def test_own_weights_get_what_they_can_do_and_it_is_told(tmp_path: Path) -> None
     weights.write(paper(0.0), path)
     backend = PyTorchBackend.load(path, "cpu", "auto")
     assert backend.precision == "fp32"
-    (note,) = backend.told()
+    (note,) = backend.take_notes()
     assert note.startswith("own.safetensors: fp32 is used, as bf16 is too far from it")
     assert PyTorchBackend.load(path, "cpu", "bf16").precision == "bf16"
     torch.manual_seed(0)
     weights.write(DCLS(LIGHT), path)
     backend = PyTorchBackend.load(path, "cpu", "auto")
-    assert (backend.precision, backend.told()) == ("bf16", [])
+    assert (backend.precision, backend.take_notes()) == ("bf16", [])

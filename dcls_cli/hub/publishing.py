@@ -1,10 +1,13 @@
-"""The model card: what the Hub shows of published weights, and finds them by."""
+"""Publish weights on the Hub: the model card, and the commit with all files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcls_cli.config import ModelConfig
+from dcls_cli.errors import DclsError
+from dcls_cli.hub import transfer
 from dcls_cli.releases import Release
 
 if TYPE_CHECKING:
@@ -124,3 +127,47 @@ def _cell(text: str) -> str:
     """Text that neither ends a table's cell nor becomes HTML."""
     plain = " ".join(text.split()).replace("|", "\\|")
     return plain.replace("&", "&amp;").replace("<", "&lt;")
+
+
+#: For everything that an upload takes; a connection that hangs ends there.
+UPLOAD_LIMIT_S = 1800.0
+
+
+def push(repo: str, files: Mapping[str, Path | bytes], message: str, *, private: bool) -> str:
+    """Make a repository if there is none, and commit files to its main branch in one commit.
+
+    Args:
+        repo: `owner/name`.
+        files: path in the repository and content, or the file that has it.
+        message: of the commit.
+        private: whether a new repository is private; an existing one stays as it is.
+
+    Returns:
+        The commit, 40 hexadecimal digits: the revision to pin.
+
+    Raises:
+        DclsError: the Hub refuses, or cannot be reached.
+    """
+    import httpx2
+    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined] # lazy
+
+    disable_progress_bars()
+    api = HfApi()
+    operations = [
+        CommitOperationAdd(path_in_repo=name, path_or_fileobj=content)
+        for name, content in files.items()
+    ]
+    try:
+        with transfer.without_telemetry():
+            transfer.ask(lambda: api.create_repo(repo, private=private, exist_ok=True))
+            done = transfer.within(
+                UPLOAD_LIMIT_S,
+                lambda: api.create_commit(repo, operations, commit_message=message),
+            )
+    except (transfer.StalledError, OSError, ValueError, RuntimeError, httpx2.HTTPError) as error:
+        cause = error.__cause__ if isinstance(error, RuntimeError) else error  # of one file
+        known = cause if isinstance(cause, Exception) else error
+        reason = transfer.failure_reason(known, advice="check the connection and HF_ENDPOINT")
+        raise DclsError(f"{repo}: not published: {reason}") from error
+    return done.oid

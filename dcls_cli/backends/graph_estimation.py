@@ -1,4 +1,4 @@
-"""What is global in a photo, gathered with graphs: what `network.statistics` does with PyTorch."""
+"""A photo's blur, estimated with graphs: what `network.statistics` does with PyTorch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +33,7 @@ _MATRIX_BYTES = 24
 _LIVE = 8
 
 
-class Gathering:
+class GraphEstimator:
     """Runs the estimator, and where a network has them the graphs of its smoothing and gates."""
 
     def __init__(
@@ -135,7 +135,7 @@ class Gathering:
                 "rows": _weights(rows, lr.shape[1], SMOOTHING_MARGIN, taps),
                 "columns": _weights(columns, lr.shape[2], SMOOTHING_MARGIN, taps),
                 "before": found["sums"],
-                **told(blur, graphs.told_to("smoothing", config)),
+                **blur_arrays(blur, graphs.blur_inputs("smoothing", config)),
             }
             found = self._run("smoothing", ["sums", "smoothing"], inputs)
         return np.asarray(found["smoothing"][0])
@@ -152,7 +152,7 @@ class Gathering:
             "lr": np.concatenate([_read(lr, *window) for window in windows.windows]),
             "rows": _means(windows.rows, height),
             "columns": _means(windows.columns, width),
-            **told(blur, graphs.told_to("gates", config)),
+            **blur_arrays(blur, graphs.blur_inputs("gates", config)),
         }
         return np.asarray(self._run("gates", ["gates"], inputs)["gates"][0])
 
@@ -163,7 +163,7 @@ class Gathering:
             return dict(zip(names, self._parts[kind].run(names, inputs), strict=True))
 
 
-def told(blur: Blur, names: Sequence[str]) -> dict[str, np.ndarray]:
+def blur_arrays(blur: Blur, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The inputs of a graph that describe a blur, in batches of one; the kernel as one plane."""
     parts = {name: blur.kernel[None] if name == "kernel" else getattr(blur, name) for name in names}
     return {
