@@ -11,14 +11,16 @@ from dcls_cli import graphs
 from dcls_cli.backends import Blur, Raster, sessions
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError
-from dcls_cli.network.sampling import Joint, joint, whole
 from dcls_cli.network.windows import (
     SMOOTHING_MARGIN,
     SMOOTHING_TAPS,
     WINDOW_PX,
     Interval,
+    JointWindows,
     bins,
     intervals,
+    joint_windows,
+    one_window,
     smoothing_reach,
 )
 
@@ -69,7 +71,7 @@ class GraphEstimator:
         if known is not None:
             blur = replace(blur, kernel=np.asarray(known, np.float32))
         if tiled:
-            blur = self._completed(lr, blur, joint(*lr.shape[1:]), window)
+            blur = self._completed(lr, blur, joint_windows(*lr.shape[1:]), window)
         parts = (blur.kernel, blur.smoothing, blur.noise, blur.gates)
         if not all(part is None or np.isfinite(part).all() for part in parts):
             raise DclsError("the estimated blur is not finite: the weights are unusable")
@@ -92,9 +94,11 @@ class GraphEstimator:
             OutOfMemoryError: the photo does not fit.
             BackendError: ONNX Runtime refuses it.
         """
-        return self._completed(lr, blur, whole(*lr.shape[1:]), WINDOW_PX)
+        return self._completed(lr, blur, one_window(*lr.shape[1:]), WINDOW_PX)
 
-    def _completed(self, lr: np.ndarray | Raster, blur: Blur, windows: Joint, window: int) -> Blur:
+    def _completed(
+        self, lr: np.ndarray | Raster, blur: Blur, windows: JointWindows, window: int
+    ) -> Blur:
         """P first: the gates depend on it."""
         if blur.smoothing is None and "smoothing" in self._parts:
             blur = replace(blur, smoothing=self._smoothing(lr, blur, window))
@@ -140,7 +144,7 @@ class GraphEstimator:
             found = self._run("smoothing", ["sums", "smoothing"], inputs)
         return np.asarray(found["smoothing"][0])
 
-    def _gates(self, lr: np.ndarray | Raster, blur: Blur, windows: Joint) -> np.ndarray:
+    def _gates(self, lr: np.ndarray | Raster, blur: Blur, windows: JointWindows) -> np.ndarray:
         """The gates, (groups, blocks, F + f), of windows that go through all blocks together."""
         config = self._config
         first_rows, first_columns = windows.windows[0]

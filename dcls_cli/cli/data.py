@@ -49,7 +49,7 @@ def download(
     A download that was interrupted, or killed, goes on where it was; archives are compared with
     their published digests. DIV2K and Flickr2K are for research: see their terms.
     """
-    from dcls_cli.data.home import data_home
+    from dcls_cli.data.catalogue import data_home
 
     download_into(to or data_home(), names, local=local or (), mirror=mirror)
 
@@ -123,7 +123,7 @@ def check(
     """Count images, decode each of them, compare digests; name what is damaged or missing."""
     from dcls_cli.cli.training_view import loading_bar
     from dcls_cli.data.catalogue import dataset
-    from dcls_cli.data.checking import check as look
+    from dcls_cli.data.preparing import check as look
 
     known = None if name is None else dataset(name)
     whole = True

@@ -76,11 +76,11 @@ def write_report(
         ImageError: the output cannot be read again, or the page cannot be written.
     """
     from dcls_cli.image import read
-    from dcls_cli.reports.evidence import Evidence, page
+    from dcls_cli.reports.evidence import Evidence, evidence_page
 
     scale = upscaled.backend.config.scale
     lr, sr = photo.colour, _of_size(read(output), upscaled).colour
-    text = page(
+    text = evidence_page(
         Evidence(
             source=console.visible(source.name),
             output=console.visible(output.name),

@@ -11,7 +11,7 @@ import typer
 from dcls_cli.cli import console
 from dcls_cli.cli.data import download_into
 from dcls_cli.cli.training_view import loading_bar
-from dcls_cli.data.home import TRAINING_SETS, VARIABLE, data_home, find_images, pack_of
+from dcls_cli.data.catalogue import HOME_VARIABLE, TRAINING_SETS, data_home, find_images, pack_of
 from dcls_cli.data.preparing import prepare
 from dcls_cli.errors import UsageError
 
@@ -50,7 +50,7 @@ def _agreed(missing: Sequence[str], home: Path) -> bool:
     free = shutil.disk_usage(existing).free / 1e9
     console.fault(f"training needs {sets}, photographs for research use only (see their terms)")
     console.fault(f"folder: {home}, {needed:.0f} GB needed in all, {free:.0f} GB free")
-    console.fault(f"another folder: {VARIABLE}=FOLDER; your own images: --hr FOLDER")
+    console.fault(f"another folder: {HOME_VARIABLE}=FOLDER; your own images: --hr FOLDER")
     return typer.confirm("Download them now?", default=False, err=True)
 
 

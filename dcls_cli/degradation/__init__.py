@@ -1,6 +1,6 @@
 """How sharp photos become damaged ones: blurs and reduction, JPEG, and what cameras do."""
 
-from dcls_cli.degradation.gaussian import (
+from dcls_cli.degradation.classical import (
     GAUSSIAN8_KERNEL_SIZE,
     GAUSSIAN8_RANGES,
     add_noise,

@@ -20,7 +20,7 @@ from dcls_cli.evaluation.samples import Sample, TrueKernel
 from dcls_cli.kernels.grids import to_hr, to_lr
 from dcls_cli.metrics import luma, psnr
 from dcls_cli.network.spectra import LR_KERNEL_GRID, fold, power_spectrum
-from dcls_cli.reports.consistency import damage
+from dcls_cli.reports.consistency import damage_again
 
 #: LR pixel in the middle of a long signal whose bicubic weights are looked at.
 _MIDDLE = 16
@@ -69,7 +69,7 @@ def kernel_figures(sample: Sample, index: int, estimate: Estimate) -> KernelFigu
     if true.reduction == "sampled":
         found = whole_reduction(found, scale)
     sharp = sample.hr.astype(np.float32) / np.float32(255)
-    again = damage(sharp, taps, estimate.space, scale)
+    again = damage_again(sharp, taps, estimate.space, scale)
     return KernelFigures(
         lr_psnr=psnr(luma(again.astype(np.float64)), luma(sample.lr[index] / 255.0)),
         error_hr=peak_error(found, true.taps),

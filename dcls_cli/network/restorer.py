@@ -5,8 +5,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.config import ModelConfig
-from dcls_cli.network.alternatives import FixedSmoothing, KernelStretching
-from dcls_cli.network.deconvolution import ConstrainedLeastSquares, FeatureSmoothing, high_pass
+from dcls_cli.network.deconvolution import (
+    ConstrainedLeastSquares,
+    FeatureSmoothing,
+    FixedSmoothing,
+    KernelStretching,
+    high_pass,
+)
 from dcls_cli.network.layers import (
     LEAK,
     ChannelAttention,

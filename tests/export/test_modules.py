@@ -9,8 +9,13 @@ from torch import nn
 
 from dcls_cli.backends.graph_estimation import GraphEstimator
 from dcls_cli.config import ModelConfig
-from dcls_cli.export.modules import EstimatorGraph, FusedGraph, RestorerGraph
-from dcls_cli.export.statistics import GatesGraph, SmoothingGraph
+from dcls_cli.export.modules import (
+    EstimatorGraph,
+    FusedGraph,
+    GatesGraph,
+    RestorerGraph,
+    SmoothingGraph,
+)
 from dcls_cli.graphs import Kind, estimates_of, parts_of, statistics_of
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.statistics import Source, gather

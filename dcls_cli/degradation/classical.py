@@ -1,4 +1,4 @@
-"""How a sharp photo becomes a blurred, small, noisy one: Gaussian blur, bicubic, noise, 8 bits.
+"""The classical degradation: blur, bicubic reduction, white noise, rounding to 8 bits.
 
 Everything is batched, runs on the device and in the dtype of its input, and is differentiable
 except `quantise`. Autocast is switched off inside. On CUDA, whoever allows TF32 for matrix products
@@ -246,3 +246,142 @@ def add_noise(image: Tensor, level: float | Tensor, generator: torch.Generator) 
     if isinstance(level, Tensor):
         level = level.to(image.dtype)[:, None, None, None]
     return image + noise * (level / 255)
+
+
+#: Separable parts below this share of the strongest one are left out; 8 bits round by 200 times
+#: as much.
+SMALLEST_PART = 1e-5
+
+
+def degrade(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
+    """Blur every image with its own kernel and make it smaller.
+
+    Equals `bicubic(blur(image, kernel), 1 / scale)` to about `SMALLEST_PART`.
+
+    Args:
+        image: (B, C, H, W).
+        kernel: (B, 1, k, k).
+        scale: by how much the result is smaller.
+
+    Returns:
+        (B, C, ceil(H / scale), ceil(W / scale)), neither clamped nor rounded.
+    """
+    height, width = image.shape[-2:]
+    with torch.autocast(image.device.type, enabled=False):
+        along_rows, along_columns = separable_parts(kernel[:, 0].to(image.dtype))
+        batch, parts, taps = along_rows.shape
+        rows = blurred_bicubic_matrix(along_rows.reshape(-1, taps), height, scale)
+        columns = blurred_bicubic_matrix(along_columns.reshape(-1, taps), width, scale)
+        # All parts stacked below each other, then beside each other, so that the second product
+        # adds them up.
+        low = rows.shape[1]
+        reduced = rows.reshape(batch, 1, parts * low, height) @ image
+        reduced = reduced.view(batch, -1, parts, low, width).transpose(2, 3).flatten(3)
+        columns = columns.view(batch, 1, parts, -1, width).transpose(2, 3).flatten(3)
+        return reduced @ columns.mT
+
+
+def separable_parts(kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """Kernels as sums of outer products: (B, k, k) -> taps down and taps across, (B, R, k) each.
+
+    R is what the least separable kernel of the batch needs; the others are padded by parts that
+    are next to nothing.
+    """
+    # On the CPU: a GPU takes longer for a few matrices of this size than the way there and back.
+    down, strength, across = torch.linalg.svd(kernel.double().cpu())
+    needed = int((strength > SMALLEST_PART * strength[:, :1]).sum(1).max())
+    root = strength[:, :needed, None].sqrt()
+    parts = down.mT[:, :needed] * root, across[:, :needed] * root
+    first, second = (part.to(kernel) for part in parts)
+    return first, second
+
+
+def blur_by_fft(image: Tensor, kernel: Tensor) -> Tensor:
+    """Correlate every image with its own kernel, 'reflect' padding (edge not repeated).
+
+    The same as `gaussian.blur`, whose k² products a pixel cost more from about 15 taps on.
+
+    Args:
+        image: (B, C, H, W) of real numbers that the FFT knows: float32 or float64.
+        kernel: (B, 1, k, k), k odd.
+
+    Returns:
+        (B, C, H, W).
+    """
+    height, width = image.shape[-2:]
+    radius = kernel.shape[-1] // 2
+    rows, columns = (
+        reflect_index(side, radius, fast_length(side + 2 * radius) - side - radius, image.device)
+        for side in (height, width)
+    )
+    with torch.autocast(image.device.type, enabled=False):
+        padded = image.index_select(2, rows).index_select(3, columns)
+        grid = padded.shape[-2:]
+        spectrum = torch.fft.rfft2(padded)
+        gain = torch.fft.rfft2(kernel.to(image.dtype), s=grid).conj()  # correlation
+        blurred: Tensor = torch.fft.irfft2(spectrum * gain, s=grid)
+    return blurred[..., :height, :width]
+
+
+def fast_length(least: int) -> int:
+    """The smallest even number of at least `least` without prime factors above 5."""
+    length = least + least % 2
+    while _without_small_factors(length) > 1:
+        length += 2
+    return length
+
+
+def _without_small_factors(number: int) -> int:
+    """What is left of a number without its factors 2, 3 and 5."""
+    for prime in (2, 3, 5):
+        while number % prime == 0:
+            number //= prime
+    return number
+
+
+def draw_kernels(
+    count: int,
+    size: int,
+    sigma: tuple[float, float],
+    disturbance: float,
+    random: torch.Generator,
+) -> Tensor:
+    """Draw the kernels of `count` images, on the CPU, so that any device gets the same.
+
+    Both standard deviations are drawn on their own, uniformly as the angle over the whole circle;
+    then each tap is multiplied by 1 + u, u uniform in [0, disturbance], as in the authors' code.
+
+    Args:
+        count: B.
+        size: width of the kernels in pixels.
+        sigma: range of both standard deviations in pixels.
+        disturbance: largest share by which a tap grows.
+        random: on the CPU.
+
+    Returns:
+        (B, 1, size, size), sum 1.
+    """
+    low, high = sigma
+    widths = low + (high - low) * torch.rand(2, count, generator=random)
+    angle = math.pi * (2 * torch.rand(count, generator=random) - 1)
+    kernel = anisotropic_gaussian_kernel(widths[0], widths[1], angle, size)
+    if disturbance > 0:
+        kernel = kernel * (1 + disturbance * torch.rand(kernel.shape, generator=random))
+        kernel = kernel / kernel.sum((-2, -1), keepdim=True)
+    return kernel
+
+
+def degrade_anisotropic(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
+    """Blur every image with its own kernel and make it smaller by antialiased bicubic.
+
+    A disturbed kernel is far from separable, so that the blur is done in the frequency domain.
+
+    Args:
+        image: (B, C, H, W).
+        kernel: (B, 1, k, k), k odd.
+        scale: by how much the result is smaller.
+
+    Returns:
+        (B, C, ceil(H / scale), ceil(W / scale)), neither clamped nor rounded.
+    """
+    return bicubic(blur_by_fft(image, kernel), 1 / scale)
