@@ -260,11 +260,6 @@ _MAY_BE_ZERO = ("head_blocks", "estimator_blocks", "skip_taper")
 def _check_value(name: str, value: object, kind: object) -> None:
     """Refuse a value that is not of the type of its field, or no network can have.
 
-    Args:
-        name: of the field.
-        value: what it is to hold.
-        kind: its annotation: a `Literal`, bool, int, float, or a tuple of odd widths.
-
     Raises:
         WeightsError: it does not fit.
     """

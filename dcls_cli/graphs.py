@@ -274,13 +274,7 @@ _PART = re.compile(
 
 
 def part_path(path: Path, kind: Kind, precision: str = EXACT) -> Path:
-    """The file of a part that `--split -o PATH` writes.
-
-    Args:
-        path: NAME.onnx.
-        kind: of the part.
-        precision: of a restorer.
-    """
+    """The file of a part of NAME.onnx that `--split -o PATH` writes."""
     suffix = "" if precision == EXACT else f"-{precision}"
     return path.with_name(f"{path.stem}-{kind}{suffix}{SUFFIX}")
 

@@ -53,11 +53,6 @@ def crop_border(image: FloatArray, border: int) -> FloatArray:
 def psnr(a: FloatArray, b: FloatArray, peak: float = _PEAK) -> float:
     """Peak signal-to-noise ratio, 10 log10(peak² / mean((a - b)²)).
 
-    Args:
-        a: any shape.
-        b: same shape.
-        peak: largest possible value, 255 for Y and 1 for RGB in [0, 1].
-
     Returns:
         Decibels; infinity for equal images.
 

@@ -117,9 +117,6 @@ _LAYERS: Mapping[str, str] = {
 def recognise(state: Mapping[str, Tensor]) -> ModelConfig:
     """The authors' network that has these tensors; its norm follows from its kernel size.
 
-    Args:
-        state: tensors under the authors' names; only their shapes matter.
-
     Raises:
         WeightsError: names or shapes are not those of their network; at most five are listed.
     """

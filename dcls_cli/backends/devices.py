@@ -89,10 +89,6 @@ def has_fast_bf16(capabilities: Mapping[str, object], vendor: str) -> bool:
     AVX-512 they are on AMD, from Zen 4 on (networks 2.4 times as fast, measured), but not on Intel,
     where a virtual machine may show them and hide AMX (44 GMAC/s of convolutions in bf16 against
     76 in fp32, measured on a Sapphire Rapids). Of others it is not known.
-
-    Args:
-        capabilities: of `torch.cpu.get_capabilities`.
-        vendor: the processor's, see `processor_vendor`.
     """
     if capabilities.get("amx_bf16"):
         return True
@@ -138,15 +134,10 @@ def free_device_bytes(device: torch.device) -> int:
 
 
 def require_memory(shape: Sequence[int], per_px: int, device: torch.device) -> None:
-    """Refuse work on a CPU for which there is not enough memory.
+    """Refuse work on a CPU for which there is not enough memory: an input (B, C, H, W).
 
     Linux promises more than there is and then kills; and see `SPARE_BYTES`. Of a GPU's memory its
     allocator says itself that it ran out.
-
-    Args:
-        shape: (B, C, H, W) of the input.
-        per_px: bytes for each of its pixels, about.
-        device: that would compute.
 
     Raises:
         OutOfMemoryError: there is not.
@@ -157,12 +148,7 @@ def require_memory(shape: Sequence[int], per_px: int, device: torch.device) -> N
 
 
 def bytes_per_px(config: ModelConfig, precision: str) -> int:
-    """What restoring takes per LR pixel, about: measured, with some to spare.
-
-    Args:
-        config: of the network.
-        precision: of the convolutions.
-    """
+    """What restoring takes per LR pixel, about: measured, with some to spare."""
     exact = precision == "fp32"
     channels = config.features + config.path_features
     needs = [(7.5 if exact else 6.5) * 4 * channels]  # the deconvolution is in fp32 always
@@ -178,10 +164,7 @@ def estimator_bytes_per_px(config: ModelConfig) -> int:
 
 @contextmanager
 def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn what PyTorch raises when memory runs out into our error.
-
-    Args:
-        shape: (..., H, W) of the input, for the message.
+    """Turn what PyTorch raises when memory runs out, with an input (..., H, W), into our error.
 
     Raises:
         OutOfMemoryError: memory ran out inside the block.

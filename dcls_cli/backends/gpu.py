@@ -86,12 +86,7 @@ class Captured:
     """
 
     def __init__(self, run: Run, record: Record) -> None:
-        """Record nothing yet.
-
-        Args:
-            run: what is to be recorded.
-            record: how; it may raise a RuntimeError.
-        """
+        """Record nothing yet."""
         self._run, self._record = run, record
         self._turn = Lock()
         self._counts: dict[_Key, int] = {}

@@ -82,13 +82,9 @@ class GraphEstimator:
         return any(getattr(blur, name) is None for name in graphs.statistics_of(self._config))
 
     def completed(self, lr: np.ndarray, blur: Blur) -> Blur:
-        """Add what is computed from a photo that is restored in one piece.
+        """Add what is computed from a photo (3, H, W) in [0, 1] that is restored in one piece.
 
         The attention looks at all of it at once, however large it is: so does the restorer.
-
-        Args:
-            lr: (3, H, W) float32 in [0, 1].
-            blur: of `estimate`, not tiled.
 
         Raises:
             OutOfMemoryError: the photo does not fit.

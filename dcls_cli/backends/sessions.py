@@ -60,9 +60,6 @@ def device_candidates(device: str) -> list[str]:
     A wheel for GPUs is what most machines get, so `auto` looks for a GPU where that is cheap, and
     passes over it in silence where there is none. The CPU is the last.
 
-    Args:
-        device: `auto`, or what `parse_device` takes.
-
     Raises:
         BackendError: ONNX Runtime itself cannot be loaded.
     """
@@ -74,10 +71,6 @@ def device_candidates(device: str) -> list[str]:
 
 def open_session(device: str, opener: Opener) -> "InferenceSession":
     """Open a session on a device: on that one, or it fails.
-
-    Args:
-        device: what `parse_device` takes.
-        opener: makes the session.
 
     Raises:
         BackendError: the device is not usable.
@@ -217,10 +210,6 @@ def threads() -> int:
 def start_session(content: bytes, providers: list[Any]) -> "InferenceSession":
     """Start a session of a graph.
 
-    Args:
-        content: of its file.
-        providers: in the order of preference, with their options.
-
     Raises:
         BackendError: ONNX Runtime refuses it or the device.
     """
@@ -247,10 +236,7 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
-    """Turn what ONNX Runtime raises into our errors.
-
-    Args:
-        shape: (..., H, W) of the input, for the message.
+    """Turn what ONNX Runtime raises, with an input (..., H, W), into our errors.
 
     Raises:
         OutOfMemoryError: memory ran out inside the block.
@@ -268,10 +254,6 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
 
 def check_memory(shape: tuple[int, ...], needed: int) -> None:
     """Refuse what would fill the memory: a system may end the program before ONNX Runtime fails.
-
-    Args:
-        shape: (..., H, W) of the input, for the message.
-        needed: bytes.
 
     Raises:
         OutOfMemoryError: more than is free.

@@ -89,11 +89,6 @@ class SplitGraphs:
 def choose_graphs(path: Path, device: str, precision: str) -> SplitGraphs:
     """The graphs of a file, or those beside a weight file.
 
-    Args:
-        path: NAME.safetensors or any part of its graphs, which has one precision.
-        device: that will be used; not `auto`.
-        precision: auto, or one of `PRECISIONS`.
-
     Raises:
         BackendError: there is no graph in this precision.
         WeightsError: a file is missing, damaged or of other weights.

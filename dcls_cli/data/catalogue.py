@@ -185,10 +185,6 @@ class Promise:
     def damage(self, path: Path, progress: Callable[[int, int], None] | None = None) -> str | None:
         """Say in what a file differs, or None.
 
-        Args:
-            path: of the file.
-            progress: called with (bytes read, bytes).
-
         Raises:
             OSError: it cannot be read.
         """
@@ -244,10 +240,6 @@ def pack_of(name: str, home: Path) -> Path:
 
 def find_images(name: str, home: Path) -> Path | None:
     """The pack of a data set, else its folder of images, else its archive; None: it is not here.
-
-    Args:
-        name: of the catalogue.
-        home: see `data_home`.
 
     Raises:
         UsageError: an unknown name.

@@ -38,12 +38,6 @@ def download(url: str, path: Path, promise: Promise, listener: Listener) -> Prom
 
     Nothing is kept of a file that proves to be wrong. What cannot be checked is not resumed.
 
-    Args:
-        url: of the file.
-        path: gets the file, whole and checked.
-        promise: what is published of it.
-        listener: informed of how much has arrived.
-
     Returns:
         What the file was compared with: the promise, or what the server states.
 

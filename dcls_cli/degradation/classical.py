@@ -34,14 +34,9 @@ def gaussian8_sigmas(scale: int) -> tuple[float, ...]:
 
 
 def gaussian_taps(sigma: Tensor, size: int) -> Tensor:
-    """One-dimensional Gaussians, centred, of sum 1.
+    """Centred Gaussians of sum 1: (B,) standard deviations in pixels, > 0 -> (B, size).
 
-    Args:
-        sigma: (B,) standard deviations in pixels, > 0.
-        size: number of taps; the centre of an even size lies between two taps.
-
-    Returns:
-        (B, size) taps.
+    The centre of an even size lies between two taps.
     """
     offset = torch.arange(size, dtype=sigma.dtype, device=sigma.device) - (size - 1) / 2
     taps = torch.exp(-0.5 * (offset / sigma[:, None]) ** 2)
@@ -91,15 +86,7 @@ def reflect_index(length: int, before: int, after: int, device: torch.device) ->
 
 
 def blur(image: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate every image with its own kernel, 'reflect' padding (edge not repeated).
-
-    Args:
-        image: (B, C, H, W).
-        kernel: (B, 1, k, k), or (1, 1, k, k) for all images.
-
-    Returns:
-        (B, C, H, W).
-    """
+    """Correlate (B, C, H, W) with its own kernels (B or 1, 1, k, k), 'reflect' padding."""
     batch, channels, height, width = image.shape
     rows, columns = kernel.shape[-2:]
     top, left = (rows - 1) // 2, (columns - 1) // 2
@@ -169,12 +156,7 @@ def bicubic_matrix(
 def bicubic(image: Tensor, factor: float) -> Tensor:
     """Resize as MATLAB's `imresize` does: antialiased when making smaller, not clamped.
 
-    Args:
-        image: (B, C, H, W).
-        factor: 1/4 makes four times smaller, 4 four times larger.
-
-    Returns:
-        (B, C, ceil(H * factor), ceil(W * factor)).
+    (B, C, H, W) -> (B, C, ceil(H * factor), ceil(W * factor)).
     """
     height, width = image.shape[-2:]
     rows = bicubic_matrix(height, factor, dtype=image.dtype, device=image.device)
@@ -206,17 +188,10 @@ def degrade_isotropic(
 ) -> Tensor:
     """Gaussian blur and antialiased bicubic in one: two small matrix products per image.
 
-    Equals `bicubic(blur(image, gaussian_kernel(sigma, kernel_size)), 1 / scale)`: the Gaussian is
-    separable, so that blur and bicubic of an axis are one matrix. Neither clamped nor rounded.
-
-    Args:
-        image: (B, C, H, W).
-        sigma: (B,) standard deviations in pixels of `image`, > 0.
-        scale: by how much the result is smaller.
-        kernel_size: width of the Gaussian in pixels.
-
-    Returns:
-        (B, C, ceil(H / scale), ceil(W / scale)).
+    (B, C, H, W), (B,) standard deviations in its pixels -> (B, C, ceil(H / scale), ceil(W /
+    scale)). Equals `bicubic(blur(image, gaussian_kernel(sigma, kernel_size)), 1 / scale)`: the
+    Gaussian is separable, so that blur and bicubic of an axis are one matrix. Neither clamped nor
+    rounded.
     """
     height, width = image.shape[-2:]
     with torch.autocast(image.device.type, enabled=False):
@@ -254,17 +229,9 @@ SMALLEST_PART = 1e-5
 
 
 def degrade(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """Blur every image with its own kernel and make it smaller.
+    """Blur (B, C, H, W) with its own kernels (B, 1, k, k) and make it smaller by the bicubic.
 
     Equals `bicubic(blur(image, kernel), 1 / scale)` to about `SMALLEST_PART`.
-
-    Args:
-        image: (B, C, H, W).
-        kernel: (B, 1, k, k).
-        scale: by how much the result is smaller.
-
-    Returns:
-        (B, C, ceil(H / scale), ceil(W / scale)), neither clamped nor rounded.
     """
     height, width = image.shape[-2:]
     with torch.autocast(image.device.type, enabled=False):
@@ -297,16 +264,9 @@ def separable_parts(kernel: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def blur_by_fft(image: Tensor, kernel: Tensor) -> Tensor:
-    """Correlate every image with its own kernel, 'reflect' padding (edge not repeated).
+    """Correlate (B, C, H, W) with its own kernels (B, 1, k, k), k odd, 'reflect' padding.
 
     The same as `gaussian.blur`, whose k² products a pixel cost more from about 15 taps on.
-
-    Args:
-        image: (B, C, H, W) of real numbers that the FFT knows: float32 or float64.
-        kernel: (B, 1, k, k), k odd.
-
-    Returns:
-        (B, C, H, W).
     """
     height, width = image.shape[-2:]
     radius = kernel.shape[-1] // 2
@@ -372,16 +332,9 @@ def draw_kernels(
 
 
 def degrade_anisotropic(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
-    """Blur every image with its own kernel and make it smaller by antialiased bicubic.
+    """Blur every image with its own kernel (B, 1, k, k), k odd, and reduce it by the bicubic.
 
-    A disturbed kernel is far from separable, so that the blur is done in the frequency domain.
-
-    Args:
-        image: (B, C, H, W).
-        kernel: (B, 1, k, k), k odd.
-        scale: by how much the result is smaller.
-
-    Returns:
-        (B, C, ceil(H / scale), ceil(W / scale)), neither clamped nor rounded.
+    (B, C, H, W) -> (B, C, ceil(H / scale), ceil(W / scale)), neither clamped nor rounded. A
+    disturbed kernel is far from separable, so that the blur is done in the frequency domain.
     """
     return bicubic(blur_by_fft(image, kernel), 1 / scale)

@@ -36,11 +36,6 @@ EXACT = 1e3
 def as_bicubic(kernel: Tensor, reductions: list[Reduction], scale: int) -> Tensor:
     """The kernels that the bicubic needs in place of others before other reductions.
 
-    Args:
-        kernel: (B, 1, n, n), of sum 1.
-        reductions: B names.
-        scale: of the reduction.
-
     Returns:
         (B, 1, n, n), of sum 1, with negative taps; what would exceed n pixels is cropped.
     """

@@ -17,17 +17,10 @@ SMALLEST_TAP = 1e-6
 
 
 def grained(pattern: Tensor, width: Tensor) -> Tensor:
-    """Blur white noise by a Gaussian and make it as strong as before.
+    """Blur white noise (B, C, h, w) by a Gaussian of a width (B,) and make it as strong as before.
 
-    Neighbours at a distance d then correlate by exp(-d² / 4 width²), and every pixel, those of the
-    border too, keeps the variance 1.
-
-    Args:
-        pattern: (B, C, h, w), independent and standard normal.
-        width: (B,) standard deviation of the Gaussian, pixels; `WHITE`: left as it is.
-
-    Returns:
-        (B, C, h, w), standard normal.
+    `WHITE` leaves it as it is. Neighbours at a distance d then correlate by exp(-d² / 4 width²),
+    and every pixel, those of the border too, keeps the variance 1.
     """
     rows, columns = (_matrix(width, side) for side in pattern.shape[-2:])
     return rows @ pattern @ columns.mT
@@ -43,14 +36,9 @@ def _matrix(width: Tensor, side: int) -> Tensor:
 
 
 def blotches(pattern: Tensor, width: Tensor) -> Tensor:
-    """Noise of colour alone.
+    """Noise of colour alone: (B, 2, h, w) standard normal -> (B, 3, h, w) RGB without luma.
 
-    Args:
-        pattern: (B, 2, h, w), independent and standard normal.
-        width: (B,) as of `grained`.
-
-    Returns:
-        (B, 3, h, w) RGB without luma; Cb and Cr are standard normal.
+    Cb and Cr are standard normal, of grain as of `grained`.
     """
     chroma = grained(pattern, width)
     return from_ycbcr(torch.cat((torch.zeros_like(chroma[:, :1]), chroma), 1))
@@ -73,14 +61,9 @@ def binomial(image: Tensor) -> Tensor:
 
 
 def sharpened(image: Tensor, amount: Tensor) -> Tensor:
-    """The unsharp mask x + a (x - b * x) of a binomial b.
+    """The unsharp mask x + a (x - b * x) of a binomial b: (B, C, h, w), a (B,) -> the same shape.
 
-    Args:
-        image: (B, C, h, w).
-        amount: a, (B,); 0 changes nothing.
-
-    Returns:
-        (B, C, h, w), not clamped.
+    Not clamped; an amount of 0 changes nothing.
     """
     return torch.lerp(binomial(image), image, 1 + amount[:, None, None, None])
 
@@ -228,13 +211,7 @@ class Damaged(NamedTuple):
 
 
 def damage_photo(hr: Tensor, damage: PhotoDamage, scale: int) -> Damaged:
-    """Blur, reduce, add noise, sharpen, compress, resize and compress again.
-
-    Args:
-        hr: (B, 3, H, W) in [0, 1], sides multiples of `scale`.
-        damage: for B photos of that size, on the same device.
-        scale: reduction.
-    """
+    """Blur, reduce, add noise, sharpen, compress, resize and compress again."""
     reduced = degrade(hr, damage.kernel, scale)
     clean = sharpened(reduced, damage.sharpening)
     # The mask is linear: what it makes of the noise can be added.

@@ -84,13 +84,7 @@ class RestorerGraph(nn.Module):
     """An image or tile whose blur is known -> the picture."""
 
     def __init__(self, network: DCLS, fft: Fft, *, half: bool) -> None:
-        """Use the restorer of a network.
-
-        Args:
-            network: is not changed.
-            fft: form of the transforms.
-            half: run the convolutions in fp16; spectra and closed forms stay in fp32.
-        """
+        """Use the restorer of a network."""
         super().__init__()
         config = network.config
         self.config = config

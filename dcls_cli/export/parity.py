@@ -32,11 +32,7 @@ _TIMES = 2
 
 
 def require_memory_for_both(shape: Sequence[int], config: ModelConfig) -> None:
-    """Refuse a comparison that would fill the memory, before the system ends the program.
-
-    Args:
-        shape: (B, C, H, W) of the images.
-        config: of the network.
+    """Refuse a comparison of images (B, C, H, W) that would fill the memory before it begins.
 
     Raises:
         OutOfMemoryError: there is not enough.

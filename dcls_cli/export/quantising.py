@@ -70,13 +70,7 @@ def calibration_pictures(folder: Path) -> list[np.ndarray]:
 def quantise_restorer(
     model: "ModelProto", network: DCLS, examples: Sequence[np.ndarray]
 ) -> "ModelProto":
-    """Quantise a restorer.
-
-    Args:
-        model: of the restorer in fp32; is changed.
-        network: that it was made from, which says which inputs a restorer takes.
-        examples: pictures (3, h, w) as it will be given them.
-    """
+    """Quantise a restorer in fp32, which is changed, by pictures (3, h, w)."""
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     expand(model)

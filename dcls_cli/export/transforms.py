@@ -31,13 +31,7 @@ class Transform(Protocol):
 
 
 def waves(frequencies: Tensor, positions: Tensor, size: int) -> Spectrum:
-    """Cos and sin of 2 pi f t / size: (F, T) each.
-
-    Args:
-        frequencies: (F,) whole numbers.
-        positions: (T,) whole numbers, negative ones too.
-        size: of the DFT.
-    """
+    """Cos and sin of 2 pi f t / size for whole numbers f (F,) and t (T,): (F, T) each."""
     # The product is reduced as a whole number: in fp32 a phase of many turns has no digits left.
     period = torch.full((1, 1), size)
     turns = torch.remainder(frequencies[:, None] * positions[None], period)
@@ -108,16 +102,7 @@ class MatrixTransform:
 
 
 def transfer_function(kernel: Tensor, height: int, width: int) -> Spectrum:
-    """`network.fourier.transfer_function` in real numbers.
-
-    Args:
-        kernel: (..., k, k) real, k odd, centred at tap k // 2.
-        height: rows of the grid.
-        width: columns of the grid.
-
-    Returns:
-        Real and imaginary part, (..., height, width // 2 + 1) each.
-    """
+    """`network.fourier.transfer_function` in real numbers: (..., k, k) -> two parts of the half."""
     taps_y, taps_x = (torch.arange(size) - size // 2 for size in kernel.shape[-2:])
     cosine, sine = waves(taps_x, torch.arange(width // 2 + 1), width)
     re, im = kernel @ cosine, kernel @ -sine
@@ -128,15 +113,7 @@ def transfer_function(kernel: Tensor, height: int, width: int) -> Spectrum:
 def constrained_least_squares(
     blurred: Tensor, kernel: Tensor, smoothing: Tensor, epsilon: float, transform: Transform
 ) -> Tensor:
-    """`network.fourier.constrained_least_squares` (Eq. 14) in real numbers.
-
-    Args:
-        blurred: y, (B, C, H, W).
-        kernel: k, (B or 1, 1, k, k).
-        smoothing: p, (B or 1, C, 3, 3).
-        epsilon: added to the denominator; at least ENERGY_FLOOR is.
-        transform: how spectra are made.
-    """
+    """`network.fourier.constrained_least_squares` (Eq. 14) in real numbers."""
     height, width = blurred.shape[-2:]
     k_re, k_im = transfer_function(kernel, height, width)
     p_re, p_im = transfer_function(smoothing, height, width)
@@ -208,14 +185,9 @@ class RealLinearSuperResolver(nn.Module):
         return rows_re @ self.tap_cos.T - rows_im @ self.tap_sin.T
 
     def shared(self, lr: Tensor, filters: Tensor) -> Tensor:
-        """Apply the filters of one kernel to all images.
+        """Apply one kernel's filters (1, s^2, 1, taps, taps): (B, C, H, W) -> (B, C s^2, H, W).
 
-        Args:
-            lr: (B, C, H, W).
-            filters: (1, s^2, 1, taps, taps).
-
-        Returns:
-            (B, C s^2, H, W): the estimate, pixel-unshuffled.
+        The estimate is pixel-unshuffled.
         """
         batch, channels, height, width = lr.shape
         padded = F.pad(lr, (self.taps // 2,) * 4, mode="replicate")

@@ -160,12 +160,7 @@ def cached_weights() -> list[Cached]:
 
 
 def damage_of(cached: Cached, sha256: str | None) -> str | None:
-    """Say what is wrong with a cached file, or None.
-
-    Args:
-        cached: the file.
-        sha256: of the whole file, if the registry knows it.
-    """
+    """Say what is wrong with a cached file, or None."""
     try:
         with cached.path.open("rb") as file:
             reason = content_damage(file, sha256 or cached.content.name)
@@ -181,12 +176,7 @@ def damage_of(cached: Cached, sha256: str | None) -> str | None:
 
 
 def content_damage(file: BinaryIO, expected: str) -> str | None:
-    """Compare a whole file with what its SHA-256, or its Git object name, must be.
-
-    Args:
-        file: open for reading; read from its start.
-        expected: digest in hexadecimal digits; anything else says nothing about the content.
-    """
+    """Compare a whole file with what its SHA-256, or its Git object name, must be."""
     if _SHA256.fullmatch(expected):
         kind, digest = "SHA-256", hashlib.sha256()
     elif _GIT_SHA1.fullmatch(expected):

@@ -90,11 +90,6 @@ def hub_file(model: str | int) -> tuple[HubFile, str | None]:
 def fetch(file: HubFile, sha256: str | None = None, listener: Listener = SILENT) -> Cached:
     """Find a file in the cache, or download it into the cache; in both cases check it.
 
-    Args:
-        file: what is wanted.
-        sha256: of the whole file, where the registry pins it.
-        listener: informed about a download.
-
     Raises:
         WeightsError: it is not to be had, or wrong; nothing wrong has got its final name.
     """

@@ -244,12 +244,7 @@ def _request(url: str, headers: Mapping[str, str], start: int, patience: float) 
 
 
 def failure_reason(error: Exception, *, advice: str) -> str:
-    """What went wrong between us and the Hub, and what to do.
-
-    Args:
-        error: of huggingface_hub, of its HTTP client or of this module.
-        advice: for the case that the Hub cannot be used at all.
-    """
+    """What went wrong between us and the Hub, and what to do."""
     import httpx2
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled

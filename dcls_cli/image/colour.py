@@ -31,15 +31,9 @@ class Samples:
 
 
 def straight(colour: np.ndarray, alpha: np.ndarray, white: int) -> np.ndarray:
-    """Divide colours by the alpha that is multiplied into them.
+    """Divide colours (H, W, 1 or 3) of integers by their alpha (H, W, 1): (H, W, 2 or 4).
 
-    Args:
-        colour: (H, W, 1 or 3) integers.
-        alpha: (H, W, 1) of the same type.
-        white: value of a full sample.
-
-    Returns:
-        (H, W, 2 or 4): both together, of the same type; black where nothing is visible.
+    Black where nothing is visible; `white` is the value of a full sample.
     """
     share = np.maximum(alpha, 1).astype(np.float32) / np.float32(white)
     divided = np.rint(colour / share).clip(0, white).astype(colour.dtype)
@@ -105,11 +99,9 @@ def to_srgb(colour: np.ndarray, icc: bytes) -> np.ndarray:
 
 
 def from_cmyk(inks: np.ndarray, icc: bytes | None) -> Samples:
-    """Convert CMYK to sRGB: through the profile where there is one that works.
+    """Convert inks (H, W, 4) uint8 or uint16, full samples full ink, to sRGB.
 
-    Args:
-        inks: (H, W, 4) uint8 or uint16; full samples are full ink.
-        icc: the file's colour profile.
+    Through the profile where there is one that works.
     """
     depth = 8 * inks.itemsize
     white = 2**depth - 1

@@ -32,11 +32,7 @@ def is_lossless(form: str, file: BinaryIO) -> bool:
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int:
-    """Quality, 1 to 100, at which libjpeg would have written a file.
-
-    Args:
-        tables: of quantisation; the first one is that of the brightness.
-    """
+    """Quality, 1 to 100, at which libjpeg would have written a file: by its first table."""
     percent = 100 * sum(tables[min(tables)]) / _ANNEX_K_SUM
     quality = (200 - percent) / 2 if percent <= 100 else 5000 / percent
     return min(max(round(quality), 1), 100)

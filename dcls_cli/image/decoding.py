@@ -152,10 +152,6 @@ def assemble(
 def samples_of(image: Image.Image, icc: bytes | None) -> Samples:
     """Take the pixels of a Pillow image.
 
-    Args:
-        image: in any mode.
-        icc: its colour profile, for CMYK.
-
     Raises:
         ImageError: samples that are floating-point, 32-bit or signed.
     """
@@ -211,10 +207,6 @@ _HIGH_DEPTH, _TWELVE_BITS = 0x40, 0x20
 def read_deep_samples(file: BinaryIO, image: Image.Image) -> Samples | None:
     """Read 16-bit colour, or 16-bit grey with alpha, from PNG, and more than 8 bits from AVIF.
 
-    Args:
-        file: the whole file, seekable.
-        image: as Pillow opened it, not yet loaded.
-
     Returns:
         The samples as they are stored; None for a file that Pillow reads as well.
 
@@ -230,12 +222,7 @@ def read_deep_samples(file: BinaryIO, image: Image.Image) -> Samples | None:
 
 
 def mend_transparent_grey(file: BinaryIO, image: Image.Image) -> None:
-    """Scale the transparent level of a PNG with 2 or 4 bits as Pillow scales its samples.
-
-    Args:
-        file: the whole file, seekable.
-        image: as Pillow opened it, not yet loaded; its `info` is changed.
-    """
+    """Scale the transparent level of a PNG with 2 or 4 bits as Pillow scales its samples."""
     file.seek(0)
     header = file.read(_PNG_COLOUR_AT + 1)
     level, depth = image.info.get("transparency"), header[_PNG_DEPTH_AT]

@@ -108,12 +108,7 @@ def by_option(option: str) -> Format:
 
 
 def default_format(name: str, *, alpha: bool = False) -> Format:
-    """Find the format in which a photo that came as `name` is written if nobody says otherwise.
-
-    Args:
-        name: of a format, as Pillow calls it.
-        alpha: whether the photo has an alpha channel.
-    """
+    """Find the format in which a photo that came as `name` is written if nobody says otherwise."""
     form = FORMATS[name if name in FORMATS else _INSTEAD.get(name, "PNG")]
     return form if form.alpha or not alpha else FORMATS["PNG"]
 
@@ -203,11 +198,6 @@ class Encoding:
         return form
 
     def depth(self, form: Format, photo_depth: int) -> int:
-        """Choose the bits a sample of a file.
-
-        Args:
-            form: of the file, from `of`.
-            photo_depth: of the photo's samples.
-        """
+        """Choose the bits a sample of a file."""
         wanted = self.bit_depth or photo_depth
         return wanted if wanted in form.depths else max(form.depths)

@@ -38,9 +38,6 @@ class HeifPhoto:
     def __init__(self, file: BinaryIO) -> None:
         """Read the file's structure.
 
-        Args:
-            file: seekable.
-
         Raises:
             ImageError: the package is not installed.
             ValueError: the file is damaged.

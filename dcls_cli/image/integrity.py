@@ -52,10 +52,6 @@ _NEEDED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 def refuse_many_scans(file: BinaryIO, pixels: int) -> None:
     """Count the scans of a JPEG; inside a scan the marker cannot occur.
 
-    Args:
-        file: seekable.
-        pixels: width times height.
-
     Raises:
         ImageError: it has more than any encoder makes.
     """
@@ -85,10 +81,6 @@ def refuse_unfinished_png(file: BinaryIO) -> None:
 
 def refuse_short_png(file: BinaryIO, image: Image.Image) -> None:
     """Count the bytes of a PNG that was decoded: of rows that are missing Pillow makes black ones.
-
-    Args:
-        file: seekable.
-        image: decoded from it by Pillow.
 
     Raises:
         ImageError: there are fewer than its header promises.
@@ -217,10 +209,6 @@ def check_scans(file: BinaryIO, image: Image.Image) -> str | None:
 
     A scan that is whole ends with its last block, and its decoder never looks at what follows. So
     more data at the end of each scan changes the picture if, and only if, blocks are missing.
-
-    Args:
-        file: seekable.
-        image: decoded from it by Pillow.
 
     Returns:
         What to tell of a progressive one whose last scans were left out: every block has something.

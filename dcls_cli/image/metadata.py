@@ -49,12 +49,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turn and mirror a picture as its EXIF orientation demands.
-
-    Args:
-        pixels: (H, W, ...).
-        orientation: 1 to 8; from 5 on, height and width change places.
-    """
+    """Turn and mirror a picture (H, W, ...) as its EXIF orientation, 1 to 8, demands."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -107,13 +102,7 @@ def normalise(raw: bytes) -> bytes:
 
 
 def with_size(exif: bytes, width: int, height: int) -> bytes:
-    """State the size of the output where EXIF data states that of the photo, in place.
-
-    Args:
-        exif: as `exif` gives it.
-        width: pixels.
-        height: pixels.
-    """
+    """State the size of the output where EXIF data states that of the photo, in place."""
     data = bytearray(exif.removeprefix(EXIF_PREFIX))
     order = "<" if data[:2] == b"II" else ">"
     try:

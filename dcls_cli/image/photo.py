@@ -87,10 +87,6 @@ def dtype_of(bit_depth: int) -> np.dtype:
 def quantise(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Clip to [0, 1] and round to whole levels: to the nearest, ties to the even one.
 
-    Args:
-        values: floats of any shape.
-        dtype: one of `SAMPLES`; floats are only clipped.
-
     Raises:
         ImageError: a value is not finite.
     """
@@ -291,9 +287,6 @@ class Photo:
 
     def to_samples(self, bit_depth: int) -> np.ndarray:
         """Round to whole levels: to the nearest, ties to the even one.
-
-        Args:
-            bit_depth: 8 or 16.
 
         Returns:
             (H, W, C) uint8 or uint16.

@@ -81,11 +81,6 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Ph
 def decode(file: BinaryIO, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Photo:
     """Read a photo from an open file; see `read`.
 
-    Args:
-        file: seekable.
-        max_pixels: see `read`.
-        kept: see `read`.
-
     Raises:
         ImageError: as `read`, without the path.
     """
@@ -178,10 +173,6 @@ def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
     """Refuse what is too large to be decoded.
-
-    Args:
-        size: width and height, pixels.
-        max_pixels: see `read`.
 
     Raises:
         ImageError: more pixels than that, or than there is memory for.

@@ -81,13 +81,7 @@ def recognise_head(head: bytes) -> str | None:
 
 
 def explain_failure(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
-    """Say in one line why a file could not be decoded.
-
-    Args:
-        file: seekable.
-        error: what the decoder raised.
-        readable: names of the formats that are read.
-    """
+    """Say in one line why a file could not be decoded."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     if not head:

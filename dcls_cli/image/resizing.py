@@ -80,12 +80,7 @@ class Resized:
 
 
 def _axis(before: int, after: int) -> _Axis:
-    """Weigh samples by their distance from each new one.
-
-    Args:
-        before: samples that there are.
-        after: samples that there shall be.
-    """
+    """Weigh samples by their distance from each new one."""
     step = before / after
     stretch = max(step, 1.0)
     centres = (np.arange(after) + 0.5) * step - 0.5

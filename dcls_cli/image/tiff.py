@@ -201,10 +201,6 @@ def refuse_raw(tags: Tags) -> None:
 def read_samples(file: BinaryIO, tags: Tags) -> Samples | None:
     """Read grey and RGB of 1 to 16 bits and floats, with or without alpha.
 
-    Args:
-        file: the whole file, seekable.
-        tags: of its first directory.
-
     Returns:
         The samples, as they are stored, but CMYK of 16 bits or with alpha in sRGB; None for kinds
         of colour that Pillow reads: palettes, other CMYK, YCbCr, Lab.

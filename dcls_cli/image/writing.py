@@ -275,12 +275,6 @@ def pass_through_metadata(
 ) -> tuple[Carried, list[str]]:
     """Leave out what a format cannot hold, and state the output's size.
 
-    Args:
-        carried: the photo's metadata.
-        form: of the output.
-        width: of the output, pixels.
-        height: of the output, pixels.
-
     Returns:
         The rest, and a sentence for each part that was left out.
     """
@@ -371,13 +365,7 @@ _CHECKED_FROM_BYTES = 2**24
 
 
 def expected_bytes(form: Format, samples: int, bit_depth: int) -> int:
-    """Guess the size of a file.
-
-    Args:
-        form: of the file.
-        samples: pixels times channels.
-        bit_depth: 8 or 16.
-    """
+    """Guess the size of a file of so many samples (pixels times channels) of 8 or 16 bits."""
     part = _TYPICAL[form.name] if bit_depth == 8 else _TYPICAL_OF_16_BITS
     return round(part * samples * bit_depth / 8)
 
@@ -390,12 +378,6 @@ def waiting_bytes(form: Format, samples: int, bit_depth: int) -> int:
 
 def check_space(path: Path, form: Format, samples: int, bit_depth: int) -> None:
     """Refuse an output for which the disk is much too small.
-
-    Args:
-        path: of the file; its folder must exist.
-        form: of the file.
-        samples: pixels times channels.
-        bit_depth: 8 or 16.
 
     Raises:
         ImageError: there is too little space.

@@ -89,16 +89,7 @@ DAMPING = 1e-3
 
 
 def to_lr(kernel: np.ndarray, scale: int, size: int) -> np.ndarray:
-    """LR kernel of an HR kernel by the closed form.
-
-    Args:
-        kernel: (k, k) in HR pixels, k odd.
-        scale: HR pixels of one LR pixel.
-        size: taps of the result, odd.
-
-    Returns:
-        (size, size) float64, sum 1.
-    """
+    """LR kernel (size, size) of an HR kernel (k, k), k odd, by the closed form; sum 1."""
     matrix = reformulation_matrix(scale, kernel.shape[0], size)
     lr_kernel = (matrix @ kernel.ravel()).reshape(size, size)
     return np.asarray(lr_kernel / lr_kernel.sum())

@@ -32,11 +32,7 @@ class KernelShape:
 
 
 def shape_of(kernel: np.ndarray) -> KernelShape:
-    """Measure a kernel.
-
-    Args:
-        kernel: (h, w); without a positive tap, all measures are 0.
-    """
+    """Measure a kernel."""
     covariance = _covariance(kernel)
     variances, directions = np.linalg.eigh(covariance)
     minor, major = (math.sqrt(max(variance, 0.0)) for variance in variances)
@@ -69,10 +65,6 @@ def _covariance(kernel: np.ndarray) -> np.ndarray:
 
 def log_spectrum(kernel: np.ndarray, size: int) -> np.ndarray:
     """Magnitude of a kernel's transfer function in decibels, zero frequency in the middle.
-
-    Args:
-        kernel: (k, k), at most `size` wide.
-        size: frequencies along each axis, from -1/2 to 1/2 cycles a pixel, even.
 
     Returns:
         (size, size) float64: 0 where the blur passes all, negative where it weakens.

@@ -55,11 +55,7 @@ class UserKernel:
 
     @classmethod
     def of(cls, array: np.ndarray, space: KernelSpace = "hr") -> Self:
-        """Check an array and divide it by its sum.
-
-        Args:
-            array: (h, w) of integers or floats, odd or even.
-            space: see the attribute.
+        """Check an array (h, w) of integers or floats, odd or even, and divide it by its sum.
 
         Raises:
             KernelError: it is no such array, not finite, all zeros, or too negative.

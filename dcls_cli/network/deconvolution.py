@@ -81,15 +81,9 @@ class ConstrainedLeastSquares(nn.Module):
         self.expand = conv3x3(channels, features) if rgb else nn.Conv2d(channels, features, 1)
 
     def forward(self, reduced: Tensor, kernel: Tensor, smoothing: Tensor) -> Tensor:
-        """Deconvolve features that `reduce` made, or the image.
+        """Deconvolve what `reduce` made, or the image, by an LR kernel (B, 1, k, k) and P.
 
-        Args:
-            reduced: (B, C, H, W).
-            kernel: LR kernel, (B, 1, k, k), sum 1.
-            smoothing: P, (B, C, 3, 3).
-
-        Returns:
-            (B, features, H, W).
+        (B, C, H, W), P (B, C, 3, 3) -> (B, features, H, W).
         """
         expanded: Tensor = self.expand(self._deconvolve(reduced, kernel, smoothing))
         return expanded
@@ -182,10 +176,6 @@ class KernelStretching(nn.Module):
 @lru_cache(maxsize=8)
 def principal_components(scale: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and components of the LR forms of Gaussian blurs, isotropic and slanted.
-
-    Args:
-        scale: the widest blur has a sigma of this many HR pixels.
-        size: taps of the LR kernel, and of the HR kernels.
 
     Returns:
         Mean (size^2,) and components (COMPONENTS, size^2), scaled so that the codes of these

@@ -168,15 +168,7 @@ class LinearSuperResolver(nn.Module):
         return unit_sum(taps.reshape(-1, s * s, 1, self.taps, self.taps))
 
     def forward(self, lr: Tensor, filters: Tensor) -> Tensor:
-        """Apply the filters of each image.
-
-        Args:
-            lr: (B, C, H, W).
-            filters: (B, s^2, 1, taps, taps).
-
-        Returns:
-            (B, C s^2, H, W): the estimate, pixel-unshuffled.
-        """
+        """Apply each image's filters: (B, C, H, W) -> (B, C s^2, H, W), pixel-unshuffled."""
         radius = self.taps // 2
         padded = F.pad(lr, (radius,) * 4, mode="replicate")
         # One convolution an image: a grouped one over the batch is three times slower on CPUs.

@@ -52,12 +52,9 @@ class DualPathBlock(nn.Module):
     def forward(
         self, main: Tensor, side: Tensor, gates: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Update both paths; shapes stay.
+        """Update both paths, (B, F, H, W) and (B, f, H, W).
 
-        Args:
-            main: (B, F, H, W).
-            side: (B, f, H, W).
-            gates: (B, F + f), where they are not to be computed from the means of these images.
+        Gates (B, F + f) are computed from these images' means unless they are given.
         """
         updates = self.updates(main, side)
         if self.main_attention is not None and gates is None:

@@ -57,15 +57,7 @@ def comparison_page(
     comparisons: Sequence[Comparison],
     curves: Picture | None,
 ) -> str:
-    """Build the page: one HTML document with everything in it.
-
-    Args:
-        title: of the page, plain text.
-        introduction: paragraphs, plain text.
-        tables: of figures.
-        comparisons: at least one.
-        curves: a figure, where there is one.
-    """
+    """Build the page: one HTML document with everything in it."""
     drawn = (
         ""
         if curves is None

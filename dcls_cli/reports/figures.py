@@ -49,11 +49,6 @@ def draw_curves(
 ) -> bytes:
     """Draw PSNR over the width of the blur.
 
-    Args:
-        curves: (width in HR pixels, PSNR in dB) of each method, widths ascending.
-        title: of the figure.
-        levels: published means, which are drawn as lines across.
-
     Returns:
         A PNG file.
     """

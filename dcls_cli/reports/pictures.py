@@ -33,12 +33,7 @@ class Picture:
 
 
 def encode(levels: np.ndarray, *, lossy: bool = False) -> Picture:
-    """Put a picture into a data URI.
-
-    Args:
-        levels: (H, W) or (H, W, 3) uint8.
-        lossy: JPEG, for previews; otherwise PNG.
-    """
+    """Put a picture (H, W) or (H, W, 3) uint8 into a data URI: a PNG, or a JPEG for previews."""
     if not lossy:
         return picture_of_png(encode_png(levels))
     content = BytesIO()

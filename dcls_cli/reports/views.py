@@ -23,14 +23,9 @@ def windows(height: int, width: int, step: int) -> Iterator[tuple[slice, slice]]
 
 
 def reduced(image: np.ndarray | Raster, factor: int) -> np.ndarray:
-    """Mean of each block of factor x factor pixels; the last ones of a row may be smaller.
+    """Mean of each block of factor x factor pixels of an image (C, H, W) that is read in windows.
 
-    Args:
-        image: (C, H, W), read in windows.
-        factor: at least 1.
-
-    Returns:
-        (C, ceil(H / factor), ceil(W / factor)) float32.
+    The last ones of a row may be smaller: (C, ceil(H / factor), ceil(W / factor)) float32.
     """
     channels, height, width = image.shape
     result = np.empty((channels, -(-height // factor), -(-width // factor)), np.float32)
@@ -108,13 +103,7 @@ class View:
 
 
 def views(lr: np.ndarray | Raster, sr: np.ndarray | Raster, scale: int) -> list[View]:
-    """Choose what to show.
-
-    Args:
-        lr: the input, (3, H, W) in [0, 1].
-        sr: the result, (3, scale H, scale W).
-        scale: of the result.
-    """
+    """Choose what to show."""
     _, height, width = sr.shape
     if max(height, width) <= WHOLE_PX:
         before = bicubic(_levels(lr[:, : lr.shape[1], : lr.shape[2]]), width, height)

@@ -97,9 +97,6 @@ def shared_out(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
 def one_line_errors(name: str) -> Iterator[None]:
     """Turn what an encoder raises into our error.
 
-    Args:
-        name: of the format.
-
     Raises:
         ImageError: the block raised what encoders raise.
     """

@@ -155,13 +155,7 @@ def _length(content: bytes | bytearray, at: int) -> int:
 
 
 def _for_all_rows(tables: bytes, height: int, interval: int) -> bytes:
-    """Put the whole height, and the distance between restart markers, into the first band's head.
-
-    Args:
-        tables: everything before the scan.
-        height: pixels.
-        interval: blocks.
-    """
+    """Put the whole height, and the restart interval in blocks, into the first band's head."""
     data = bytearray(tables)
     at = 2
     while struct.unpack_from(">H", data, at)[0] != _FRAME:

@@ -70,12 +70,9 @@ def _pieces(header: Header, bands: Iterator[np.ndarray]) -> Iterator[_Piece]:
 
 
 def _filtered(raw: np.ndarray, above: np.ndarray, step: int) -> bytes:
-    """Put the differences to the mean of left and upper neighbour in place of samples.
+    """Put the differences to the mean of left and upper neighbour in place of samples, by bytes.
 
-    Args:
-        raw: (h, bytes of a row).
-        above: the row before them.
-        step: bytes of a pixel.
+    Rows are (h, bytes of a row), `step` the bytes of a pixel.
     """
     mean = np.empty(raw.shape, np.uint16)
     mean[0], mean[1:] = above, raw[:-1]

@@ -107,14 +107,7 @@ def _directory(
 
 
 def _with_offsets(directory: bytes, offsets: list[int], start: int, *, big: bool) -> bytes:
-    """Put the strips' offsets into a directory, which Pillow takes for relative to its end.
-
-    Args:
-        directory: its bytes.
-        offsets: of the strips in the file.
-        start: of the directory in the file.
-        big: whether it is a BigTIFF.
-    """
+    """Put the strips' offsets into a directory, which Pillow takes for relative to its end."""
     count_of, entry, letter = ("<Q", "<HHQQ", "Q") if big else ("<H", "<HHII", "I")
     data = bytearray(directory)
     (entries,) = struct.unpack_from(count_of, data)
