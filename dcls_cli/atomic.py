@@ -35,7 +35,7 @@ _REASONS = {
 }
 
 
-def atomic_write(path: Path, writer: Callable[[BinaryIO], None], *, overwrite: bool) -> None:
+def atomic_write(path: Path, writer: Callable[[BinaryIO], object], *, overwrite: bool) -> None:
     """Write a file whole or not at all.
 
     A symbolic link at `path` is replaced; what it points to is not touched.

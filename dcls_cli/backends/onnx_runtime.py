@@ -36,7 +36,7 @@ class OnnxBackend:
         Args:
             parts: the graphs.
             device: cpu, cuda[:N], tensorrt[:N], directml[:N], coreml.
-            note: what `blur_arrays` tells first.
+            note: the first of `take_notes`.
 
         Raises:
             BackendError: the device is not usable here.

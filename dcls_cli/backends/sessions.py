@@ -12,7 +12,7 @@ import platformdirs
 
 from dcls_cli.backends import wheels
 from dcls_cli.backends.wheels import module
-from dcls_cli.errors import BackendError, OutOfMemoryError
+from dcls_cli.errors import BackendError, OutOfMemoryError, first_line
 from dcls_cli.installation import install_command
 from dcls_cli.machine import free_memory_bytes, usable_processors
 
@@ -224,13 +224,13 @@ def start_session(content: bytes, providers: list[Any]) -> "InferenceSession":
             content, options, providers=providers, enable_fallback=False
         )
     except Exception as error:  # ONNX Runtime's errors have no common class
-        raise BackendError(f"ONNX Runtime cannot load the graph: {_first_line(error)}") from error
+        raise BackendError(f"ONNX Runtime cannot load the graph: {_message_of(error)}") from error
     return session
 
 
-def _first_line(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     """What ONNX Runtime says, without its codes and the place in its source."""
-    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    line = first_line(error)
     return _PLACE.sub("", line) or line
 
 
@@ -249,7 +249,7 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
     except Exception as error:  # ONNX Runtime's errors have no common class
         if any(word in str(error) for word in MEMORY_WORDS):
             raise OutOfMemoryError.of_piece(shape) from error
-        raise BackendError(f"ONNX Runtime failed: {_first_line(error)}") from error
+        raise BackendError(f"ONNX Runtime failed: {_message_of(error)}") from error
 
 
 def check_memory(shape: tuple[int, ...], needed: int) -> None:

@@ -10,13 +10,13 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from dcls_cli.atomic import atomic_write, finish
 from dcls_cli.data.catalogue import Archive, Dataset, Promise, digest, record_of
-from dcls_cli.errors import DataError
+from dcls_cli.errors import DataError, first_line
 from dcls_cli.hub import transfer
 from dcls_cli.hub.transfer import Listener, RefusedError, StalledError
 from dcls_cli.locking import held
@@ -120,7 +120,7 @@ def mirror_failure(error: Exception, url: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError
 
     host = urlsplit(url).netloc or url
-    said = next(iter(str(error).splitlines()), "") or type(error).__name__
+    said = first_line(error)
     if isinstance(error, HfHubHTTPError):
         return f"{host} answers {error.response.status_code}"
     if isinstance(error, StalledError | RefusedError):
@@ -205,7 +205,8 @@ def _in_other_folders(dataset: Dataset, folder: Path, places: Sequence[Path]) ->
                 with contextlib.suppress(OSError):  # another disk, or one without links
                     path.hardlink_to(source)
                     return Obtained(path, f"is a link to {source}")
-                _copy(source, path)
+                with source.open("rb") as content:
+                    atomic_write(path, partial(shutil.copyfileobj, content), overwrite=False)
                 return Obtained(path, f"was copied from {source}")
         for images in (place, *(place / name for name in dataset.folders)):
             if (images / dataset.images[0]).is_file():
@@ -275,18 +276,9 @@ def _record(path: Path, listener: Listener, *, stated: bool) -> None:
     """Remember what a file without a published digest is."""
     found = digest(path, "sha256")
     line = f"{found}  {path.name}\n".encode()
-    atomic_write(record_of(path), lambda out: _write(out, line), overwrite=True)
+    atomic_write(record_of(path), lambda out: out.write(line), overwrite=True)
     compared = "as its server states" if stated else "which nothing could be compared with"
     listener.note(f"{path.name}: its SHA-256 is {found[:12]}..., {compared}; recorded")
-
-
-def _write(out: BinaryIO, content: bytes) -> None:
-    out.write(content)
-
-
-def _copy(source: Path, path: Path) -> None:
-    with source.open("rb") as content:
-        atomic_write(path, lambda out: shutil.copyfileobj(content, out), overwrite=False)
 
 
 def _unwritable(error: OSError, folder: Path) -> str:

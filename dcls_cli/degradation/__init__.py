@@ -3,7 +3,6 @@
 from dcls_cli.degradation.classical import (
     GAUSSIAN8_KERNEL_SIZE,
     GAUSSIAN8_RANGES,
-    add_noise,
     anisotropic_gaussian_kernel,
     bicubic,
     bicubic_matrix,
@@ -19,7 +18,6 @@ from dcls_cli.degradation.jpeg import jpeg
 __all__ = [
     "GAUSSIAN8_KERNEL_SIZE",
     "GAUSSIAN8_RANGES",
-    "add_noise",
     "anisotropic_gaussian_kernel",
     "bicubic",
     "bicubic_matrix",

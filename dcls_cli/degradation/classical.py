@@ -1,4 +1,4 @@
-"""The classical degradation: blur, bicubic reduction, white noise, rounding to 8 bits.
+"""The classical degradation: blur, bicubic reduction, rounding to 8 bits.
 
 Everything is batched, runs on the device and in the dtype of its input, and is differentiable
 except `quantise`. Autocast is switched off inside. On CUDA, whoever allows TF32 for matrix products
@@ -204,23 +204,6 @@ def degrade_isotropic(
 def quantise(image: Tensor) -> Tensor:
     """Clamp to [0, 1] and round to 8 bit, halves to even; the gradient is zero."""
     return torch.round(image.clamp(0, 1) * 255) / 255
-
-
-def add_noise(image: Tensor, level: float | Tensor, generator: torch.Generator) -> Tensor:
-    """Add white Gaussian noise, independent in each channel; not clamped.
-
-    Args:
-        image: (B, C, H, W) in [0, 1].
-        level: standard deviation in 8-bit levels (the paper's 15 and 30), one or (B,).
-        generator: source of the noise, on the device of the image.
-
-    Returns:
-        (B, C, H, W).
-    """
-    noise = torch.randn(image.shape, generator=generator, dtype=image.dtype, device=image.device)
-    if isinstance(level, Tensor):
-        level = level.to(image.dtype)[:, None, None, None]
-    return image + noise * (level / 255)
 
 
 #: Separable parts below this share of the strongest one are left out; 8 bits round by 200 times

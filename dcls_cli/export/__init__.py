@@ -15,7 +15,7 @@ from torch.onnx import OnnxExporterError
 from dcls_cli import weights
 from dcls_cli.atomic import atomic_write, check_writable
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import DclsError, ExportError
+from dcls_cli.errors import DclsError, ExportError, first_line
 from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare, compare_int8
 from dcls_cli.export.quantising import calibration_pictures, quantise_restorer
@@ -142,7 +142,7 @@ class _About:
                 compact(model)
             onnx.checker.check_model(model, full_check=True)
         except EXPORTER_ERRORS as error:
-            raise ExportError(f"the {kind} graph cannot be made: {_first_line(error)}") from error
+            raise ExportError(f"the {kind} graph cannot be made: {first_line(error)}") from error
         return model
 
     def info(self, kind: Kind, precision: str) -> GraphInfo:
@@ -208,10 +208,6 @@ def _metrics(weights_path: Path) -> dict[str, float | str]:
             return {"psnr_y_db": item.psnr_y_db, "ssim_y": item.ssim_y, "protocol": protocol}
     _, metadata = weights.read_metadata(weights_path)
     return {name: text for name, text in metadata.items() if name.startswith("validation_")}
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 #: Operators of the exported graphs for which ONNX Runtime's CUDA provider has a kernel in fp32 and

@@ -15,7 +15,7 @@ from dcls_cli.backends.devices import bytes_per_px, require_memory, translated_m
 from dcls_cli.backends.graph_estimation import GraphEstimator, blur_arrays
 from dcls_cli.backends.sessions import MEMORY_WORDS
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import ExportError, OutOfMemoryError
+from dcls_cli.errors import ExportError, OutOfMemoryError, first_line
 from dcls_cli.export.modules import FusedGraph
 from dcls_cli.export.options import ExportOptions
 from dcls_cli.export.quantising import blur_of, inputs_of
@@ -255,5 +255,4 @@ def _session(content: bytes) -> "InferenceSession":
     try:
         return onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors have no common class
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ExportError(f"ONNX Runtime refuses the graph: {reason}") from error
+        raise ExportError(f"ONNX Runtime refuses the graph: {first_line(error)}") from error

@@ -198,7 +198,7 @@ def is_digest(etag: str) -> bool:
 
 
 def place(
-    file: HubFile, name: str, commit: str, etag: str, writer: Callable[[BinaryIO], None]
+    file: HubFile, name: str, commit: str, etag: str, writer: Callable[[BinaryIO], object]
 ) -> Cached:
     """Write a file into the cache, whole or not at all, as huggingface_hub would.
 
@@ -221,7 +221,7 @@ def place(
     if file.revision != commit:
         reference = folder / "refs" / file.revision
         reference.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(reference, lambda out: _write(out, commit.encode()), overwrite=True)
+        atomic_write(reference, lambda out: out.write(commit.encode()), overwrite=True)
     return Cached(pointer, file.repo, commit)
 
 
@@ -276,7 +276,3 @@ def _inside(path: Path, commit: str) -> str:
     """The path of a file in its repository."""
     parts = path.parts
     return "/".join(parts[len(parts) - parts[::-1].index(commit) :])
-
-
-def _write(file: BinaryIO, content: bytes) -> None:
-    file.write(content)

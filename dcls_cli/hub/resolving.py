@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from dcls_cli import weights
-from dcls_cli.errors import DclsError, UsageError, WeightsError
+from dcls_cli.errors import DclsError, UsageError, WeightsError, first_line
 from dcls_cli.hub import cache, transfer
 from dcls_cli.hub.cache import SUFFIX, Cached, HubFile, is_hub_name, parse_hub_name
 from dcls_cli.hub.transfer import SILENT, Listener, RefusedError, StalledError
@@ -245,12 +245,12 @@ def explain_failure(error: Exception, file: HubFile) -> DclsError:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     if isinstance(error, HFValidationError):
-        return UsageError(f"{file}: {transfer.first_line(error)}")
+        return UsageError(f"{file}: {first_line(error)}")
     of_the_disk = isinstance(error, OSError) and not isinstance(
         error, HfHubHTTPError | OfflineModeIsEnabled
     )
     if of_the_disk:
-        said = getattr(error, "strerror", None) or transfer.first_line(error)
+        said = getattr(error, "strerror", None) or first_line(error)
         return WeightsError(
             f"{file}: {said}: {cache.cache_folder()} cannot be written; "
             "set HF_HOME to another folder"

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from dcls_cli.errors import first_line
+
 #: A download that brings fewer bytes in one patience has stalled (100 B/s by default).
 LEAST_BYTES = 1000
 
@@ -249,7 +251,7 @@ def failure_reason(error: Exception, *, advice: str) -> str:
     from huggingface_hub import constants
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-    endpoint, said = constants.ENDPOINT, first_line(error) or type(error).__name__
+    endpoint, said = constants.ENDPOINT, first_line(error)
     if isinstance(error, HfHubHTTPError):
         return _status(error.response.status_code, error)
     if isinstance(error, OfflineModeIsEnabled):
@@ -287,8 +289,3 @@ def _status(status: int, error: Exception) -> str:
     if status >= 500:
         return f"{said}: the server has a fault; try again later"
     return said
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first."""
-    return next(iter(str(error).splitlines()), "")

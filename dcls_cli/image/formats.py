@@ -9,7 +9,7 @@ from dcls_cli.atomic import printable
 from dcls_cli.errors import UsageError
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Format:
     """A format of output files.
 
@@ -40,49 +40,15 @@ class Format:
     iptc: bool = False
 
 
+_DEEP = (8, 16)
 _ALL = (
-    Format(
-        name="PNG",
-        option="png",
-        suffixes=(".png",),
-        depths=(8, 16),
-        lossy=False,
-        lossless=True,
-        iptc=True,
-    ),
-    Format(
-        name="JPEG",
-        option="jpg",
-        suffixes=(".jpg", ".jpeg"),
-        longest_side_px=65500,  # libjpeg's; the format itself could have 65535
-        alpha=False,
-        iptc=True,
-    ),
-    Format(
-        name="WEBP",
-        option="webp",
-        suffixes=(".webp",),
-        longest_side_px=16383,
-        lossless=True,
-        grey=False,
-    ),
-    Format(
-        name="TIFF",
-        option="tiff",
-        suffixes=(".tif", ".tiff"),
-        depths=(8, 16),
-        lossy=False,
-        lossless=True,
-        iptc=True,
-    ),
-    Format(
-        # More is what the decoder of browsers and Pillow refuses to open.
-        name="AVIF",
-        option="avif",
-        suffixes=(".avif",),
-        longest_side_px=32768,
-        most_pixels=16384 * 16384,
-    ),
+    Format("PNG", "png", (".png",), depths=_DEEP, lossy=False, lossless=True, iptc=True),
+    # libjpeg's longest side; the format itself could have 65535.
+    Format("JPEG", "jpg", (".jpg", ".jpeg"), longest_side_px=65500, alpha=False, iptc=True),
+    Format("WEBP", "webp", (".webp",), longest_side_px=16383, lossless=True, grey=False),
+    Format("TIFF", "tiff", (".tif", ".tiff"), depths=_DEEP, lossy=False, lossless=True, iptc=True),
+    # More is what the decoder of browsers and Pillow refuses to open.
+    Format("AVIF", "avif", (".avif",), longest_side_px=32768, most_pixels=16384 * 16384),
 )
 
 #: Formats that are written, by Pillow's name.

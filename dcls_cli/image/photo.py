@@ -79,6 +79,32 @@ class Picture(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class DerivedPicture:
+    """What a `Picture` that is made of another one, row by row, has in common with it.
+
+    Attributes:
+        picture: that it is made of.
+    """
+
+    picture: Picture
+
+    @property
+    def channels(self) -> int:
+        """As the other picture has them."""
+        return self.picture.channels
+
+    @property
+    def bit_depth(self) -> int:
+        """As the other picture has it."""
+        return self.picture.bit_depth
+
+    @property
+    def carried(self) -> Carried:
+        """The other picture's metadata."""
+        return self.picture.carried
+
+
 def dtype_of(bit_depth: int) -> np.dtype:
     """The type of samples of 8 or 16 bits."""
     return np.dtype(np.uint8 if bit_depth == 8 else np.uint16)

@@ -6,6 +6,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from dcls_cli.errors import first_line
+
 _HEAD_BYTES = 512
 
 _IMAGES = (
@@ -88,7 +90,7 @@ def explain_failure(file: BinaryIO, error: Exception, readable: tuple[str, ...])
         return "the file is empty"
     name = recognise_head(head) or _begun(head)
     if name in readable:
-        detail = "" if isinstance(error, UnidentifiedImageError) else f" ({_one_line(error)})"
+        detail = "" if isinstance(error, UnidentifiedImageError) else f" ({first_line(error)})"
         return f"truncated, damaged or unsupported {name}{detail}"
     return f"{_other(head)}; expected {', '.join(readable[:-1])} or {readable[-1]}"
 
@@ -124,11 +126,6 @@ def _is_text(head: bytes) -> bool:
             return False
         text = head[: error.start].decode()  # the last letter is cut
     return all(letter.isprintable() or letter.isspace() for letter in text)
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def stored_size(file: BinaryIO, formats: tuple[str, ...]) -> tuple[int, int] | None:

@@ -28,7 +28,7 @@ from dcls_cli.image.encoders.pillow import (
 from dcls_cli.image.encoders.png import write_png
 from dcls_cli.image.encoders.tiff import write_tiff
 from dcls_cli.image.formats import Encoding, Format
-from dcls_cli.image.photo import Carried, Picture, collect, dtype_of
+from dcls_cli.image.photo import Carried, DerivedPicture, Picture, collect, dtype_of
 
 #: Writes all bands, (h, W, C) each, into an open, seekable file.
 Encoder = Callable[[BinaryIO, Header, Iterator[np.ndarray]], None]
@@ -298,14 +298,12 @@ _DEEP = np.dtype(np.uint16)
 
 
 @dataclass(frozen=True, eq=False)
-class InSrgb:
+class InSrgb(DerivedPicture):
     """A picture whose colours are converted while it is written; it is a `Picture`.
 
     Attributes:
         picture: with a colour profile that fits its channels.
     """
-
-    picture: Picture
 
     @property
     def width(self) -> int:
@@ -316,16 +314,6 @@ class InSrgb:
     def height(self) -> int:
         """Pixels from top to bottom."""
         return self.picture.height
-
-    @property
-    def channels(self) -> int:
-        """As the picture has them."""
-        return self.picture.channels
-
-    @property
-    def bit_depth(self) -> int:
-        """As the picture has it."""
-        return self.picture.bit_depth
 
     @property
     def carried(self) -> Carried:

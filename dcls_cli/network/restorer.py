@@ -215,17 +215,6 @@ class DualPathNetwork(nn.Module):
         main = self.deconvolution(blurred, kernel, smoothing)
         return (self.features(main) if self.deconvolution.reduce is None else main), side
 
-    def int8_convolutions(self) -> list[nn.Conv2d]:
-        """Those that compute in int8 where a network is quantised: not what looks at the photo."""
-        return [
-            layer
-            for name, layer in self.named_modules()
-            if isinstance(layer, nn.Conv2d)
-            and name not in FP32_LAYERS
-            and not name.startswith("smoothing")
-            and "_attention." not in name
-        ]
-
     def enlarged(self, features: Tensor, linear: Tensor | None) -> Tensor:
         """The picture: the last features, up-sampled, and the linear image where there is one."""
         if linear is not None and isinstance(self.upsampler, DirectUpsampler):
