@@ -47,11 +47,7 @@ def _acquire(path: Path) -> int:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock without waiting.
-
-    Raises:
-        BlockingIOError: another process has locked it.
-    """
+    """Lock without waiting."""
     if os.name == "nt":
         import msvcrt
 

@@ -27,8 +27,6 @@ from dcls_cli.config import FILTER_LADDERS, KernelNorm, ModelConfig, Scale
 from dcls_cli.errors import DclsError, UsageError, WeightsError
 from dcls_cli.network.dcls import DCLS
 
-__all__ = ["PROVENANCE", "convert", "recognise", "rename"]
-
 PROVENANCE: Mapping[str, str] = {
     "authors": "Ziwei Luo, Haibin Huang, Lei Yu, Youwei Li, Haoqiang Fan, Shuaicheng Liu",
     "paper": "Deep Constrained Least Squares for Blind Image Super-Resolution, CVPR 2022",

@@ -128,11 +128,7 @@ def cache_folder() -> Path:
 
 
 def _made_folder(folder: Path) -> Path:
-    """A cache folder, which is there and can be written.
-
-    Raises:
-        BackendError: it cannot.
-    """
+    """A cache folder, which is there and can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

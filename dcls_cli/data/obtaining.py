@@ -259,11 +259,7 @@ def _addresses(archive: Archive, mirror: str | None) -> list[str]:
 
 
 def _check(path: Path, archive: Archive) -> None:
-    """Refuse a damaged archive.
-
-    Raises:
-        DataError: it is damaged.
-    """
+    """Refuse a damaged archive."""
     damage = Promise.published(archive).with_record(path).damage(path)
     if damage is not None:
         raise DataError(

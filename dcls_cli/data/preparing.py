@@ -87,21 +87,21 @@ def prepare(
     return Prepared(len(packing[0].images), pixels / 1e6, tuple(faults))
 
 
-def _check_archive(source: Path, note: Callable[[str], None]) -> None:
-    """Compare an archive of a known name with its published digest.
+def _promise_of(path: Path, known: Dataset | None) -> Promise | None:
+    """What an archive of a known name must be."""
+    archives = () if known is None or not path.is_file() else known.archives
+    promises = (Promise.published(item) for item in archives if item.name == path.name)
+    return next((promise.with_record(path) for promise in promises), None)
 
-    Raises:
-        DataError: it is damaged.
-    """
-    known = dataset_of(source)
-    archives = () if known is None or not source.is_file() else known.archives
-    for archive in archives:
-        promise = Promise.published(archive).with_record(source)
-        if archive.name == source.name and promise.checks_content:
-            note(f"{source}: comparing with its digest")
-            damage = promise.damage(source)
-            if damage is not None:
-                raise DataError(f"{source}: damaged: {damage}; download it again")
+
+def _check_archive(source: Path, note: Callable[[str], None]) -> None:
+    """Compare an archive of a known name with its published digest."""
+    promise = _promise_of(source, dataset_of(source))
+    if promise is not None and promise.checks_content:
+        note(f"{source}: comparing with its digest")
+        damage = promise.damage(source)
+        if damage is not None:
+            raise DataError(f"{source}: damaged: {damage}; download it again")
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,9 @@ def check(path: Path, known: Dataset | None, progress: Callable[[int, int], None
     if path.suffix == SUFFIX and path.is_file():
         return _check_pack(path)
     known = known or dataset_of(path)
-    faults = _archive_faults(path, known)
+    promise = _promise_of(path, known)
+    damage = None if promise is None else promise.damage(path)
+    faults = [] if damage is None else [Fault(path.name, damage)]
     good: set[str] = set()
     bad: set[str] = set()
     with images_of(path) as images:
@@ -167,14 +169,3 @@ def _check_pack(path: Path) -> Checked:
         raise DataError(f"{printable(path)}: cannot be read: {error.strerror}") from error
     faults = () if damage is None else (Fault(path.name, damage),)
     return Checked(path, None, len(pack.images), faults, ())
-
-
-def _archive_faults(path: Path, known: Dataset | None) -> list[Fault]:
-    """Whether an archive of a known name is what was published."""
-    if known is None or not path.is_file():
-        return []
-    for archive in known.archives:
-        if archive.name == path.name:
-            damage = Promise.published(archive).with_record(path).damage(path)
-            return [] if damage is None else [Fault(path.name, damage)]
-    return []

@@ -50,20 +50,15 @@ def _cosine_basis(device: torch.device) -> Tensor:
     return basis.float().to(device)
 
 
-@lru_cache(maxsize=8)
-def _colour_matrix(device: torch.device) -> Tensor:
-    return torch.tensor(TO_YCBCR, dtype=torch.float64).to(device)
-
-
-@lru_cache(maxsize=8)
-def _inverse_matrix(device: torch.device) -> Tensor:
-    inverse: Tensor = torch.linalg.inv(torch.tensor(TO_YCBCR, dtype=torch.float64))
-    return inverse.to(device)
+@lru_cache(maxsize=16)
+def _colour_matrix(device: torch.device, *, inverse: bool = False) -> Tensor:
+    matrix = torch.tensor(TO_YCBCR, dtype=torch.float64)
+    return (torch.linalg.inv(matrix) if inverse else matrix).to(device)
 
 
 def from_ycbcr(planes: Tensor) -> Tensor:
     """Y, Cb - 128, Cr - 128 -> RGB, (B, 3, H, W) each, neither rounded nor clamped."""
-    matrix = _inverse_matrix(planes.device).to(planes.dtype)
+    matrix = _colour_matrix(planes.device, inverse=True).to(planes.dtype)
     return torch.einsum("ij,bjhw->bihw", matrix, planes)
 
 

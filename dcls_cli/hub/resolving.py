@@ -129,12 +129,7 @@ def download(file: HubFile, sha256: str | None, listener: Listener) -> Cached:
 
 
 def _metadata(file: HubFile, name: str) -> "HfFileMetadata":
-    """What the Hub states of a file.
-
-    Raises:
-        RefusedError: not enough, or nonsense.
-        Exception: of huggingface_hub or of its HTTP client.
-    """
+    """What the Hub states of a file."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(file.repo, name, revision=file.revision)
@@ -151,12 +146,7 @@ def _metadata(file: HubFile, name: str) -> "HfFileMetadata":
 def _download(
     file: HubFile, name: str, about: "HfFileMetadata", sha256: str | None, listener: Listener
 ) -> Cached:
-    """Bring a file into the cache if it is what was promised.
-
-    Raises:
-        RefusedError: it is not.
-        Exception: of the HTTP client.
-    """
+    """Bring a file into the cache if it is what was promised."""
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined] # lazy
 
@@ -178,11 +168,7 @@ def _download(
 
 
 def _check_download(out: BinaryIO, etag: str, sha256: str | None) -> None:
-    """Refuse what has arrived unless it is what was promised.
-
-    Raises:
-        RefusedError: it is not.
-    """
+    """Refuse what has arrived unless it is what was promised."""
     out.flush()
     path = Path(out.name)
     with path.open("rb") as file:
@@ -199,11 +185,7 @@ def _check_download(out: BinaryIO, etag: str, sha256: str | None) -> None:
 
 
 def _only_weights(file: HubFile) -> str:
-    """Ask the Hub for the only weight file of a revision.
-
-    Raises:
-        WeightsError: there is none, or there are several.
-    """
+    """Ask the Hub for the only weight file of a revision."""
     from huggingface_hub import HfApi
 
     patience = transfer.patience_s()

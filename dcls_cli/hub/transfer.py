@@ -173,12 +173,7 @@ def stream(
 
 
 def _chunks(url: str, headers: Mapping[str, str], start: int) -> Iterator[bytes]:
-    """Yield what one request brings from byte `start` on.
-
-    Raises:
-        StalledError: fewer than `LEAST_BYTES` came within the patience.
-        Exception: of the HTTP client.
-    """
+    """Yield what one request brings from byte `start` on."""
     patience = patience_s()
     chunks: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUED_CHUNKS)
     given_up = threading.Event()

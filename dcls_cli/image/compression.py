@@ -27,7 +27,10 @@ def is_lossless(form: str, file: BinaryIO) -> bool:
     if form == "WEBP":
         return _has_vp8l(file)
     if form == "AVIF":
-        return _is_identity(file.read(_HEAD_BYTES))
+        # R, G and B as they are, as encoders store them where nothing may be lost.
+        head = file.read(_HEAD_BYTES)
+        at = head.find(b"colrnclx")
+        return at >= 0 and head[at + 12 : at + 14] == b"\x00\x00"
     return True
 
 
@@ -54,9 +57,3 @@ def _has_vp8l(file: BinaryIO) -> bool:
         # A frame begins with 16 bytes about itself, then has chunks of its own.
         file.seek(16 if name == b"ANMF" else length + length % 2, 1)
     return False
-
-
-def _is_identity(head: bytes) -> bool:
-    """Whether an AVIF stores R, G and B as they are, as encoders do where nothing may be lost."""
-    at = head.find(b"colrnclx")
-    return at >= 0 and head[at + 12 : at + 14] == b"\x00\x00"

@@ -240,11 +240,7 @@ def _stored(content: bytes, tags: Tags, *, colours: int) -> np.ndarray:
 
 
 def _inks(file: BinaryIO, tags: Tags) -> Samples:
-    """Read CMYK and convert it to sRGB, with all bits.
-
-    Raises:
-        ImageError: other inks, or samples of a kind that is not supported.
-    """
+    """Read CMYK and convert it to sRGB, with all bits."""
     if _number(tags, _INK_SET, _CMYK) != _CMYK:
         raise ImageError("a TIFF of inks that are not CMYK; convert it to RGB first")
     # imagecodecs refuses inks of 16 bits; as colours of RGB and a fourth sample it reads them.
@@ -290,11 +286,7 @@ def _integers(values: np.ndarray, bits: tuple[int, ...], tags: Tags, *, inverted
 
 
 def _floats(values: np.ndarray, *, inverted: bool) -> Samples:
-    """Take 0 for black and 1 for white.
-
-    Raises:
-        ImageError: NaN, infinity, or values of another range.
-    """
+    """Take 0 for black and 1 for white."""
     broken = int(values.size - np.isfinite(values).sum())
     if broken:
         raise ImageError(f"{broken} of its samples are NaN or infinite")

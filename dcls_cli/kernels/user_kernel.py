@@ -77,8 +77,9 @@ class UserKernel:
             raise KernelError("all taps are zero: there is no blur in it")
         limit = LARGEST_NEGATIVE_SHARE[space]
         if negative > limit * positive:
+            share = f"{negative / positive:.0%}" if positive > 0 else "more than all"
             raise KernelError(
-                f"its negative taps are {_percent(negative, positive)} of its positive ones, "
+                f"its negative taps are {share} of its positive ones, "
                 f"expected at most {limit:.0%}; a blur adds light"
             )
         total = taps.sum()
@@ -111,7 +112,12 @@ def fit_kernel(own: UserKernel, config: ModelConfig) -> FittedKernel:
     wide = 2 * (size * config.scale // 2) + 1
     room = wide if (own.space, config.kernel_space) == ("hr", "lr") else size
     taps, lost = centred(own.taps, room)
-    _refuse_wide(own, room, lost)
+    if lost > LARGEST_LOSS:
+        raise KernelError(
+            f"{lost:.1%} of it ({_size(own.taps.shape)} taps) lies outside the {room}x{room} "
+            f"{_PIXELS[own.space]} pixels that this network inverts, expected at most "
+            f"{LARGEST_LOSS:.0%}; take off its background, or use weights with a larger kernel"
+        )
     if lost > SUM_TOLERANCE:
         notes.append(f"cut off {lost:.1%} of it, which lies outside {room}x{room} taps")
     notes += _moved(own.taps)
@@ -119,27 +125,13 @@ def fit_kernel(own: UserKernel, config: ModelConfig) -> FittedKernel:
         taps = to_lr(taps, config.scale, size)
     elif own.space != config.kernel_space:
         taps, misfit = to_hr(taps, config.scale, size)
-        _refuse_misfit(config, misfit)
+        if misfit > LARGEST_MISFIT:
+            raise KernelError(
+                f"no blur within {size}x{size} output pixels looks like it in input pixels at "
+                f"x{config.scale}: {misfit:.1%} of it is left over, expected at most "
+                f"{LARGEST_MISFIT:.0%}; it is too wide, or not in input pixels"
+            )
     return FittedKernel(taps.astype(np.float32), tuple(notes))
-
-
-def _refuse_wide(own: UserKernel, room: int, lost: float) -> None:
-    if lost > LARGEST_LOSS:
-        raise KernelError(
-            f"{lost:.1%} of it ({_size(own.taps.shape)} taps) lies outside the {room}x{room} "
-            f"{_PIXELS[own.space]} pixels that this network inverts, expected at most "
-            f"{LARGEST_LOSS:.0%}; take off its background, or use weights with a larger kernel"
-        )
-
-
-def _refuse_misfit(config: ModelConfig, misfit: float) -> None:
-    if misfit > LARGEST_MISFIT:
-        side = config.kernel_size
-        raise KernelError(
-            f"no blur within {side}x{side} output pixels looks like it in input pixels at "
-            f"x{config.scale}: {misfit:.1%} of it is left over, expected at most "
-            f"{LARGEST_MISFIT:.0%}; it is too wide, or not in input pixels"
-        )
 
 
 def _moved(taps: np.ndarray) -> list[str]:
@@ -158,10 +150,6 @@ def _moved(taps: np.ndarray) -> list[str]:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}x{shape[0]}"
-
-
-def _percent(part: float, whole: float) -> str:
-    return f"{part / whole:.0%}" if whole > 0 else "more than all"
 
 
 #: What `encode_kernel` writes.
