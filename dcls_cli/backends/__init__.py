@@ -127,13 +127,9 @@ class Backend(Protocol):
         ...
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
-        """Restore images or tiles that share one blur.
+        """Restore images or tiles (B, 3, H, W) float32 in [0, 1] that share one blur.
 
         A result that is not finite is computed once more in fp32.
-
-        Args:
-            lr: (B, 3, H, W) float32 in [0, 1].
-            blur: what `estimate` returned.
 
         Returns:
             (B, 3, s H, s W) float32, finite, not clamped.

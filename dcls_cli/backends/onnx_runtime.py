@@ -33,11 +33,6 @@ class OnnxBackend:
     def __init__(self, parts: SplitGraphs, device: str, note: str | None = None) -> None:
         """Open all graphs on a device.
 
-        Args:
-            parts: the graphs.
-            device: cpu, cuda[:N], tensorrt[:N], directml[:N], coreml.
-            note: the first of `take_notes`.
-
         Raises:
             BackendError: the device is not usable here.
         """

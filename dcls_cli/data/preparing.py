@@ -131,11 +131,6 @@ class Checked:
 def check(path: Path, known: Dataset | None, progress: Callable[[int, int], None]) -> Checked:
     """Decode every image, compare digests, and count.
 
-    Args:
-        path: a folder, an archive, or a file of `dcls data prepare`.
-        known: the data set that it should be; None: by its name.
-        progress: called with (images done, images).
-
     Raises:
         DataError: it cannot be read at all.
     """

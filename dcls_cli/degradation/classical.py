@@ -289,20 +289,10 @@ def draw_kernels(
     disturbance: float,
     random: torch.Generator,
 ) -> Tensor:
-    """Draw the kernels of `count` images, on the CPU, so that any device gets the same.
+    """Draw kernels (count, 1, size, size) of sum 1, on the CPU, so that any device gets the same.
 
     Both standard deviations are drawn on their own, uniformly as the angle over the whole circle;
     then each tap is multiplied by 1 + u, u uniform in [0, disturbance], as in the authors' code.
-
-    Args:
-        count: B.
-        size: width of the kernels in pixels.
-        sigma: range of both standard deviations in pixels.
-        disturbance: largest share by which a tap grows.
-        random: on the CPU.
-
-    Returns:
-        (B, 1, size, size), sum 1.
     """
     low, high = sigma
     widths = low + (high - low) * torch.rand(2, count, generator=random)

@@ -138,16 +138,7 @@ def draw_damage(
     *,
     random: torch.Generator,
 ) -> PhotoDamage:
-    """Draw the damage of `count` photos, on the CPU, so that any device gets the same.
-
-    Args:
-        count: B.
-        lr_size: height and width of the LR images.
-        kernel_size: taps of the blur.
-        sigma: range of the blur's wide axis, HR pixels.
-        scale: of the reduction.
-        random: on the CPU.
-    """
+    """Draw the damage of `count` photos, on the CPU, so that any device gets the same."""
 
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=random)

@@ -63,15 +63,10 @@ def from_ycbcr(planes: Tensor) -> Tensor:
 
 
 def jpeg(image: Tensor, quality: Tensor, subsample: Tensor) -> Tensor:
-    """Code and decode images as libjpeg does: 8-bit levels in and out.
+    """Code and decode images (B, 3, H, W) in [0, 1], sides multiples of 16, as libjpeg does.
 
-    Args:
-        image: (B, 3, H, W) RGB in [0, 1]; H and W multiples of 16.
-        quality: (B,) 1 to 100, as of libjpeg.
-        subsample: (B,) bool, whether chroma has half the width and height (4:2:0).
-
-    Returns:
-        (B, 3, H, W) in [0, 1], multiples of 1/255.
+    `quality` is (B,) 1 to 100; `subsample` (B,) bool, whether chroma has half the sides (4:2:0).
+    The result has multiples of 1/255.
     """
     levels = (image.clamp(0, 1) * 255).round()
     matrix = _colour_matrix(image.device).to(image.dtype)
@@ -191,15 +186,9 @@ def _whole_blocks(side: float) -> int:
 
 
 def _bicubic_at(centre: Tensor, length: int, factor: Tensor) -> Tensor:
-    """Weights of Keys' antialiased cubic at positions of each image's own.
+    """Keys' antialiased cubic at positions (B, m) of each image's own: weights (B, 1, m, length).
 
-    Args:
-        centre: (B, m) positions, where pixel i covers [i, i + 1).
-        length: of the signal that is read, pixels.
-        factor: (B,) samples a pixel; below 1 the filter is wider.
-
-    Returns:
-        (B, 1, m, length), rows of sum 1.
+    Pixel i covers [i, i + 1); `factor` is (B,) samples a pixel; below 1 the filter is wider.
     """
     pixel = torch.arange(length, device=centre.device) + 0.5
     stretch = factor.clamp(max=1)[:, None, None]

@@ -69,20 +69,12 @@ def sharpened(image: Tensor, amount: Tensor) -> Tensor:
 
 
 def effective_kernel(kernel: Tensor, amount: Tensor, scale: int) -> Tensor:
-    """The HR kernel of a blur whose reduced image is then sharpened.
+    """The HR kernel of a blur (B, 1, n, n) whose reduced image is then sharpened; sum 1.
 
     The mask is linear, and its taps lie `scale` HR pixels apart: blur k and mask together are
     k * (d + a (d - b_s)), where d is the unit impulse and b_s the binomial with scale - 1 zeros
     between its taps. The result is cropped to the width of k, which it exceeds by `scale` on each
     side: what a wide blur loses there is a little of its negative rim.
-
-    Args:
-        kernel: k, (B, 1, n, n), of sum 1.
-        amount: a, (B,); 0 changes nothing.
-        scale: of the reduction between the two.
-
-    Returns:
-        (B, 1, n, n), of sum 1, with negative taps where a > 0.
     """
     side, middle, _ = TAPS
     smooth = kernel

@@ -136,12 +136,6 @@ UPLOAD_LIMIT_S = 1800.0
 def push(repo: str, files: Mapping[str, Path | bytes], message: str, *, private: bool) -> str:
     """Make a repository if there is none, and commit files to its main branch in one commit.
 
-    Args:
-        repo: `owner/name`.
-        files: path in the repository and content, or the file that has it.
-        message: of the commit.
-        private: whether a new repository is private; an existing one stays as it is.
-
     Returns:
         The commit, 40 hexadecimal digits: the revision to pin.
 

@@ -59,14 +59,9 @@ def space_of(icc: bytes) -> str:
 
 
 def to_srgb(colour: np.ndarray, icc: bytes) -> np.ndarray:
-    """Convert colours through their profile.
+    """Convert colours (H, W, 1 grey, 3 RGB or 4 CMYK) uint8 or uint16 through their profile.
 
-    Args:
-        colour: (H, W, 1 grey, 3 RGB or 4 CMYK) uint8 or uint16; full samples of CMYK are full ink.
-        icc: their profile.
-
-    Returns:
-        (H, W, 1) grey for grey, else (H, W, 3), of the same type.
+    Grey becomes (H, W, 1), others (H, W, 3), of the same type. Full samples of CMYK are full ink.
 
     Raises:
         ImageError: the profile is damaged or for other colours.

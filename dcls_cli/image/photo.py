@@ -218,14 +218,7 @@ class Photo:
     def from_samples(
         cls, samples: np.ndarray, white: float, bit_depth: int, **properties: object
     ) -> Self:
-        """Make a photo of samples as files store them.
-
-        Args:
-            samples: (H, W), or (H, W, C) for grey, grey and alpha, RGB, or RGBA (C = 1..4), of
-                integers up to 16 bits or floats.
-            white: value of a full sample.
-            bit_depth: 8 or 16.
-            properties: other attributes of the photo.
+        """Make a photo of samples as files store them: (H, W) or (H, W, 1..4), integers or floats.
 
         Raises:
             ImageError: samples of another shape.
@@ -312,10 +305,7 @@ class Photo:
                 yield quantise(rows.astype(np.float32) / np.float32(self.white), dtype)
 
     def to_samples(self, bit_depth: int) -> np.ndarray:
-        """Round to whole levels: to the nearest, ties to the even one.
-
-        Returns:
-            (H, W, C) uint8 or uint16.
+        """Round to whole levels, uint8 or uint16: to the nearest, ties to the even one.
 
         Raises:
             ImageError: a value is not finite.

@@ -79,13 +79,7 @@ def read_tags(file: BinaryIO) -> Tags:
 
 
 def with_tag(file: BinaryIO, tag: int, value: int) -> bytes:
-    """Copy a file with another number in its first directory.
-
-    Args:
-        file: seekable.
-        tag: of a single SHORT, which lies within its entry.
-        value: in place of it.
-    """
+    """Copy a file with another number in a tag of its first directory, which is a single SHORT."""
     layout = _layout(file)
     file.seek(0)
     content = bytearray(file.read())

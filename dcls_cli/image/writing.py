@@ -133,12 +133,6 @@ def write(
     Samples are rounded to the nearest level, ties to the even one. A grey picture is written as one
     channel, except to WebP, which has none.
 
-    Args:
-        picture: what to write.
-        path: the file.
-        overwrite: whether an existing file may be replaced.
-        encoding: format, quality, depth; by default as suffix and picture say.
-
     Returns:
         What the format could not keep, a sentence each.
 
@@ -175,13 +169,7 @@ def write(
 def write_to(
     picture: Picture, file: BinaryIO, path: Path, *, encoding: Encoding = _DEFAULT
 ) -> tuple[str, ...]:
-    """Encode a picture into an open file, as `write` would under a name.
-
-    Args:
-        picture: what to write.
-        file: seekable.
-        path: its suffix chooses the format, unless `encoding` does; it is not opened.
-        encoding: format, quality, depth.
+    """Encode a picture into an open, seekable file, as `write` would under the name `path`.
 
     Returns:
         What the format could not keep, a sentence each.

@@ -175,13 +175,9 @@ _LARGEST_FILE = 64 * 1024 * 1024
 
 
 def encode_kernel(kernel: np.ndarray, space: KernelSpace, suffix: str) -> bytes:
-    """Content of a kernel file.
+    """Content of a kernel file: `.npy`, float32 taps as they are, or `.png`, a grey picture.
 
-    Args:
-        kernel: (k, k) float32.
-        space: whose pixels the taps are; a PNG says so in a text chunk.
-        suffix: `.npy`, float32 taps as they are; `.png`, a grey picture whose white is the largest
-            tap, negative taps black.
+    White is the largest tap, negative taps are black; a text chunk of a PNG says the space.
     """
     content = BytesIO()
     if suffix == ".npy":

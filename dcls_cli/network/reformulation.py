@@ -52,17 +52,10 @@ def reformulate(blurred: Tensor, clear: Tensor, kernel_size: int, epsilon: float
 
 
 def clean_kernel(kernel: Tensor, tail: int = 40) -> Tensor:
-    """Drop what is small against the `tail` largest taps of a kernel, and normalise its sum to 1.
+    """Keep the about `tail` largest taps of kernels (B, 1, k, k), and normalise their sum to 1.
 
     The authors' post-processing of Eq. 7: 0.75 x the (tail + 1)-th largest tap is subtracted,
     negative taps become zero.
-
-    Args:
-        kernel: (B, 1, k, k).
-        tail: taps that are certainly kept.
-
-    Returns:
-        (B, 1, k, k), non-negative, sum 1; a unit impulse where nothing is left.
     """
     threshold = 0.75 * kernel.flatten(1).sort(dim=1).values[:, -tail - 1]
     kept = (kernel - threshold.view(-1, 1, 1, 1)).clamp(0, 1)

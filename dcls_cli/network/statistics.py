@@ -147,15 +147,10 @@ def _gates(network: DCLS, blur: Blur, source: Source) -> Tensor:
 def joint_gates(
     restorer: DualPathNetwork, paths: tuple[Tensor, Tensor], means: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Gates that all windows of an image share.
+    """Gates (1, groups, blocks, F + F / reduction) that all windows of an image share.
 
-    Args:
-        restorer: with attention.
-        paths: where they begin, (N, F, H, W) and (N, F / reduction, H, W).
-        means: of all windows as if they were one image: (N, C, H, W) -> (1, C).
-
-    Returns:
-        (1, groups, blocks, F + F / reduction).
+    The paths begin at (N, F, H, W) and (N, F / reduction, H, W); `means` takes those of all windows
+    as if they were one image, (N, C, H, W) -> (1, C).
     """
     found = []
     for group in restorer.groups:

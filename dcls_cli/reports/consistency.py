@@ -50,15 +50,7 @@ def consistency(
     space: KernelSpace,
     scale: int,
 ) -> Consistency:
-    """Damage a result again and compare it with the input, window by window.
-
-    Args:
-        lr: the input, (3, H, W) in [0, 1].
-        sr: the result, (3, scale H, scale W).
-        kernel: (k, k), sum 1.
-        space: whose pixels the kernel's taps are.
-        scale: of the result.
-    """
+    """Damage a result again and compare it with the input, window by window."""
     _, height, width = lr.shape
     block = -(-max(height, width) // MAP_PX)
     squares = np.empty((1, -(-height // block), -(-width // block)))
@@ -91,17 +83,7 @@ def consistency(
 
 
 def damage_again(sr: np.ndarray, kernel: np.ndarray, space: KernelSpace, scale: int) -> np.ndarray:
-    """What the network takes for the cause of its input.
-
-    Args:
-        sr: (3, scale H, scale W) in [0, 1].
-        kernel: (k, k), sum 1, convolved.
-        space: whose pixels the kernel's taps are.
-        scale: by how much the result is smaller.
-
-    Returns:
-        (3, H, W) float32, clipped to [0, 1].
-    """
+    """What the network takes for the cause of its input: (3, H, W) float32 in [0, 1]."""
     import torch
 
     from dcls_cli.degradation import bicubic, blur

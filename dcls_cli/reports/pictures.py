@@ -185,11 +185,6 @@ def slider(before: Picture, after: Picture, labels: tuple[str, str]) -> str:
 
     Without JavaScript the two pictures stand beside each other, each under its name. With it, the
     page must carry `slider.css` in a style sheet and `slider.js` in a script at its end, once each.
-
-    Args:
-        before: the left picture.
-        after: the right picture, of the same size.
-        labels: names of both, plain text; they are also what screen readers say.
     """
     figures = "\n".join(
         f'  <figure class="slider-{side}"><img src="{picture.uri}" width="{picture.width}" '

@@ -49,15 +49,9 @@ def block_means(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def most_detailed(image: np.ndarray | Raster, side: int, count: int) -> list[tuple[int, int]]:
-    """Squares of an image in which neighbouring pixels differ most.
+    """Squares of an image in which neighbouring pixels differ most: top and left, the best first.
 
-    Args:
-        image: (3, H, W), read in windows.
-        side: of the squares, pixels; they lie on a grid of this step.
-        count: squares, fewer where the image has fewer.
-
-    Returns:
-        Top and left of each, the most detailed first.
+    They lie on a grid of `side` pixels; an image may have fewer than `count`.
     """
     _, height, width = image.shape
     found = []
