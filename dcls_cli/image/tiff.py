@@ -18,6 +18,33 @@ Value = bytes | tuple[int, ...] | tuple[float, ...]
 #: What a TIFF file says about its first picture, by number of the tag; text and bytes are bytes.
 Tags = Mapping[int, Value]
 
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_ORIENTATION, _PLANAR = 274, 284
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
+_SUB_DIRECTORIES, _INK_SET, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 330, 332, 338, 339
+_SUBFILE, _XMP, _ICC, _DNG_VERSION = 254, 700, 34675, 50706
+_IPTC, _PHOTOSHOP = 33723, 34377
+
+#: What is read of a directory. The others say where the samples are and how this file stores them;
+#: there may be millions of them.
+_READ = frozenset(
+    {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANAR, _X_RESOLUTION}
+    | {_Y_RESOLUTION, _RESOLUTION_UNIT, _SUB_DIRECTORIES, _INK_SET, _EXTRA_SAMPLES}
+    | {_SAMPLE_FORMAT, _SUBFILE, _XMP, _ICC, _DNG_VERSION, _IPTC, _PHOTOSHOP}
+)
+
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
+_CMYK = 1
+_UNSIGNED, _FLOAT = 1, 3
+_SEPARATE_PLANES = 2
+_MULTIPLIED_ALPHA, _ALPHA = 1, 2
+_OLD_JPEG, _JPEG = 6, 7
+_THUMBNAIL = 1
+
+_CM_PER_INCH = 2.54
+
+_IPTC_RESOURCE = 0x0404
+
 _BYTES = (1, 2, 7)  # BYTE, ASCII, UNDEFINED
 
 #: Codes of `struct` by type: SHORT, LONG, SBYTE, SSHORT, SLONG, FLOAT, DOUBLE, IFD, LONG8, SLONG8,
@@ -31,11 +58,11 @@ _FRACTIONS = {5: "I", 10: "i"}
 
 _UNDEFINED, _LONG = 7, 4
 
-#: IPTC data: bytes that old programs declare as 32-bit numbers.
-_BYTES_WHATEVER_THEY_SAY = frozenset({33723})
-
-#: Longer values are those of tags that say where the samples are.
+#: No metadata are longer.
 _LONGEST_BYTES = 2**26
+
+#: Values of all tags over the size of the file, beyond some that share a place: Pillow reads each.
+_MOST_SHARED, _ALWAYS_SHARED_BYTES = 2, 2**24
 
 
 class _Layout(NamedTuple):
@@ -59,10 +86,16 @@ class _Layout(NamedTuple):
 def read_tags(file: BinaryIO) -> Tags:
     """Read the first directory; values that do not lie within the file are left out.
 
+    No library is used, as it would read all values: of a small file with many tags that share one
+    large value, or of a sparse one with millions of strips, more than there is memory for.
+
     Raises:
+        ImageError: its tags hold several times what the file does.
         struct.error: there is no whole directory.
     """
     layout = _layout(file)
+    room = file.seek(0, os.SEEK_END)
+    held = 0
     file.seek(layout.first)
     (entries,) = layout.length.unpack(file.read(layout.length.size))
     size = layout.entry.size + layout.pointer.size
@@ -70,11 +103,16 @@ def read_tags(file: BinaryIO) -> Tags:
     tags: dict[int, Value] = {}
     for start in range(0, len(table) - size + 1, size):
         tag, kind, count = layout.entry.unpack_from(table, start)
-        if tag in _BYTES_WHATEVER_THEY_SAY and kind == _LONG:
+        held += min(count * _size_of(kind), room)
+        if tag not in _READ or tag in tags:
+            continue
+        if tag == _IPTC and kind == _LONG:  # bytes, which old programs declare as numbers
             kind, count = _UNDEFINED, 4 * count
         value = _value(file, layout, kind, count, table[start + layout.entry.size : start + size])
         if value is not None:
             tags[tag] = value
+    if held > _MOST_SHARED * room + _ALWAYS_SHARED_BYTES:
+        raise ImageError(f"TIFF tags of {held} bytes in {room}; it is made to fill the memory")
     return tags
 
 
@@ -128,13 +166,19 @@ def _layout(file: BinaryIO) -> _Layout:
     )
 
 
+def _size_of(kind: int) -> int:
+    """Bytes of one value of a type; 0 for unknown ones."""
+    if kind in _FRACTIONS:
+        return 8
+    return 1 if kind in _BYTES else struct.calcsize("<" + _NUMBERS.get(kind, "0s"))
+
+
 def _value(file: BinaryIO, layout: _Layout, kind: int, count: int, inline: bytes) -> Value | None:
     """One value, from the entry itself or from where it points to."""
     code = "s" if kind in _BYTES else _NUMBERS.get(kind) or _FRACTIONS.get(kind)
     if code is None:
         return None
-    parts = count * (2 if kind in _FRACTIONS else 1)
-    length = parts * struct.calcsize(layout.order + code)
+    length = count * _size_of(kind)
     if length > _LONGEST_BYTES:
         return None
     data = inline[:length]
@@ -147,30 +191,13 @@ def _value(file: BinaryIO, layout: _Layout, kind: int, count: int, inline: bytes
         return None
     if code == "s":
         return data
+    parts = length // struct.calcsize(layout.order + code)
     numbers = struct.unpack(f"{layout.order}{parts}{code}", data)
     if kind not in _FRACTIONS:
         return numbers
     pairs = zip(numbers[::2], numbers[1::2], strict=True)
     return tuple(above / below if below else 0.0 for above, below in pairs)
 
-
-_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
-_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
-_SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 330, 338, 339
-_SUBFILE, _XMP, _ICC, _DNG_VERSION = 254, 700, 34675, 50706
-
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
-_INK_SET, _CMYK = 332, 1
-_UNSIGNED, _FLOAT = 1, 3
-_SEPARATE_PLANES = 2
-_MULTIPLIED_ALPHA, _ALPHA = 1, 2
-_OLD_JPEG, _JPEG = 6, 7
-_THUMBNAIL = 1
-
-_CM_PER_INCH = 2.54
-
-_IPTC_RESOURCE = 0x0404
 
 #: Floats may be this far outside [0, 1], as sharpening and resampling leave them, and are clipped.
 _FLOAT_TOLERANCE = 0.1
