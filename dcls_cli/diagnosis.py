@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from dcls_cli import __version__, example
-from dcls_cli.backends import has_torch, load_backend, wheels
+from dcls_cli.backends import has_torch, wheels
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.backends.sessions import available_providers, cache_folder
 from dcls_cli.backends.split_graphs import has_int8_instructions
 from dcls_cli.errors import BackendError, DclsError

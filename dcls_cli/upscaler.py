@@ -8,7 +8,8 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 from PIL import Image
 
-from dcls_cli.backends import Backend, load_backend
+from dcls_cli.backends import Backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.config import KernelSpace
 from dcls_cli.hub import find, is_hub_name
 from dcls_cli.image import Photo, from_array, from_pil, to_array, to_pil

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.graphs import SUFFIX
 from dcls_cli.image import Photo, read
 from dcls_cli.image.photo import collect

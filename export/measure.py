@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from dcls_cli import weights
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.benchmark import plain_least_squares
 from dcls_cli.evaluation.gaussian8 import read_hr
 from dcls_cli.graphs import part_path, parts_of

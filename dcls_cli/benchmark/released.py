@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcls_cli import graphs
-from dcls_cli.backends import Backend, load_backend
+from dcls_cli.backends import Backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.releases import RELEASES, Release, location
 
 

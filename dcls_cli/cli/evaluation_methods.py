@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from dcls_cli.backends import INT8
 from dcls_cli.backends.devices import select_device, select_precision
+from dcls_cli.backends.loading import INT8
 from dcls_cli.backends.split_graphs import restorer_beside
 from dcls_cli.cli.console import visible
 from dcls_cli.cli.downloads import find_model

@@ -113,7 +113,7 @@ class Networks:
             WeightsError: the file is damaged or of another network.
             BackendError: the device or the precision is not usable here.
         """
-        from dcls_cli.backends import load_backend
+        from dcls_cli.backends.loading import load_backend
 
         if named.weights not in self._loaded:
             backend = load_backend(named.weights, self.device, self._precision, self._engine)

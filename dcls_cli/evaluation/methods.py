@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 
 from dcls_cli import __version__
-from dcls_cli.backends import INT8, Backend, load_backend
+from dcls_cli.backends import Backend
+from dcls_cli.backends.loading import INT8, load_backend
 from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate

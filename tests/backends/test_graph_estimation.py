@@ -14,8 +14,9 @@ import torch
 from PIL import Image
 
 from dcls_cli import example, graphs, weights
-from dcls_cli.backends import Blur, load_backend, sessions
+from dcls_cli.backends import Blur, sessions
 from dcls_cli.backends.graph_estimation import GraphEstimator
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.backends.onnx_runtime import OnnxBackend
 from dcls_cli.backends.split_graphs import SplitGraphs
 from dcls_cli.cli.app import run
@@ -334,7 +335,7 @@ def test_the_commands(paper: Exported, tmp_path: Path, capsys: Capture) -> None:
 def test_pytorch_is_not_imported(paper: Exported) -> None:
     code = (
         "import sys, pathlib, numpy as np\n"
-        "from dcls_cli.backends import load_backend\n"
+        "from dcls_cli.backends.loading import load_backend\n"
         "backend = load_backend(pathlib.Path(sys.argv[1]), 'cpu')\n"
         "lr = np.full((3, 9, 9), 0.5, np.float32)\n"
         "backend.restore(lr[None], backend.estimate(lr))\n"

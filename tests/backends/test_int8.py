@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, sessions, split_graphs, wheels
+from dcls_cli.backends import sessions, split_graphs, wheels
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import BackendError, DclsError, WeightsError
 from dcls_cli.metrics import psnr
 from dcls_cli.network.restorer import FP32_LAYERS

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, sessions
+from dcls_cli.backends import sessions
 from dcls_cli.backends.graph_estimation import GraphEstimator
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.backends.split_graphs import SplitGraphs
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError

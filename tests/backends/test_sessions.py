@@ -5,7 +5,8 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from dcls_cli.backends import load_backend, sessions, wheels
+from dcls_cli.backends import sessions, wheels
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import BackendError
 from dcls_cli.releases import location, release
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dcls_cli import example, graphs, weights
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import DclsError
 from dcls_cli.export import ExportOptions, export, parity
 from dcls_cli.export.modules import FusedGraph
