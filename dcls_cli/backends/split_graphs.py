@@ -170,12 +170,12 @@ def _read_beside(
             f"{path}: no such graph file; {given.name} needs it beside it: "
             "`dcls export-onnx --split` writes all parts"
         )
-    content, own = graphs.read_graph(path)
-    if own.kind != kind or not _of_one_network(own, info):
+    content, its_info = graphs.read_graph(path)
+    if its_info.kind != kind or not _of_one_network(its_info, info):
         raise WeightsError(
             f"{path}: not the {kind} that goes with {given.name}; export all parts again"
         )
-    return content, own
+    return content, its_info
 
 
 def _of_one_network(one: graphs.GraphInfo, other: graphs.GraphInfo) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dcls_cli.config import KernelSpace
 from dcls_cli.degradation import bicubic_matrix
 from dcls_cli.evaluation.samples import Sample, TrueKernel
-from dcls_cli.kernels.grids import to_hr, to_lr
+from dcls_cli.kernels.geometry import to_hr, to_lr
 from dcls_cli.metrics import luma, psnr
 from dcls_cli.network.spectra import LR_KERNEL_GRID, fold, power_spectrum
 from dcls_cli.reports.consistency import damage_again
@@ -114,7 +114,7 @@ def lr_form(true: TrueKernel, scale: int, size: int) -> NDArray[np.float64]:
 
     The expectation of Eq. 7 over images of the spectrum S = |w|^-2: with E the response of the
     whole reduction and D that of the bicubic alone, K(W) = sum_m E conj(D) S / sum_m |D|^2 S over
-    the aliases w_m of W. For blurs before the bicubic that is `kernels.grids.to_lr`.
+    the aliases w_m of W. For blurs before the bicubic that is `kernels.geometry.to_lr`.
     """
     grid = LR_KERNEL_GRID * scale
     impulse = np.ones((1, 1))

@@ -4,7 +4,7 @@ A kernel is the picture of a point, rows downwards: the photo is the sharp pictu
 it. Numpy only.
 """
 
-from dcls_cli.kernels.shape import KernelShape, kernel_width_px, log_spectrum, shape_of
+from dcls_cli.kernels.geometry import KernelShape, kernel_width_px, log_spectrum, shape_of
 from dcls_cli.kernels.user_kernel import FittedKernel, UserKernel, fit_kernel
 
 __all__ = [

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from dcls_cli.atomic import printable
 from dcls_cli.config import KernelSpace, ModelConfig
 from dcls_cli.errors import KernelError
-from dcls_cli.kernels.grids import CENTRE_TOLERANCE_PX, centre_of_mass, centred, to_hr, to_lr
+from dcls_cli.kernels.geometry import CENTRE_TOLERANCE_PX, centre_of_mass, centred, to_hr, to_lr
 
 #: Wider kernels, in taps, are no blur but a mistake.
 LARGEST_SIZE = 1023
@@ -101,29 +101,29 @@ class FittedKernel:
     notes: tuple[str, ...]
 
 
-def fit_kernel(own: UserKernel, config: ModelConfig) -> FittedKernel:
+def fit_kernel(given: UserKernel, config: ModelConfig) -> FittedKernel:
     """Centre a kernel, carry it into the network's space and bring it to the network's size.
 
     Raises:
         KernelError: it is wider than what the network can invert.
     """
-    size, notes = config.kernel_size, list(own.notes)
+    size, notes = config.kernel_size, list(given.notes)
     # In LR pixels as many taps reach `scale` times as far.
     wide = 2 * (size * config.scale // 2) + 1
-    room = wide if (own.space, config.kernel_space) == ("hr", "lr") else size
-    taps, lost = centred(own.taps, room)
+    room = wide if (given.space, config.kernel_space) == ("hr", "lr") else size
+    taps, lost = centred(given.taps, room)
     if lost > LARGEST_LOSS:
         raise KernelError(
-            f"{lost:.1%} of it ({_size(own.taps.shape)} taps) lies outside the {room}x{room} "
-            f"{_PIXELS[own.space]} pixels that this network inverts, expected at most "
+            f"{lost:.1%} of it ({_size(given.taps.shape)} taps) lies outside the {room}x{room} "
+            f"{_PIXELS[given.space]} pixels that this network inverts, expected at most "
             f"{LARGEST_LOSS:.0%}; take off its background, or use weights with a larger kernel"
         )
     if lost > SUM_TOLERANCE:
         notes.append(f"cut off {lost:.1%} of it, which lies outside {room}x{room} taps")
-    notes += _moved(own.taps)
-    if own.space != config.kernel_space and own.space == "hr":
+    notes += _moved(given.taps)
+    if given.space != config.kernel_space and given.space == "hr":
         taps = to_lr(taps, config.scale, size)
-    elif own.space != config.kernel_space:
+    elif given.space != config.kernel_space:
         taps, misfit = to_hr(taps, config.scale, size)
         if misfit > LARGEST_MISFIT:
             raise KernelError(

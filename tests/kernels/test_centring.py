@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dcls_cli.kernels.grids import centre_of_mass, centred
+from dcls_cli.kernels.geometry import centre_of_mass, centred
 from tests import oracle
 
 
