@@ -112,7 +112,10 @@ def read_tags(file: BinaryIO) -> Tags:
         if value is not None:
             tags[tag] = value
     if held > _MOST_SHARED * room + _ALWAYS_SHARED_BYTES:
-        raise ImageError(f"TIFF tags of {held} bytes in {room}; it is made to fill the memory")
+        raise ImageError(
+            f"its TIFF tags hold {held} bytes and the file has {room}: it is damaged, or made to "
+            "fill the memory"
+        )
     return tags
 
 
