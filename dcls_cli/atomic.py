@@ -69,10 +69,6 @@ def atomic_write(path: Path, writer: Callable[[BinaryIO], object], *, overwrite:
 def finish(partial: Path, path: Path) -> None:
     """Give a file that was written piece by piece, over several runs, its final name.
 
-    Args:
-        partial: the whole content, in the folder of `path`.
-        path: an existing file is replaced.
-
     Raises:
         OSError: as `atomic_write`.
     """

@@ -69,10 +69,6 @@ def ssim(a: FloatArray, b: FloatArray) -> float:
 
     Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004.
 
-    Args:
-        a: (H, W), in [0, 255].
-        b: (H, W).
-
     Returns:
         At most 1; 1 for equal images.
 

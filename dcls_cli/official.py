@@ -37,13 +37,7 @@ PROVENANCE: Mapping[str, str] = {
 def convert(
     path_in: Path, path_out: Path, *, overwrite: bool, kernel_norm: KernelNorm | None = None
 ) -> None:
-    """Write the authors' weights as a weight file of dcls.
-
-    Args:
-        path_in: their `.pth`, or a safetensors file with their names.
-        path_out: the file to write, replaced whole or not at all.
-        overwrite: whether an existing `path_out` may be replaced.
-        kernel_norm: how the network normalises its kernel; None: by the kernel size.
+    """Write the authors' weights, `.pth` or safetensors, as a weight file of dcls.
 
     Raises:
         UsageError: input and output are the same file.

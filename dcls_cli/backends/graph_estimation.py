@@ -53,14 +53,10 @@ class GraphEstimator:
         known: np.ndarray | None = None,
         window: int = WINDOW_PX,
     ) -> Blur:
-        """Estimate the blur of a photo of any size in bounded memory, in fp32.
+        """Estimate the blur of a photo of any size in bounded memory; see `Backend.estimate`.
 
-        Args:
-            lr: (3, H, W) float32 in [0, 1], of any strides, or a raster.
-            tiled: see `Backend.estimate`.
-            known: a kernel (k, k) in place of the estimated one, before P and the gates, which
-                depend on it.
-            window: pixels that a window gives to a pool, a side.
+        A `known` kernel takes the place of the estimated one before P and the gates, which depend
+        on it; a window gives `window` pixels a side to a pool.
 
         Raises:
             DclsError: the estimate is not finite.

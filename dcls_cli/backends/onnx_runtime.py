@@ -52,11 +52,8 @@ class OnnxBackend:
     def load(cls, path: Path, device: str = "auto", precision: str = "auto") -> Self:
         """Load a graph or the graphs beside a weight file: first the device, then the precision.
 
-        Args:
-            path: NAME.safetensors or a part of its graphs.
-            device: as of the constructor, or auto: a GPU that works, else the CPU. That a GPU is
-                there and does not work is reported; that there is none is not.
-            precision: see `choose_graphs`; it suits the device that is used.
+        The device `auto` takes a GPU that works, else the CPU. That a GPU is there and does not
+        work is reported; that there is none is not. The precision suits the device that is used.
 
         Raises:
             BackendError: the device or the precision is not usable here.

@@ -107,11 +107,7 @@ def choose_graphs(path: Path, device: str, precision: str) -> SplitGraphs:
 def graphs_beside(weights_path: Path, device: str, precision: str) -> SplitGraphs:
     """The graphs that lie beside a weight file and are made from it.
 
-    Args:
-        weights_path: NAME.safetensors.
-        device: that will be used; not `auto`.
-        precision: of the restorer; `auto`: int8 where there is one and it is the faster one, see
-            `is_int8_faster`, else fp32.
+    The precision `auto` takes int8 where there is such a restorer and it is faster, else fp32.
 
     Raises:
         BackendError: there are no such graphs.

@@ -155,13 +155,6 @@ def obtain(
 ) -> Obtained:
     """Have a data set on this machine; the network comes last.
 
-    Args:
-        dataset: what is wanted.
-        folder: gets the archive, unless unpacked images are found.
-        local: folders in which archives or unpacked images are looked for first.
-        mirror: address of a folder or of a file that is asked before all other mirrors.
-        listener: informed of the progress.
-
     Raises:
         DataError: no place has it, a file that is here is damaged, or it cannot be written.
     """

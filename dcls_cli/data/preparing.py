@@ -40,13 +40,6 @@ def prepare(
 ) -> Prepared:
     """Decode and check all images, and write those that are whole.
 
-    Args:
-        sources: folders, ZIP and TAR archives.
-        out: the file, written whole or not at all.
-        overwrite: whether an existing file may be replaced.
-        progress: called with (images done, images).
-        note: told what is done.
-
     Raises:
         DataError: a source cannot be read or is no longer what was published, there is no image,
             or the file cannot be written.

@@ -140,15 +140,7 @@ def bicubic_matrix(
 ) -> Tensor:
     """MATLAB's `imresize` in one dimension as a matrix: a = -0.5, symmetric edges (2 1 | 1 2).
 
-    Args:
-        length: samples of the input, >= 1.
-        factor: length of the output over `length`, > 0.
-        antialias: widen the kernel by 1 / factor when making smaller.
-        dtype: of the result; the weights are computed in float64.
-        device: of the result; the CPU by default.
-
-    Returns:
-        (ceil(length * factor), length), rows of sum 1. Cached: do not write to it.
+    (ceil(length * factor), length), rows of sum 1, computed in float64. Cached: do not write to it.
     """
     return _bicubic_matrix(length, factor, antialias, dtype, device or torch.device("cpu"))
 

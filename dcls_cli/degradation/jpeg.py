@@ -112,16 +112,9 @@ GRID = 16
 
 
 def compressed(image: Tensor, quality: Tensor, subsampled: Tensor, grid: Tensor) -> Tensor:
-    """Code and decode, the image shifted within a larger canvas.
+    """Code and decode (B, 3, h, w) in [0, 1], shifted by (B, 2) pixels within a larger canvas.
 
-    Args:
-        image: (B, 3, h, w) RGB in [0, 1].
-        quality: (B,) of libjpeg; above 100: left as it is.
-        subsampled: (B,) bool, whether chroma is halved.
-        grid: (B, 2) where the picture starts within a block of `GRID`, pixels, down and across.
-
-    Returns:
-        (B, 3, h, w) in [0, 1].
+    A `quality` (B,) above 100 leaves an image as it is.
     """
     height, width = image.shape[-2:]
     canvas = [_whole_blocks(side + GRID) for side in (height, width)]

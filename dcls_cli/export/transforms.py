@@ -196,19 +196,11 @@ class RealLinearSuperResolver(nn.Module):
         return phases.reshape(batch, channels * self.scale**2, height, width)
 
     def each(self, lr: Tensor, filters: Tensor, pad: int) -> Tensor:
-        """Apply to each image its own filters: a product of spectra.
+        """Apply to each image its own filters: (B, C, H, W) -> (B, C s^2, H, W), pixel-unshuffled.
 
         A convolution whose filters differ over the batch is none that ONNX has. The filters
         amplify what is fine, rounding too, so the transforms are matrix products in every graph:
         ONNX Runtime's DFT is ten times less exact where sizes are no powers of two.
-
-        Args:
-            lr: (B, C, H, W).
-            filters: (B, s^2, 1, taps, taps).
-            pad: replicated pixels on each side, which the filters must not reach beyond.
-
-        Returns:
-            (B, C s^2, H, W): the estimate, pixel-unshuffled.
         """
         assert pad >= self.taps // 2, "filters wrap around"
         transform = MatrixTransform()

@@ -202,13 +202,6 @@ def place(
 ) -> Cached:
     """Write a file into the cache, whole or not at all, as huggingface_hub would.
 
-    Args:
-        file: what was asked for; its revision will stand for the commit.
-        name: path in the repository.
-        commit: of the repository.
-        etag: of the file, safe as a name.
-        writer: writes the content; what it raises leaves the cache as it was.
-
     Raises:
         OSError: the cache cannot be written.
     """

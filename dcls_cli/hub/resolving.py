@@ -26,10 +26,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def find(model: str | int, listener: Listener = SILENT) -> Path:
     """The weight file of a model; the network is asked only for what is not on this machine.
 
-    Args:
-        model: name of a release, `hf:owner/repo[@revision][/file]`, or a scale for the default
-            release of that scale.
-        listener: informed about a download.
+    A model is the name of a release, `hf:owner/repo[@revision][/file]`, or a scale for the default
+    release of that scale.
 
     Raises:
         UsageError: unknown or impossible name.

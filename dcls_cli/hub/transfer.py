@@ -137,13 +137,6 @@ def stream(
 ) -> Iterator[bytes]:
     """Yield the bytes of a file; go on where a broken connection ended.
 
-    Args:
-        url: of the file.
-        headers: of the request, with credentials.
-        size: bytes that the file must have, if that is known.
-        listener: informed of how much has arrived.
-        start: the byte to begin with.
-
     Raises:
         StalledError: the server has become too slow.
         RefusedError: the server sends more or fewer bytes than the file has.

@@ -168,14 +168,11 @@ _FILLED_ROWS = 256
 
 
 def without_hidden_colours(values: np.ndarray) -> np.ndarray:
-    """Give the pixels with alpha 0 the colours of the visible ones beside them.
+    """Give the pixels with alpha 0 the colours of the visible ones beside them: (H, W, 2 or 4).
 
     Whatever a program has left there would be drawn into the visible pixels at the edges. Each
     hidden pixel becomes the mean of the visible ones in the smallest square of 2, 4, 8, ... pixels
     around it that has any.
-
-    Args:
-        values: (H, W, 2 or 4) integers or floats, alpha last, not multiplied into the colours.
 
     Returns:
         The same array, or a new one if anything had to change; visible pixels are untouched.

@@ -126,8 +126,7 @@ class Encoding:
     def of(self, path: Path) -> Format:
         """Find the format in which a file is written, and check that it can be as asked.
 
-        Args:
-            path: the output; its suffix may be missing or unknown if `format` is given.
+        Its suffix may be missing or unknown if `format` is given.
 
         Raises:
             UsageError: the suffix says another format than `format`, or none is known; the format

@@ -65,13 +65,7 @@ class Picture(Protocol):
     def carried(self) -> Carried: ...  # noqa: D102
 
     def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
-        """Give all rows, in order, some at a time.
-
-        Args:
-            dtype: one of `SAMPLES`.
-
-        Yields:
-            (h, W, C) of that type, h at least 1.
+        """Give all rows, in order, some at a time: (h, W, C) of one of `SAMPLES`, h at least 1.
 
         Raises:
             ImageError: a value is not finite.
@@ -348,10 +342,6 @@ def from_array(array: np.ndarray) -> Photo:
 
 def to_array(picture: Picture, like: np.ndarray) -> np.ndarray:
     """Give a picture back in the type and layout of the array that it came from.
-
-    Args:
-        picture: made from `like`, at any size.
-        like: what `from_array` was given.
 
     Returns:
         (H, W) or (H, W, C) of the same type and channels as `like`; integers are rounded to the

@@ -54,11 +54,6 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Ph
 
     Of several frames or pages the first is read. Samples of more than 8 bits keep all their bits.
 
-    Args:
-        path: the file.
-        max_pixels: larger images are refused before they are decoded.
-        kept: what is kept of the metadata.
-
     Raises:
         ImageError: the file is missing, cannot be read, is no such image, is damaged, or is too
             large. The message is one line and starts with the path.

@@ -73,10 +73,9 @@ def _covariance(kernel: np.ndarray) -> np.ndarray:
 
 
 def log_spectrum(kernel: np.ndarray, size: int) -> np.ndarray:
-    """Magnitude of a kernel's transfer function in decibels, zero frequency in the middle.
+    """Magnitude of the transfer function of a kernel (k, k), dB: (size, size), zero in the middle.
 
-    Returns:
-        (size, size) float64: 0 where the blur passes all, negative where it weakens.
+    0 where the blur passes all, negative where it weakens.
     """
     magnitude = np.abs(np.fft.fft2(kernel.astype(np.float64), (size, size)))
     decibels: np.ndarray = 20 * np.log10(np.maximum(magnitude, 1e-12))

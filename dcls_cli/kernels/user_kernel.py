@@ -195,12 +195,8 @@ def encode_kernel(kernel: np.ndarray, space: KernelSpace, suffix: str) -> bytes:
 def read_kernel(path: Path, space: KernelSpace | None = None) -> UserKernel:
     """Read and check the kernel of a user: .npy, or a grey PNG or TIFF, by content.
 
-    Samples of pictures are taken as linear, however they may be meant to be shown.
-
-    Args:
-        path: the file.
-        space: whether its taps are HR or LR pixels; None for what a PNG of `encode_kernel` says,
-            and HR for all others.
+    Samples of pictures are taken as linear, however they may be meant to be shown. Without a
+    `space` its taps are what a PNG of `encode_kernel` says, and HR pixels in all others.
 
     Raises:
         KernelError: it cannot be read, is no kernel (see `UserKernel.of`), or says that it is of

@@ -64,12 +64,6 @@ def bins(interval: Interval, length: int, margin: int, count: int) -> np.ndarray
 
     Bin i of n pixels reaches from floor(i n / count) to ceil((i + 1) n / count): neighbours may
     share a pixel. One bin is the mean.
-
-    Args:
-        interval: of an axis.
-        length: of that axis, pixels.
-        margin: as of `intervals`.
-        count: bins along the axis.
     """
     n = max(length - margin, 1)
     pixel = np.arange(interval.first, interval.last)
