@@ -155,6 +155,9 @@ def obtain(
 ) -> Obtained:
     """Have a data set on this machine; the network comes last.
 
+    The `local` folders are looked into first, for archives or unpacked images; `mirror`, the
+    address of a folder or of a file, is asked before all others.
+
     Raises:
         DataError: no place has it, a file that is here is damaged, or it cannot be written.
     """

@@ -202,6 +202,8 @@ def place(
 ) -> Cached:
     """Write a file into the cache, whole or not at all, as huggingface_hub would.
 
+    Its revision will stand for the commit. What the writer raises leaves the cache as it was.
+
     Raises:
         OSError: the cache cannot be written.
     """
