@@ -35,7 +35,7 @@ _REASONS = {
 }
 
 
-def atomic_write(path: Path, writer: Callable[[BinaryIO], None], *, overwrite: bool) -> None:
+def atomic_write(path: Path, writer: Callable[[BinaryIO], object], *, overwrite: bool) -> None:
     """Write a file whole or not at all.
 
     A symbolic link at `path` is replaced; what it points to is not touched.
@@ -77,10 +77,6 @@ def write_bytes(content: bytes, path: Path, *, overwrite: bool) -> None:
 
 def finish(partial: Path, path: Path) -> None:
     """Give a file that was written piece by piece, over several runs, its final name.
-
-    Args:
-        partial: the whole content, in the folder of `path`.
-        path: an existing file is replaced.
 
     Raises:
         OSError: as `atomic_write`.

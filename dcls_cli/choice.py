@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from dcls_cli.config import Scale
 from dcls_cli.image.photo import Photo
-from dcls_cli.image.traces import traces
+from dcls_cli.image.traces import measure_traces
 from dcls_cli.releases import photo_release, release
 
 #: Quality that stands for files without loss, and for lossy ones that do not tell theirs.
@@ -125,7 +125,7 @@ def _evidently_noisy(seen: Mapping[str, float]) -> bool:
 def features(photo: Photo) -> dict[str, float]:
     """What the rule looks at: the traces of a photo, and the quality of its file."""
     quality = photo.quality or (LOSSLESS_QUALITY if photo.lossless else UNKNOWN_QUALITY)
-    return {**asdict(traces(photo.colour, photo.transparency)), "quality": float(quality)}
+    return {**asdict(measure_traces(photo.colour, photo.transparency)), "quality": float(quality)}
 
 
 @lru_cache(maxsize=1)

@@ -1,12 +1,12 @@
-"""Hyper-parameters of a DCLS network; a weight file carries its own."""
+"""Hyper-parameters of a DCLS network; a weight file carries its own, and can say anything."""
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal, Self, get_args
+from typing import Literal, Self, get_args, get_origin
 
 from dcls_cli.errors import UsageError, WeightsError
-from dcls_cli.fields import check_value, listed, wrong
 
 Scale = Literal[2, 3, 4]
 KernelNorm = Literal["sum", "softmax"]
@@ -112,9 +112,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Fill in the ladder of the kernel size and refuse what cannot be built."""
         for field in fields(self):
-            check_value(field.name, getattr(self, field.name), field.type)
+            _check_value(field.name, getattr(self, field.name), field.type)
         if self.kernel_size not in FILTER_LADDERS:
-            raise wrong("kernel_size", self.kernel_size, listed(FILTER_LADDERS))
+            raise _wrong_value("kernel_size", self.kernel_size, _listed(FILTER_LADDERS))
         if not self.kernel_filters:
             object.__setattr__(self, "kernel_filters", FILTER_LADDERS[self.kernel_size])
         if sum(width - 1 for width in self.kernel_filters) + 1 != self.kernel_size:
@@ -249,3 +249,47 @@ def checked_scale(scale: int) -> Scale:
         if scale == known:
             return known  # type: ignore[no-any-return]
     raise UsageError(f"scale {scale} is not available; choose 2, 3 or 4")
+
+
+#: No count in a configuration is larger; a damaged file must not ask for all memory.
+_LARGEST_COUNT = 1024
+
+_MAY_BE_ZERO = ("head_blocks", "estimator_blocks", "skip_taper")
+
+
+def _check_value(name: str, value: object, kind: object) -> None:
+    """Refuse a value that is not of the type of its field, or no network can have.
+
+    Raises:
+        WeightsError: it does not fit.
+    """
+    if get_origin(kind) is Literal:
+        allowed = get_args(kind)
+        fitting = any(value == item and type(value) is type(item) for item in allowed)
+        expected = _listed(allowed)
+    elif kind is bool:
+        fitting, expected = isinstance(value, bool), "true or false"
+    elif kind is int:
+        lowest = 0 if name in _MAY_BE_ZERO else 1
+        fitting = type(value) is int and lowest <= value <= _LARGEST_COUNT
+        expected = f"a whole number from {lowest} to {_LARGEST_COUNT}"
+    elif kind is float:
+        fitting = type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+        expected = "a number of at least 0"
+    else:
+        fitting = type(value) is tuple and all(
+            type(width) is int and 1 <= width <= _LARGEST_COUNT and width % 2 for width in value
+        )
+        expected = "odd whole numbers"
+    if not fitting:
+        raise _wrong_value(name, value, expected)
+
+
+def _wrong_value(name: str, value: object, expected: str) -> WeightsError:
+    """The error that says what a field was expected to be."""
+    return WeightsError(f"model configuration: {name} is {value!r:.60}, expected {expected}")
+
+
+def _listed(allowed: Iterable[object]) -> str:
+    """What is allowed, for a message."""
+    return ", ".join(map(str, allowed))

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from dcls_cli import __version__, example
-from dcls_cli.backends import has_torch, load_backend, wheels
-from dcls_cli.backends.parts import has_int8_instructions
-from dcls_cli.backends.providers import available, cache_folder
+from dcls_cli.backends import has_torch, wheels
+from dcls_cli.backends.loading import load_backend
+from dcls_cli.backends.sessions import available_providers, cache_folder
+from dcls_cli.backends.split_graphs import has_int8_instructions
 from dcls_cli.errors import BackendError, DclsError
 from dcls_cli.hub.transfer import StalledError, within
 from dcls_cli.installation import install_command
@@ -132,7 +133,7 @@ def _driver() -> str:
 def _providers() -> list[str]:
     """Those of ONNX Runtime; none where it cannot be loaded, which `clash` explains."""
     try:
-        return available()
+        return available_providers()
     except BackendError:
         return []
 
@@ -193,6 +194,6 @@ def _trial(
     except DclsError as error:
         return Trial(engine, problem=str(error)), None
     difference = None if first is None else float(np.abs(restored - first).max())
-    note = "; ".join(backend.told()) or None
+    note = "; ".join(backend.take_notes()) or None
     trial = Trial(engine, backend.device, backend.precision, seconds, difference, note=note)
     return trial, restored

@@ -71,3 +71,8 @@ class BackendError(DclsError):
     """The requested device, backend or precision is not usable here."""
 
     exit_code: ClassVar[int] = 5
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, or its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -17,9 +17,6 @@ def install_command(extra: str) -> str:
     `pip` records where it took a distribution from (PEP 610), and that is where the extra is to be
     had: a checkout, a wheel file, a repository or the package index. A program that was never
     installed runs in a checkout.
-
-    Args:
-        extra: its name in pyproject.toml, such as `torch`.
     """
     try:
         origin = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")

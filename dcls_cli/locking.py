@@ -14,9 +14,6 @@ def held(path: Path) -> Iterator[None]:
     The operating system lets go of the lock when the process ends, however it ends; the file that
     a killed process leaves behind locks nothing.
 
-    Args:
-        path: of the lock file; its folder must exist.
-
     Raises:
         BlockingIOError: another process holds it; `strerror` names that process, if it is known.
         OSError: the file cannot be made.
@@ -50,11 +47,7 @@ def _acquire(path: Path) -> int:
 
 
 def _lock(descriptor: int) -> None:
-    """Lock without waiting.
-
-    Raises:
-        BlockingIOError: another process has locked it.
-    """
+    """Lock without waiting."""
     if os.name == "nt":
         import msvcrt
 

@@ -53,11 +53,6 @@ def crop_border(image: FloatArray, border: int) -> FloatArray:
 def psnr(a: FloatArray, b: FloatArray, peak: float = _PEAK) -> float:
     """Peak signal-to-noise ratio, 10 log10(peak² / mean((a - b)²)).
 
-    Args:
-        a: any shape.
-        b: same shape.
-        peak: largest possible value, 255 for Y and 1 for RGB in [0, 1].
-
     Returns:
         Decibels; infinity for equal images.
 
@@ -73,10 +68,6 @@ def ssim(a: FloatArray, b: FloatArray) -> float:
     """Mean structural similarity: 11x11 Gaussian of sigma 1.5, 'valid', K = (0.01, 0.03), peak 255.
 
     Wang et al., Image Quality Assessment: From Error Visibility to Structural Similarity, 2004.
-
-    Args:
-        a: (H, W), in [0, 255].
-        b: (H, W).
 
     Returns:
         At most 1; 1 for equal images.

@@ -29,8 +29,8 @@ from dcls_cli.jobs.networks import AUTO, Networks
 from dcls_cli.jobs.pool import Run
 from dcls_cli.jobs.request import Request
 from dcls_cli.jobs.worker import Worker, workers_of
-from dcls_cli.kernels import OwnKernel, fit
-from dcls_cli.kernels.files import read as read_kernel
+from dcls_cli.kernels import UserKernel, fit_kernel
+from dcls_cli.kernels.user_kernel import read_kernel
 from dcls_cli.releases import RELEASES
 from dcls_cli.upscaling import KernelMode, Progress, Upscaled, upscale
 
@@ -322,8 +322,8 @@ class Upscaler:
         if isinstance(kernel, Path):
             given = read_kernel(kernel, space)
         else:
-            given = OwnKernel.of(kernel, space or "hr")
-        fitted = fit(given, self._networks.config)
+            given = UserKernel.of(kernel, space or "hr")
+        fitted = fit_kernel(given, self._networks.config)
         for note in fitted.notes:
             warnings.warn(f"the kernel: {note}", stacklevel=3)
         return fitted.kernel

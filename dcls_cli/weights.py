@@ -6,24 +6,83 @@ Nothing here imports torch before tensors are asked for. The names live in `rele
 the file of a name.
 """
 
+import hashlib
+import math
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize, safe_open
 
 from dcls_cli import __version__
 from dcls_cli.atomic import atomic_write
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, WeightsError
 from dcls_cli.releases import RELEASES, location, verify
-from dcls_cli.tensors import digest, survey
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dcls_cli.network.dcls import DCLS
+
+#: Of floating-point types by their names in safetensors: the word that holds one, its exponent.
+_EXPONENTS = {
+    "F64": ("<u8", 0x7FF0000000000000),
+    "F32": ("<u4", 0x7F800000),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+}
+
+
+@dataclass(frozen=True)
+class TensorSurvey:
+    """What the tensors of a file are.
+
+    Attributes:
+        values: numbers in all tensors.
+        not_finite: names of the tensors with NaN or infinity.
+    """
+
+    values: int
+    not_finite: list[str]
+
+
+def survey_tensors(content: bytes) -> TensorSurvey:
+    """Count the values and find those that are not finite.
+
+    Raises:
+        SafetensorError: it is not the content of such a file.
+    """
+    import numpy as np
+
+    values, not_finite = 0, []
+    for name, tensor in deserialize(content):  # type: ignore[no-untyped-call]
+        values += math.prod(tensor["shape"])
+        if tensor["dtype"] in _EXPONENTS:
+            word, exponent = _EXPONENTS[tensor["dtype"]]
+            # All ones in NaN and infinity. The numbers themselves: NumPy has no bf16.
+            bits = np.frombuffer(tensor["data"], word)
+            if ((bits & exponent) == exponent).any():
+                not_finite.append(name)
+    return TensorSurvey(values, not_finite)
+
+
+def digest_tensors(content: bytes, metadata: Mapping[str, str]) -> str:
+    """SHA-256 of every tensor's name, type, shape and bytes and of the metadata.
+
+    Raises:
+        SafetensorError: it is not the content of such a file.
+    """
+    found = hashlib.sha256()
+    for key, text in sorted(metadata.items()):
+        found.update(f"{key}\0{text}\0".encode())
+    for name, tensor in sorted(deserialize(content)):  # type: ignore[no-untyped-call]
+        found.update(f"{name}\0{tensor['dtype']}\0{tensor['shape']}\0".encode())
+        found.update(tensor["data"])
+    return found.hexdigest()
+
 
 CONFIG_KEY = "dcls_config"
 VERSION_KEY = "dcls_version"
@@ -79,7 +138,7 @@ def examine(path: Path) -> tuple[ModelConfig, dict[str, str], int]:
         WeightsError: missing, not a weight file, damaged, or with values that are not finite.
     """
     content, config, metadata = _checked(path)
-    found = survey(content)
+    found = survey_tensors(content)
     if found.not_finite:
         raise _not_finite(path, found.not_finite[0])
     return config, metadata, found.values
@@ -116,7 +175,7 @@ def _checked(path: Path) -> tuple[bytes, ModelConfig, dict[str, str]]:
     config, metadata = read_metadata(path)
     signed = {key: text for key, text in metadata.items() if key != DIGEST_KEY}
     try:
-        own = digest(content, signed)
+        own = digest_tensors(content, signed)
     except SafetensorError as error:
         raise _unreadable(path, error) from error
     ours = VERSION_KEY in metadata or DIGEST_KEY in metadata
@@ -131,8 +190,7 @@ def load(path: Path) -> "DCLS":
     Raises:
         WeightsError: as `read`, or the tensors are those of another network.
     """
-    from dcls_cli.network.dcls import DCLS
-    from dcls_cli.network.shapes import shapes_only
+    from dcls_cli.network.dcls import DCLS, shapes_only
 
     config, state = read(path)
     # Compare before memory is taken: a file may claim to be a network of any size.
@@ -201,7 +259,7 @@ def write(
         CONFIG_KEY: network.config.to_json(),
         VERSION_KEY: __version__,
     }
-    texts[DIGEST_KEY] = digest(save(state), texts)
+    texts[DIGEST_KEY] = digest_tensors(save(state), texts)
     content = save(state, texts)
 
     def writer(file: BinaryIO) -> None:

@@ -20,7 +20,8 @@ import numpy as np
 from label_damage import FILTERS, as_photographed, damages
 from PIL import Image
 
-from dcls_cli.backends import Backend, load_backend
+from dcls_cli.backends import Backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.choice import choose, features
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.evaluation.restorers import UpscaleCommand

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.graphs import SUFFIX
 from dcls_cli.image import Photo, read
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.upscaling import upscale
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.image import read
 from dcls_cli.metrics import psnr
 from dcls_cli.releases import location, release

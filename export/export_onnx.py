@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from dcls_cli.atomic import atomic_write
 from dcls_cli.export import ExportOptions, Parity, export
-from dcls_cli.graphs import halves
+from dcls_cli.graphs import main_part_paths
 from dcls_cli.releases import RELEASES, location, release
 
 #: Pictures to measure the ranges of int8 on.
@@ -51,7 +51,7 @@ def write_sums() -> None:
     graphs = [location(release(name)).with_suffix(".onnx") for name in SHIPPED]
     files = [*weights]
     for path in graphs:
-        files += [*halves(path), halves(path, "int8")[1]]
+        files += [*main_part_paths(path), main_part_paths(path, "int8")[1]]
     lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files]
 
     def writer(file: BinaryIO) -> None:

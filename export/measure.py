@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from dcls_cli import weights
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.evaluation.samples import read_hr
-from dcls_cli.graphs import part, parts_of
+from dcls_cli.graphs import part_path, parts_of
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 from dcls_cli.speed.comparison import plain_least_squares
@@ -95,7 +95,7 @@ def main() -> None:
     lr = np.ascontiguousarray(read_hr(options.photo)[:, :side, :side], np.float32) / 255
     if lr.shape != (3, side, side):
         parser.error(f"{options.photo}: expected at least {side}x{side} pixels")
-    exact, quantised = (part(options.graphs, "restorer", kind) for kind in ("fp32", "int8"))
+    exact, quantised = (part_path(options.graphs, "restorer", kind) for kind in ("fp32", "int8"))
     engines = {
         "plain PyTorch fp32": plain_run(weights.load(options.weights).eval(), lr),
         "PyTorch fp32": torch_run(options.weights, "fp32", lr),

@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.ndimage import convolve
 
 from dcls_cli.errors import KernelError
-from dcls_cli.kernels.spaces import to_lr
+from dcls_cli.kernels.geometry import to_lr
 from dcls_cli.upscaler import Upscaler
 from tests import oracle, scenes
 

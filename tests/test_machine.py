@@ -71,7 +71,7 @@ def test_restoring_does_not_load_the_compiler() -> None:
     """It takes as long to load as all the rest: with released weights, and a tile."""
     code = (
         "import sys; from dcls_cli import example, releases; "
-        "from dcls_cli.backends import load_backend; lr = example.pixels(24, 24); "
+        "from dcls_cli.backends.loading import load_backend; lr = example.pixels(24, 24); "
         "backend = load_backend(releases.location(releases.RELEASES[0]), 'cpu', engine='torch'); "
         "backend.restore(lr[None], backend.estimate(lr)); print('torch._dynamo' in sys.modules)"
     )

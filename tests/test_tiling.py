@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcls_cli.errors import UsageError
-from dcls_cli.image.picture import quantise
+from dcls_cli.image.photo import quantise
 from dcls_cli.tiling import Finish, Stitcher, Tile, plan
 
 sides = st.integers(1, 70)

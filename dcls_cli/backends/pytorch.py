@@ -7,19 +7,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcls_cli import weights
+from dcls_cli import example, weights
 from dcls_cli.backends import Blur, Memory, Raster
-from dcls_cli.backends.capture import Captured, CudaGraph, Run
-from dcls_cli.backends.checking import LEAST_DB, half_precision_db
-from dcls_cli.backends.devices import DTYPES, fit_threads, select_device, select_precision
-from dcls_cli.backends.memory import (
+from dcls_cli.backends.devices import (
+    DTYPES,
     bytes_per_px,
     estimator_bytes_per_px,
-    free_bytes,
-    require,
+    fit_threads,
+    free_device_bytes,
+    require_memory,
+    select_device,
+    select_precision,
     translated_memory_errors,
 )
-from dcls_cli.backends.transfers import Transfers
+from dcls_cli.backends.gpu import Captured, CudaGraph, Run, Transfers
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
 from dcls_cli.machine import use_large_pages
@@ -115,14 +116,14 @@ class PyTorchBackend:
         """See `BATCH_PX`."""
         return BATCH_PX[self._device.type]
 
-    def told(self) -> list[str]:
-        """What runs without a CUDA graph, or again in fp32; see `Backend.told`."""
+    def take_notes(self) -> list[str]:
+        """What runs without a CUDA graph, or again in fp32; see `Backend.take_notes`."""
         notes, self._notes = self._notes, []
-        return notes + ([] if self._captured is None else self._captured.told())
+        return notes + ([] if self._captured is None else self._captured.take_notes())
 
     def memory(self) -> Memory:
         """What is free on the device, and what a pixel takes; see `Backend.memory`."""
-        return Memory(free_bytes(self._device), bytes_per_px(self.config, self._precision))
+        return Memory(free_device_bytes(self._device), bytes_per_px(self.config, self._precision))
 
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
@@ -139,7 +140,7 @@ class PyTorchBackend:
             except OutOfMemoryError as error:
                 window //= 2
                 if window < SMALLEST_WINDOW_PX:
-                    free = free_bytes(self._device) / 1e6
+                    free = free_device_bytes(self._device) / 1e6
                     raise OutOfMemoryError(
                         "out of memory while the blur is estimated, in the smallest windows too: "
                         f"{free:.0f} MB are free; close other programs or use another device"
@@ -156,7 +157,7 @@ class PyTorchBackend:
 
         def read(rows: slice, columns: slice) -> Tensor:
             image = lr[:, rows, columns][None]
-            require(image.shape, per_px, self._device)
+            require_memory(image.shape, per_px, self._device)
             return self._transfers.upload(image)
 
         with torch.inference_mode(), translated_memory_errors((window, window)):
@@ -191,7 +192,7 @@ class PyTorchBackend:
         return restored
 
     def _restored(self, lr: np.ndarray, blur: Blur, run: Run, precision: str) -> np.ndarray:
-        require(lr.shape, bytes_per_px(self.config, precision), self._device)
+        require_memory(lr.shape, bytes_per_px(self.config, precision), self._device)
         with torch.inference_mode(), translated_memory_errors(lr.shape):
             same = repeated(self._one(blur), lr.shape[0])
             return self._transfers.download(run(self._transfers.upload(lr), same))
@@ -213,3 +214,44 @@ class PyTorchBackend:
     def _number(self, part: np.ndarray) -> Tensor:
         """A part of a blur on the device."""
         return torch.tensor(part, dtype=torch.float32, device=self._device)
+
+
+#: PSNR between half precision and fp32 under which fp32 is used, dB.
+LEAST_DB = 60.0
+
+_SIDE_PX = 48
+
+#: Standard deviations of the blurs that are tried beside the one that is estimated, in pixels of
+#: the kernel.
+_SIGMAS_PX = (1.2, 2.0)
+
+
+def half_precision_db(network: DCLS, precision: str, device: torch.device) -> float:
+    """The lowest PSNR of half precision, bf16 or fp16, against fp32, over some blurs.
+
+    Raises:
+        ImageError: the installation is damaged.
+    """
+    picture = torch.from_numpy(example.pixels(_SIDE_PX, _SIDE_PX))[None].to(device)
+    lr = picture.contiguous(memory_format=torch.channels_last)
+    worst = np.inf
+    with torch.inference_mode():
+        found = network.estimate(lr)
+        known = [_gaussian_like(found.kernel, sigma) for sigma in _SIGMAS_PX]
+        for kernel in (found.kernel, *known):
+            blur = found._replace(kernel=kernel)
+            exact = network.restore(lr, blur).clamp(0, 1)
+            with torch.autocast(device.type, DTYPES[precision]):
+                half = network.restore(lr, blur).float().clamp(0, 1)
+            error = float((half - exact).square().mean())
+            worst = min(worst, -10 * np.log10(error) if error > 0 else np.inf)
+            worst = -np.inf if np.isnan(error) else worst
+    return float(worst)
+
+
+def _gaussian_like(like: Tensor, sigma_px: float) -> Tensor:
+    """An isotropic Gaussian of the shape of a kernel (1, 1, k, k), of sum 1."""
+    taps = torch.arange(like.shape[-1], device=like.device) - like.shape[-1] // 2
+    profile = torch.exp(-0.5 * (taps / sigma_px).square())
+    kernel = torch.outer(profile, profile)
+    return (kernel / kernel.sum())[None, None]

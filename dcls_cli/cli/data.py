@@ -58,7 +58,7 @@ def download(
     A download that was interrupted, or killed, goes on where it was; archives are compared with
     their published digests. DIV2K and Flickr2K are for research: see their terms.
     """
-    from dcls_cli.data.home import data_home
+    from dcls_cli.data.catalogue import data_home
 
     download_into(to or data_home(), names, local=local or (), mirror=mirror)
 
@@ -127,7 +127,7 @@ def check(
     """Count images, decode each of them, compare digests; name what is damaged or missing."""
     from dcls_cli.cli.training_view import loading_bar
     from dcls_cli.data.catalogue import dataset
-    from dcls_cli.data.checking import check as look
+    from dcls_cli.data.preparing import check as look
 
     known = None if name is None else dataset(name)
     whole = True
@@ -172,7 +172,7 @@ def training_images() -> tuple[Path, ...]:
 
 def _agreed(missing: Sequence[str], home: Path) -> bool:
     """Ask whether to download; without a terminal the answer is no."""
-    from dcls_cli.data.home import VARIABLE
+    from dcls_cli.data.catalogue import HOME_VARIABLE
     from dcls_cli.training.images import TITLES
 
     if not (sys.stdin.isatty() and console.err.is_terminal):
@@ -183,7 +183,7 @@ def _agreed(missing: Sequence[str], home: Path) -> bool:
     free = shutil.disk_usage(existing).free / 1e9
     console.fault(f"training needs {sets}, photographs for research use only (see their terms)")
     console.fault(f"folder: {home}, {needed:.0f} GB needed in all, {free:.0f} GB free")
-    console.fault(f"another folder: {VARIABLE}=FOLDER; your own images: --hr FOLDER")
+    console.fault(f"another folder: {HOME_VARIABLE}=FOLDER; your own images: --hr FOLDER")
     return typer.confirm("Download them now?", default=False, err=True)
 
 

@@ -67,7 +67,7 @@ def kernel(
     from dcls_cli.jobs.networks import Networks
     from dcls_cli.jobs.report import Tally
     from dcls_cli.jobs.request import Request
-    from dcls_cli.kernels.files import check_output
+    from dcls_cli.kernels.user_kernel import check_new_file
 
     request = Request(
         inputs=tuple(map(str, photos)),
@@ -90,7 +90,7 @@ def kernel(
     for photo, targets in zip(photos, files, strict=True):
         try:
             for target in targets:
-                check_output(target, overwrite=overwrite)
+                check_new_file(target, overwrite=overwrite)
             ready.append((photo, targets))
         except DclsError as error:
             fail(photo, error)
@@ -112,23 +112,26 @@ def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
         DclsError: the folder cannot be made.
     """
     from dcls_cli.jobs.plan import make_folder
-    from dcls_cli.kernels.files import WRITABLE
+    from dcls_cli.kernels.user_kernel import WRITABLE_KERNELS
 
     if output is None:
         return [[] for _ in photos]
     path = Path(output)
-    if path.suffix.lower() in WRITABLE and not path.is_dir() and not output.endswith("/"):
+    if path.suffix.lower() in WRITABLE_KERNELS and not path.is_dir() and not output.endswith("/"):
         if len(photos) > 1:
             raise UsageError(f"{console.visible(path)}: several photos need a folder as --output")
         files = [[path]]
     elif path.is_file() or (path.suffix and not path.exists() and not output.endswith("/")):
         raise UsageError(
-            f"{console.visible(path)}: expected a file that ends in {' or '.join(WRITABLE)}, or "
-            "a folder (with a slash at its end, if it is new)"
+            f"{console.visible(path)}: expected a file that ends in "
+            f"{' or '.join(WRITABLE_KERNELS)}, or a folder (with a slash at its end, if it is new)"
         )
     else:
         make_folder(path)
-        files = [[path / f"{photo.stem}_kernel{suffix}" for suffix in WRITABLE] for photo in photos]
+        files = [
+            [path / f"{photo.stem}_kernel{suffix}" for suffix in WRITABLE_KERNELS]
+            for photo in photos
+        ]
     _refuse_collisions(photos, files)
     return files
 
@@ -165,7 +168,7 @@ def show(
         DclsError: there is no estimate, or a file cannot be written.
     """
     from dcls_cli.image import read
-    from dcls_cli.kernels.files import write
+    from dcls_cli.kernels.user_kernel import write_kernel
     from dcls_cli.upscaling import find_blur
 
     picture = read(photo)
@@ -175,7 +178,7 @@ def show(
     blur = found.blur
     space = backend.config.kernel_space
     for target in targets:
-        write(blur.kernel, space, target, overwrite=overwrite)
+        write_kernel(blur.kernel, space, target, overwrite=overwrite)
     for text in picture.notes:
         console.note(f"{photo}: {text}")
     if not json:

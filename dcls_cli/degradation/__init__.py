@@ -1,9 +1,8 @@
 """How sharp photos become damaged ones: blurs and reduction, JPEG, and what cameras do."""
 
-from dcls_cli.degradation.gaussian import (
+from dcls_cli.degradation.classical import (
     GAUSSIAN8_KERNEL_SIZE,
     GAUSSIAN8_RANGES,
-    add_noise,
     anisotropic_gaussian_kernel,
     bicubic,
     bicubic_matrix,
@@ -19,7 +18,6 @@ from dcls_cli.degradation.jpeg import jpeg
 __all__ = [
     "GAUSSIAN8_KERNEL_SIZE",
     "GAUSSIAN8_RANGES",
-    "add_noise",
     "anisotropic_gaussian_kernel",
     "bicubic",
     "bicubic_matrix",

@@ -1,4 +1,7 @@
-"""What JPEG does to an image, in batch and on any device: baseline coding without the bits."""
+"""What JPEG does to an image, in batch and on any device: baseline coding without the bits.
+
+Its blocks start anywhere, and the picture may have been compressed at another size.
+"""
 
 import math
 from functools import lru_cache
@@ -47,33 +50,23 @@ def _cosine_basis(device: torch.device) -> Tensor:
     return basis.float().to(device)
 
 
-@lru_cache(maxsize=8)
-def _colour_matrix(device: torch.device) -> Tensor:
-    return torch.tensor(TO_YCBCR, dtype=torch.float64).to(device)
-
-
-@lru_cache(maxsize=8)
-def _inverse_matrix(device: torch.device) -> Tensor:
-    inverse: Tensor = torch.linalg.inv(torch.tensor(TO_YCBCR, dtype=torch.float64))
-    return inverse.to(device)
+@lru_cache(maxsize=16)
+def _colour_matrix(device: torch.device, *, inverse: bool = False) -> Tensor:
+    matrix = torch.tensor(TO_YCBCR, dtype=torch.float64)
+    return (torch.linalg.inv(matrix) if inverse else matrix).to(device)
 
 
 def from_ycbcr(planes: Tensor) -> Tensor:
     """Y, Cb - 128, Cr - 128 -> RGB, (B, 3, H, W) each, neither rounded nor clamped."""
-    matrix = _inverse_matrix(planes.device).to(planes.dtype)
+    matrix = _colour_matrix(planes.device, inverse=True).to(planes.dtype)
     return torch.einsum("ij,bjhw->bihw", matrix, planes)
 
 
 def jpeg(image: Tensor, quality: Tensor, subsample: Tensor) -> Tensor:
-    """Code and decode images as libjpeg does: 8-bit levels in and out.
+    """Code and decode images (B, 3, H, W) in [0, 1], sides multiples of 16, as libjpeg does.
 
-    Args:
-        image: (B, 3, H, W) RGB in [0, 1]; H and W multiples of 16.
-        quality: (B,) 1 to 100, as of libjpeg.
-        subsample: (B,) bool, whether chroma has half the width and height (4:2:0).
-
-    Returns:
-        (B, 3, H, W) in [0, 1], multiples of 1/255.
+    `quality` is (B,) 1 to 100; `subsample` (B,) bool, whether chroma has half the sides (4:2:0).
+    The result has multiples of 1/255.
     """
     levels = (image.clamp(0, 1) * 255).round()
     matrix = _colour_matrix(image.device).to(image.dtype)
@@ -112,3 +105,88 @@ def _quantisation(quality: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
     base = torch.tensor(table, dtype=percent.dtype, device=percent.device)
     return ((base * percent[:, None, None] + 50) / 100).floor().clamp(1, 255)
+
+
+#: Width of what JPEG codes as one, with halved chroma.
+GRID = 16
+
+
+def compressed(image: Tensor, quality: Tensor, subsampled: Tensor, grid: Tensor) -> Tensor:
+    """Code and decode (B, 3, h, w) in [0, 1], shifted by (B, 2) pixels within a larger canvas.
+
+    A `quality` (B,) above 100 leaves an image as it is.
+    """
+    height, width = image.shape[-2:]
+    canvas = [_whole_blocks(side + GRID) for side in (height, width)]
+    rows, columns = (
+        torch.arange(side, device=image.device)[None] - grid[:, axis, None]
+        for axis, side in enumerate(canvas)
+    )
+    index = torch.arange(image.shape[0], device=image.device)[:, None, None]
+    rows = rows.clamp(0, height - 1)[:, :, None]
+    columns = columns.clamp(0, width - 1)[:, None, :]
+    shifted = image.permute(0, 2, 3, 1)[index, rows, columns].permute(0, 3, 1, 2)
+    decoded = jpeg(shifted.contiguous(), quality.clamp(max=100), subsampled)
+    rows = torch.arange(height, device=image.device)[None] + grid[:, 0, None]
+    columns = torch.arange(width, device=image.device)[None] + grid[:, 1, None]
+    back = decoded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]]
+    return torch.where((quality <= 100)[:, None, None, None], back.permute(0, 3, 1, 2), image)
+
+
+def compressed_elsewhere(
+    image: Tensor,
+    quality: Tensor,
+    subsampled: Tensor,
+    factor: Tensor,
+    *,
+    start: Tensor,
+    largest: float,
+) -> Tensor:
+    """What is left when a picture was compressed at another size and then resized to this one.
+
+    Only what JPEG changed is resized and added to the picture. The picture itself would pass two
+    more filters and no longer be what its blur kernel says.
+
+    Args:
+        image: (B, 3, h, w) RGB, about [0, 1].
+        quality: (B,) of libjpeg, 1 to 100.
+        subsampled: (B,) bool, whether chroma is halved.
+        factor: (B,) how much larger the picture was; below 1: smaller.
+        start: (B, 2) where it starts within a block of `GRID`, pixels of that size.
+        largest: no factor is above it.
+
+    Returns:
+        (B, 3, h, w), not clamped.
+    """
+    height, width = image.shape[-2:]
+    there, back = [], []
+    for axis, side in enumerate((height, width)):
+        other = _whole_blocks(side * largest + GRID)
+        pixel = torch.arange(side, device=image.device) + 0.5
+        place = torch.arange(other, device=image.device) + 0.5
+        centre = (place - start[:, axis, None]) / factor[:, None]
+        there.append(_bicubic_at(centre.clamp(0.5, side - 0.5), side, factor))
+        centre = pixel * factor[:, None] + start[:, axis, None]
+        back.append(_bicubic_at(centre, other, 1 / factor))
+    resized = (there[0] @ image @ there[1].mT).clamp(0, 1)
+    change = jpeg(resized, quality, subsampled) - resized
+    return image + back[0] @ change @ back[1].mT
+
+
+def _whole_blocks(side: float) -> int:
+    """The next multiple of `GRID`."""
+    return -int(-side // GRID) * GRID
+
+
+def _bicubic_at(centre: Tensor, length: int, factor: Tensor) -> Tensor:
+    """Keys' antialiased cubic at positions (B, m) of each image's own: weights (B, 1, m, length).
+
+    Pixel i covers [i, i + 1); `factor` is (B,) samples a pixel; below 1 the filter is wider.
+    """
+    pixel = torch.arange(length, device=centre.device) + 0.5
+    stretch = factor.clamp(max=1)[:, None, None]
+    t = (stretch * (centre[:, :, None] - pixel)).abs()
+    near = (1.5 * t - 2.5) * t.square() + 1
+    far = ((-0.5 * t + 2.5) * t - 4) * t + 2
+    weight = torch.where(t <= 1, near, torch.where(t <= 2, far, 0.0))
+    return (weight / weight.sum(2, keepdim=True))[:, None]

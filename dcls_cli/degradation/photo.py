@@ -4,13 +4,89 @@ from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from dcls_cli.degradation.gaussian import quantise
-from dcls_cli.degradation.grain import WHITE, blotches, grained
-from dcls_cli.degradation.recompression import compressed, compressed_elsewhere
-from dcls_cli.degradation.separable import degrade
-from dcls_cli.degradation.sharpening import effective_kernel, sharpened
+from dcls_cli.degradation.classical import degrade, quantise
+from dcls_cli.degradation.jpeg import compressed, compressed_elsewhere, from_ycbcr
+
+#: A Gaussian as narrow as this leaves white noise white.
+WHITE = 0.05
+#: Below it taps are 0: processors take a hundred times longer for denormal numbers.
+SMALLEST_TAP = 1e-6
+
+
+def grained(pattern: Tensor, width: Tensor) -> Tensor:
+    """Blur white noise (B, C, h, w) by a Gaussian of a width (B,) and make it as strong as before.
+
+    `WHITE` leaves it as it is. Neighbours at a distance d then correlate by exp(-d² / 4 width²),
+    and every pixel, those of the border too, keeps the variance 1.
+    """
+    rows, columns = (_matrix(width, side) for side in pattern.shape[-2:])
+    return rows @ pattern @ columns.mT
+
+
+def _matrix(width: Tensor, side: int) -> Tensor:
+    """(B, 1, side, side): Gaussians around each pixel, the squares of each row's taps sum to 1."""
+    pixel = torch.arange(side, device=width.device, dtype=width.dtype)
+    distance = (pixel[:, None] - pixel).square()
+    taps = torch.exp(-0.5 * distance / width[:, None, None].square())
+    taps = torch.where(taps < SMALLEST_TAP, 0.0, taps)
+    return (taps / taps.square().sum(2, keepdim=True).sqrt())[:, None]
+
+
+def blotches(pattern: Tensor, width: Tensor) -> Tensor:
+    """Noise of colour alone: (B, 2, h, w) standard normal -> (B, 3, h, w) RGB without luma.
+
+    Cb and Cr are standard normal, of grain as of `grained`.
+    """
+    chroma = grained(pattern, width)
+    return from_ycbcr(torch.cat((torch.zeros_like(chroma[:, :1]), chroma), 1))
+
+
+#: The mask's blur: the binomial (1 2 1) / 4 in both directions.
+TAPS = (0.25, 0.5, 0.25)
+
+
+def binomial(image: Tensor) -> Tensor:
+    """Blur by `TAPS` in both directions, borders replicated: (B, C, h, w) -> the same."""
+    side, middle, _ = TAPS
+    for axis in (-2, -1):
+        padding = (1, 1, 0, 0) if axis == -1 else (0, 0, 1, 1)
+        padded = F.pad(image, padding, mode="replicate")
+        length = image.shape[axis]
+        neighbours = padded.narrow(axis, 0, length) + padded.narrow(axis, 2, length)
+        image = middle * image + side * neighbours
+    return image
+
+
+def sharpened(image: Tensor, amount: Tensor) -> Tensor:
+    """The unsharp mask x + a (x - b * x) of a binomial b: (B, C, h, w), a (B,) -> the same shape.
+
+    Not clamped; an amount of 0 changes nothing.
+    """
+    return torch.lerp(binomial(image), image, 1 + amount[:, None, None, None])
+
+
+def effective_kernel(kernel: Tensor, amount: Tensor, scale: int) -> Tensor:
+    """The HR kernel of a blur (B, 1, n, n) whose reduced image is then sharpened; sum 1.
+
+    The mask is linear, and its taps lie `scale` HR pixels apart: blur k and mask together are
+    k * (d + a (d - b_s)), where d is the unit impulse and b_s the binomial with scale - 1 zeros
+    between its taps. The result is cropped to the width of k, which it exceeds by `scale` on each
+    side: what a wide blur loses there is a little of its negative rim.
+    """
+    side, middle, _ = TAPS
+    smooth = kernel
+    for axis in (-2, -1):
+        padding = (scale, scale, 0, 0) if axis == -1 else (0, 0, scale, scale)
+        padded = F.pad(smooth, padding)
+        length = kernel.shape[axis]
+        neighbours = padded.narrow(axis, 0, length) + padded.narrow(axis, 2 * scale, length)
+        smooth = middle * smooth + side * neighbours
+    full = torch.lerp(smooth, kernel, 1 + amount[:, None, None, None])
+    return full / full.sum((-2, -1), keepdim=True)
+
 
 #: No picture is compressed first at a size above this many times its own.
 LARGEST_FACTOR = 1.4
@@ -127,13 +203,7 @@ class Damaged(NamedTuple):
 
 
 def damage_photo(hr: Tensor, damage: PhotoDamage, scale: int) -> Damaged:
-    """Blur, reduce, add noise, sharpen, compress, resize and compress again.
-
-    Args:
-        hr: (B, 3, H, W) in [0, 1], sides multiples of `scale`.
-        damage: for B photos of that size, on the same device.
-        scale: reduction.
-    """
+    """Blur, reduce, add noise, sharpen, compress, resize and compress again."""
     reduced = degrade(hr, damage.kernel, scale)
     clean = sharpened(reduced, damage.sharpening)
     # The mask is linear: what it makes of the noise can be added.

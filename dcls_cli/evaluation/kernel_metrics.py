@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from dcls_cli.config import KernelSpace
 from dcls_cli.degradation import bicubic_matrix
 from dcls_cli.evaluation.samples import Sample, TrueKernel
-from dcls_cli.kernels.spaces import to_hr, to_lr
+from dcls_cli.kernels.geometry import to_hr, to_lr
 from dcls_cli.metrics import luma, psnr
 from dcls_cli.network.spectra import LR_KERNEL_GRID, fold, power_spectrum
-from dcls_cli.reports.consistency import damage
+from dcls_cli.reports.consistency import damage_again
 
 #: LR pixel in the middle of a long signal whose bicubic weights are looked at.
 _MIDDLE = 16
@@ -69,7 +69,7 @@ def kernel_figures(sample: Sample, index: int, estimate: Estimate) -> KernelFigu
     if true.reduction == "sampled":
         estimated = whole_reduction(estimated, scale)
     sharp = sample.hr.astype(np.float32) / np.float32(255)
-    again = damage(sharp, taps, estimate.space, scale)
+    again = damage_again(sharp, taps, estimate.space, scale)
     return KernelFigures(
         lr_psnr=psnr(luma(again.astype(np.float64)), luma(sample.lr[index] / 255.0)),
         error_hr=peak_error(estimated, true.taps),
@@ -114,7 +114,7 @@ def lr_form(true: TrueKernel, scale: int, size: int) -> NDArray[np.float64]:
 
     The expectation of Eq. 7 over images of the spectrum S = |w|^-2: with E the response of the
     whole reduction and D that of the bicubic alone, K(W) = sum_m E conj(D) S / sum_m |D|^2 S over
-    the aliases w_m of W. For blurs before the bicubic that is `kernels.spaces.to_lr`.
+    the aliases w_m of W. For blurs before the bicubic that is `kernels.geometry.to_lr`.
     """
     grid = LR_KERNEL_GRID * scale
     impulse = np.ones((1, 1))

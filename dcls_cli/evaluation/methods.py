@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from dcls_cli import __version__
-from dcls_cli.backends import INT8, load_backend
 from dcls_cli.backends.devices import select_device, select_precision
-from dcls_cli.backends.parts import restorer_beside
+from dcls_cli.backends.loading import INT8, load_backend
+from dcls_cli.backends.split_graphs import restorer_beside
 from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.harm import BICUBIC
 from dcls_cli.evaluation.restorers import (
@@ -19,7 +19,7 @@ from dcls_cli.evaluation.restorers import (
     SpandrelNetwork,
     UpscaleCommand,
 )
-from dcls_cli.graphs import SUFFIX, graph_info, halves
+from dcls_cli.graphs import SUFFIX, graph_info, main_part_paths
 from dcls_cli.hub import is_hub_name
 from dcls_cli.releases import RELEASES, photo_release, release
 from dcls_cli.weights import read_metadata
@@ -67,7 +67,7 @@ class MethodSpec:
         for path in (self.path, *self.others):
             digests += f" {_sha256(path)}"
             if self.precision == INT8 and path.suffix != SUFFIX:
-                digests += f" {_sha256(halves(path.with_suffix(SUFFIX), INT8)[1])}"
+                digests += f" {_sha256(main_part_paths(path.with_suffix(SUFFIX), INT8)[1])}"
         made_by = f"{__version__} {_RESTORATION}"
         return f"{self.kind}{digests} {self.device} {self.precision} {made_by}"
 

@@ -11,9 +11,8 @@ from dcls_cli.evaluation.kernel_metrics import Estimate
 from dcls_cli.evaluation.running import Plan, loaded_method
 from dcls_cli.evaluation.samples import as_input
 from dcls_cli.reports.comparison import Comparison
-from dcls_cli.reports.montage import Panel, montage
-from dcls_cli.reports.pictures import Picture, bicubic, encode, enlarge, to_levels
-from dcls_cli.reports.regions import most_detailed
+from dcls_cli.reports.pictures import Panel, Picture, bicubic, encode, enlarge, montage, to_levels
+from dcls_cli.reports.views import most_detailed
 
 #: Images that are shown, spread over the set.
 SHOWN = 4

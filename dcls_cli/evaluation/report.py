@@ -66,7 +66,7 @@ def _curves(results: Results, note: Callable[[str], None]) -> bytes | None:
     if importlib.util.find_spec("matplotlib") is None:
         note(f"curves are not drawn: matplotlib is missing: {install_command('train')}")
         return None
-    from dcls_cli.reports.curves import draw_curves
+    from dcls_cli.reports.figures import draw_curves
 
     points = {
         method: [(row.sigma or 0.0, row.psnr_y) for row in rows_by_case(rows)]

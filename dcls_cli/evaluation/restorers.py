@@ -15,7 +15,7 @@ from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
 from dcls_cli.image import Photo, decode, from_array
-from dcls_cli.image.picture import Picture, collect
+from dcls_cli.image.photo import Picture, collect
 from dcls_cli.image.resizing import Resized
 from dcls_cli.installation import install_command
 from dcls_cli.upscaling import find_blur, upscale

@@ -2,10 +2,11 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import onnx
@@ -14,16 +15,17 @@ from torch.onnx import OnnxExporterError
 from dcls_cli import weights
 from dcls_cli.atomic import atomic_write, check_writable
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import DclsError, ExportError
-from dcls_cli.export.compact import compact
-from dcls_cli.export.operators import beyond_cuda, operators
+from dcls_cli.errors import DclsError, ExportError, first_line
 from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare, compare_int8
-from dcls_cli.export.quantising import pictures, quantised
-from dcls_cli.export.tracing import trace
-from dcls_cli.graphs import GraphInfo, Kind, part, stamp
+from dcls_cli.export.quantising import calibration_pictures, quantise_restorer
+from dcls_cli.export.tracing import compact, trace
+from dcls_cli.graphs import GraphInfo, Kind, part_path, stamp
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.releases import RELEASES, location
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 __all__ = ["ExportOptions", "ExportReport", "ExportedGraph", "Parity", "Shape", "export"]
 
@@ -53,7 +55,7 @@ class ExportedGraph:
     kind: Kind
     precision: str
     size: int
-    operators: dict[str, int]
+    count_operators: dict[str, int]
     beyond_cuda: tuple[str, ...]
 
 
@@ -94,7 +96,7 @@ def export(
     files = _files(output, options, config)
     for path, _, _ in files:
         _check_output(path, overwrite=overwrite)
-    examples = [] if options.int8 is None else pictures(options.int8)
+    examples = [] if options.int8 is None else calibration_pictures(options.int8)
     network = weights.load(weights_path)
     graphs: list[ExportedGraph] = []
     contents: list[bytes] = []
@@ -103,7 +105,7 @@ def export(
         model = about.model(kind, precision, contents)
         content = stamp(model, about.info(kind, precision))
         contents.append(content)
-        count, beyond = operators(model), beyond_cuda(model)
+        count, beyond = count_operators(model), beyond_cuda(model)
         graphs.append(ExportedGraph(path, kind, precision, len(content), count, beyond))
     parity: tuple[Parity, ...] = ()
     if verify:
@@ -134,13 +136,13 @@ class _About:
         try:
             if precision == "int8":
                 exact = onnx.load_model_from_string(before[-1])
-                model = quantised(exact, self._network, self._examples)
+                model = quantise_restorer(exact, self._network, self._examples)
             else:
                 model = trace(self._network, kind, self._options)
                 compact(model)
             onnx.checker.check_model(model, full_check=True)
         except EXPORTER_ERRORS as error:
-            raise ExportError(f"the {kind} graph cannot be made: {_first_line(error)}") from error
+            raise ExportError(f"the {kind} graph cannot be made: {first_line(error)}") from error
         return model
 
     def info(self, kind: Kind, precision: str) -> GraphInfo:
@@ -164,9 +166,9 @@ def _files(
     files: list[tuple[Path, Kind, str]] = []
     for kind in options.kinds(config):
         precision = options.precision if kind == "restorer" else "fp32"
-        files.append((part(output, kind, precision), kind, precision))
+        files.append((part_path(output, kind, precision), kind, precision))
     if options.int8 is not None:
-        files.append((part(output, "restorer", "int8"), "restorer", "int8"))
+        files.append((part_path(output, "restorer", "int8"), "restorer", "int8"))
     return files
 
 
@@ -208,5 +210,26 @@ def _metrics(weights_path: Path) -> dict[str, float | str]:
     return {name: text for name, text in metadata.items() if name.startswith("validation_")}
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+#: Operators of the exported graphs for which ONNX Runtime's CUDA provider has a kernel in fp32 and
+#: fp16, by its table of kernels. `Shape` and what computes with its result stay on the CPU by
+#: design, which moves a few numbers and no image.
+CUDA_OPERATORS = frozenset(
+    {
+        "Abs", "Add", "Cast", "Clip", "Concat", "Constant", "ConstantOfShape", "Conv", "Cos",
+        "DepthToSpace", "DequantizeLinear", "Div", "Equal", "Exp", "Expand", "Gather", "Gemm",
+        "Identity", "LeakyRelu", "Less", "Log", "MatMul", "Max", "Min", "Mod", "Mul", "Neg", "Or",
+        "Pad", "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceMean", "ReduceSum", "Relu",
+        "Reshape", "Shape", "Sigmoid", "Sin", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub",
+        "Tile", "Transpose", "Unsqueeze", "Where",
+    }
+)  # fmt: skip
+
+
+def count_operators(model: "ModelProto") -> dict[str, int]:
+    """How often each operator occurs in a graph, by name."""
+    return dict(sorted(Counter(node.op_type for node in model.graph.node).items()))
+
+
+def beyond_cuda(model: "ModelProto") -> tuple[str, ...]:
+    """Operators of a graph that ONNX Runtime would take from the GPU to the CPU and back."""
+    return tuple(name for name in count_operators(model) if name not in CUDA_OPERATORS)

@@ -1,6 +1,7 @@
 """Does a graph compute what the network computes? Compared on ONNX Runtime's CPU provider."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,20 +11,54 @@ from torch import Tensor
 
 from dcls_cli import example
 from dcls_cli.backends import Blur as ArrayBlur
-from dcls_cli.backends.gathering import Gathering, told
+from dcls_cli.backends.devices import bytes_per_px, require_memory, translated_memory_errors
+from dcls_cli.backends.graph_estimation import GraphEstimator, blur_arrays
+from dcls_cli.backends.sessions import MEMORY_WORDS
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import ExportError
-from dcls_cli.export.memory import require_for_both, told_memory_errors
+from dcls_cli.errors import ExportError, OutOfMemoryError, first_line
 from dcls_cli.export.modules import FusedGraph
 from dcls_cli.export.options import ExportOptions
 from dcls_cli.export.quantising import blur_of, inputs_of
-from dcls_cli.graphs import Kind, statistics_of, told_to
+from dcls_cli.graphs import Kind, blur_inputs, statistics_of
 from dcls_cli.metrics import psnr
 from dcls_cli.network.dcls import DCLS, Blur, repeated
 from dcls_cli.network.statistics import Source, gather
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+#: Of what restoring takes in PyTorch alone: the graph takes as much, and keeps it.
+_TIMES = 2
+
+
+def require_memory_for_both(shape: Sequence[int], config: ModelConfig) -> None:
+    """Refuse a comparison of images (B, C, H, W) that would fill the memory before it begins.
+
+    Raises:
+        OutOfMemoryError: there is not enough.
+    """
+    require_memory(shape, _TIMES * bytes_per_px(config, "fp32"), torch.device("cpu"))
+
+
+@contextmanager
+def explained_memory_errors() -> Iterator[None]:
+    """Say what to do about memory that runs out in PyTorch or in ONNX Runtime.
+
+    Raises:
+        OutOfMemoryError: memory ran out inside the block, or was refused.
+    """
+    try:
+        with translated_memory_errors((0, 0)):
+            yield
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        ours = isinstance(error, OutOfMemoryError)
+        if not ours and not any(word in str(error) for word in MEMORY_WORDS):
+            raise
+        raise OutOfMemoryError(
+            "not enough memory to compare the graph with PyTorch; give a smaller --shape, or "
+            "--no-verify; nothing was written"
+        ) from error
+
 
 #: Largest difference of an fp32 graph, of samples in [0, 1].
 TOLERANCE = 1e-4
@@ -58,7 +93,7 @@ class Parity:
     statistics: float = 0.0
 
 
-@told_memory_errors()
+@explained_memory_errors()
 @torch.inference_mode()
 def compare(
     network: DCLS, models: Mapping[Kind, bytes], options: ExportOptions
@@ -84,7 +119,7 @@ def compare(
         else:
             sr, kernel = sessions["fused"].run(["sr", "kernel"], {"lr": lr})
         if rounded is not None:
-            sr = _farther(sr, _rounded(rounded, image, blur, options), expected)
+            sr = _worse_of(sr, _rounded(rounded, image, blur, options), expected)
         parity = _parity(name, sr, expected, kernel, blur.kernel.numpy())
         found.append(replace(parity, statistics=statistics))
         _check(found[-1], options)
@@ -121,7 +156,7 @@ def _images(network: DCLS, options: ExportOptions) -> list[tuple[str, np.ndarray
     for index, odd in enumerate(ODD_SIZES):
         size = (height or odd[0], width or odd[1])
         batch = 2 if index == 0 else 1
-        require_for_both((batch, 3, *size), network.config)
+        require_memory_for_both((batch, 3, *size), network.config)
         noise = generator.random((batch, 3, *size), dtype=np.float32)
         images.append(
             (f"random {size[1]}x{size[0]}" + (", batch of 2" if batch > 1 else ""), noise)
@@ -145,8 +180,8 @@ def _run_parts(
 ) -> tuple[np.ndarray, ArrayBlur]:
     """Estimate from the first image, restore all, as the engine does: pictures and blur."""
     one_window = max(lr.shape[2:])
-    blur = Gathering(config, sessions).estimate(lr[0], tiled=True, window=one_window)
-    inputs = {"lr": lr} | told(blur, told_to("restorer", config))
+    blur = GraphEstimator(config, sessions).estimate(lr[0], tiled=True, window=one_window)
+    inputs = {"lr": lr} | blur_arrays(blur, blur_inputs("restorer", config))
     return sessions["restorer"].run(["sr"], inputs)[0], blur
 
 
@@ -176,7 +211,7 @@ def _rounded(graph: FusedGraph, image: Tensor, blur: Blur, options: ExportOption
     return np.asarray(graph.restorer(image, blur.kernel[:1], *statistics).numpy())
 
 
-def _farther(one: np.ndarray, other: np.ndarray, expected: np.ndarray) -> np.ndarray:
+def _worse_of(one: np.ndarray, other: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """That of two pictures which is worse."""
     errors = [float(np.square(picture - expected).mean()) for picture in (one, other)]
     return other if not errors[1] <= errors[0] else one
@@ -220,5 +255,4 @@ def _session(content: bytes) -> "InferenceSession":
     try:
         return onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # ONNX Runtime's errors have no common class
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ExportError(f"ONNX Runtime refuses the graph: {reason}") from error
+        raise ExportError(f"ONNX Runtime refuses the graph: {first_line(error)}") from error

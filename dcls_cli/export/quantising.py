@@ -20,7 +20,7 @@ import torch
 
 from dcls_cli.data.sources import image_files
 from dcls_cli.errors import ExportError
-from dcls_cli.export.compact import compact, expand
+from dcls_cli.export.tracing import compact, expand
 from dcls_cli.graphs import statistics_of
 from dcls_cli.image import read
 from dcls_cli.network.dcls import DCLS, Blur
@@ -49,7 +49,7 @@ KEPT = tuple(f"restorer.{name}." for name in FP32_LAYERS)
 BETWEEN = ("LeakyRelu", "Add", "Concat")
 
 
-def pictures(folder: Path) -> list[np.ndarray]:
+def calibration_pictures(folder: Path) -> list[np.ndarray]:
     """The pictures of a folder, (3, h, w) float32 in [0, 1], at most SIDE_PX a side.
 
     Raises:
@@ -67,18 +67,14 @@ def pictures(folder: Path) -> list[np.ndarray]:
     return found
 
 
-def quantised(model: "ModelProto", network: DCLS, examples: Sequence[np.ndarray]) -> "ModelProto":
-    """Quantise a restorer.
-
-    Args:
-        model: of the restorer in fp32; is changed.
-        network: that it was made from, which says which inputs a restorer takes.
-        examples: pictures (3, h, w) as it will be given them.
-    """
+def quantise_restorer(
+    model: "ModelProto", network: DCLS, examples: Sequence[np.ndarray]
+) -> "ModelProto":
+    """Quantise a restorer in fp32, which is changed, by pictures (3, h, w)."""
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
     expand(model)
-    with tempfile.TemporaryDirectory(prefix="dcls-") as folder, _quiet():
+    with tempfile.TemporaryDirectory(prefix="dcls-") as folder, _silence_quantiser():
         output = Path(folder, "int8.onnx")
         quantize_static(
             model,
@@ -89,7 +85,7 @@ def quantised(model: "ModelProto", network: DCLS, examples: Sequence[np.ndarray]
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
-            nodes_to_exclude=_kept(model),
+            nodes_to_exclude=_nodes_in_fp32(model),
             calibrate_method=CalibrationMethod.MinMax,
         )
         made = onnx.load(output)
@@ -125,7 +121,7 @@ class _Inputs:
         return next(self._inputs, None)
 
 
-def _kept(model: "ModelProto") -> list[str]:
+def _nodes_in_fp32(model: "ModelProto") -> list[str]:
     """Names of what stays in fp32: some convolutions, and what is not between others."""
     weights = {tensor.name for tensor in model.graph.initializer}
     makers = {name: node.name for node in model.graph.node for name in node.output}
@@ -160,7 +156,7 @@ def _widen_last(model: "ModelProto") -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_quantiser() -> Iterator[None]:
     """Keep the quantiser's advice to its own developers from the user; errors come through."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

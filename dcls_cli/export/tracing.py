@@ -1,4 +1,8 @@
-"""From a network to ONNX models: one graph for each part."""
+"""From a network to ONNX models: one graph for each part, small and the same each time.
+
+Weights that fp16 holds exactly are stored in fp16: half the file, not one bit less. What the
+exporter notes about its own run is left out.
+"""
 
 import contextlib
 import io
@@ -8,20 +12,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
 from dcls_cli.config import ModelConfig
-from dcls_cli.export.modules import EstimatorGraph, FusedGraph, RestorerGraph
+from dcls_cli.export.modules import (
+    EstimatorGraph,
+    FusedGraph,
+    GatesGraph,
+    RestorerGraph,
+    SmoothingGraph,
+)
 from dcls_cli.export.options import SMALLEST_PX, ExportOptions
-from dcls_cli.export.statistics import GatesGraph, SmoothingGraph
-from dcls_cli.graphs import Kind, estimates_of, pool_width, told_to
+from dcls_cli.graphs import Kind, blur_inputs, estimates_of, pool_width
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.windows import SMOOTHING_TAPS
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
 
 #: Sides of the example that is traced where the graph's sides are free; two primes, so that no
 #: dimension looks like another one.
@@ -57,8 +67,8 @@ class Traced:
 
 def trace(network: DCLS, kind: Kind, options: ExportOptions) -> "ModelProto":
     """One graph of a network as an ONNX model without metadata."""
-    wanted = _wanted(network, kind, options)
-    with _quiet(), torch.no_grad():
+    wanted = _graph_to_trace(network, kind, options)
+    with _silence_exporter(), torch.no_grad():
         program = torch.onnx.export(
             wanted.module.eval(),
             tuple(wanted.inputs.values()),
@@ -74,7 +84,7 @@ def trace(network: DCLS, kind: Kind, options: ExportOptions) -> "ModelProto":
     return program.model_proto
 
 
-def _wanted(network: DCLS, kind: Kind, options: ExportOptions) -> Traced:
+def _graph_to_trace(network: DCLS, kind: Kind, options: ExportOptions) -> Traced:
     """The module of a graph with its inputs; axes that are free have names."""
     config = network.config
     # What is global is gathered in windows of many sizes, also where those of tiles are fixed.
@@ -94,8 +104,8 @@ def _wanted(network: DCLS, kind: Kind, options: ExportOptions) -> Traced:
     if kind != "restorer":
         _add_weights(inputs, axes, kind, config)
     before = len(inputs)
-    blur = _blur(config)
-    for name in told_to(kind, config):
+    blur = _any_blur(config)
+    for name in blur_inputs(kind, config):
         inputs[name], axes[name] = blur[name], {}
     if kind == "estimator":
         outputs = ("pooled", "kernel", *estimates_of(config))
@@ -127,7 +137,7 @@ def _add_weights(
     axes["before"] = {0: axes["lr"][0]}
 
 
-def _blur(config: ModelConfig) -> dict[str, Tensor]:
+def _any_blur(config: ModelConfig) -> dict[str, Tensor]:
     """Anything of the shapes that a blur has."""
     taps = SMOOTHING_TAPS
     return {
@@ -151,7 +161,7 @@ def _by_parameter(wanted: Traced) -> tuple[object, ...]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_exporter() -> Iterator[None]:
     """Keep what the exporter says about itself from the user; its errors come through."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -162,3 +172,57 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+#: Tensors of fewer values are not worth a node.
+LEAST_VALUES = 256
+
+
+def compact(model: "ModelProto") -> None:
+    """Store fp32 initializers whose values fp16 has in fp16, with a cast that runtimes fold.
+
+    Released weights are rounded to fp16, so most of a graph is halved. Nodes lose the exporter's
+    notes, which differ from run to run.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    casts: list[NodeProto] = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if values.size < LEAST_VALUES or not np.array_equal(half.astype(np.float32), values):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.fp16"))
+        casts.append(
+            onnx.helper.make_node(
+                "Cast", [f"{name}.fp16"], [name], f"{name}.cast", to=onnx.TensorProto.FLOAT
+            )
+        )
+    nodes = [*casts, *model.graph.node]
+    for node in nodes:
+        del node.metadata_props[:]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def expand(model: "ModelProto") -> None:
+    """Undo `compact`, for tools that look for fp32 initializers."""
+    import onnx
+    from onnx import numpy_helper
+
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    kept = []
+    for node in model.graph.node:
+        tensor = stored.get(node.input[0]) if node.op_type == "Cast" else None
+        if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT16:
+            kept.append(node)
+            continue
+        values = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    del model.graph.node[:]
+    model.graph.node.extend(kept)

@@ -1,4 +1,4 @@
-"""Discrete Fourier transforms without complex numbers, which ONNX lacks.
+"""Fourier transforms and the linear super-resolver without complex numbers, which ONNX lacks.
 
 Two forms of the same transforms: as DFT operators, which the ONNX standard has and few providers
 run, or as products with the matrices of the transform, which every provider runs. Spectra are
@@ -9,10 +9,11 @@ import math
 from typing import Protocol
 
 import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+import torch.nn.functional as F  # noqa: N812  # noqa: N812
+from torch import Tensor, nn
 
-from dcls_cli.network.fourier import ENERGY_FLOOR
+from dcls_cli.network.fourier import ENERGY_FLOOR, unit_sum
+from dcls_cli.network.reformulation import SUPER_RESOLVER_GRID, LinearSuperResolver
 
 Spectrum = tuple[Tensor, Tensor]
 
@@ -30,13 +31,7 @@ class Transform(Protocol):
 
 
 def waves(frequencies: Tensor, positions: Tensor, size: int) -> Spectrum:
-    """Cos and sin of 2 pi f t / size: (F, T) each.
-
-    Args:
-        frequencies: (F,) whole numbers.
-        positions: (T,) whole numbers, negative ones too.
-        size: of the DFT.
-    """
+    """Cos and sin of 2 pi f t / size for whole numbers f (F,) and t (T,): (F, T) each."""
     # The product is reduced as a whole number: in fp32 a phase of many turns has no digits left.
     period = torch.full((1, 1), size)
     turns = torch.remainder(frequencies[:, None] * positions[None], period)
@@ -107,16 +102,7 @@ class MatrixTransform:
 
 
 def transfer_function(kernel: Tensor, height: int, width: int) -> Spectrum:
-    """`network.fourier.transfer_function` in real numbers.
-
-    Args:
-        kernel: (..., k, k) real, k odd, centred at tap k // 2.
-        height: rows of the grid.
-        width: columns of the grid.
-
-    Returns:
-        Real and imaginary part, (..., height, width // 2 + 1) each.
-    """
+    """`network.fourier.transfer_function` in real numbers: (..., k, k) -> two parts of the half."""
     taps_y, taps_x = (torch.arange(size) - size // 2 for size in kernel.shape[-2:])
     cosine, sine = waves(taps_x, torch.arange(width // 2 + 1), width)
     re, im = kernel @ cosine, kernel @ -sine
@@ -127,15 +113,7 @@ def transfer_function(kernel: Tensor, height: int, width: int) -> Spectrum:
 def constrained_least_squares(
     blurred: Tensor, kernel: Tensor, smoothing: Tensor, epsilon: float, transform: Transform
 ) -> Tensor:
-    """`network.fourier.constrained_least_squares` (Eq. 14) in real numbers.
-
-    Args:
-        blurred: y, (B, C, H, W).
-        kernel: k, (B or 1, 1, k, k).
-        smoothing: p, (B or 1, C, 3, 3).
-        epsilon: added to the denominator; at least ENERGY_FLOOR is.
-        transform: how spectra are made.
-    """
+    """`network.fourier.constrained_least_squares` (Eq. 14) in real numbers."""
     height, width = blurred.shape[-2:]
     k_re, k_im = transfer_function(kernel, height, width)
     p_re, p_im = transfer_function(smoothing, height, width)
@@ -144,3 +122,95 @@ def constrained_least_squares(
     inverse = 1 / (energy + max(epsilon, ENERGY_FLOOR))
     clear = (y_re * k_re + y_im * k_im) * inverse, (y_im * k_re - y_re * k_im) * inverse
     return transform.inverse(clear, width)
+
+
+class RealLinearSuperResolver(nn.Module):
+    """`network.reformulation.LinearSuperResolver` in real numbers.
+
+    Of the inverse DFT only the taps that are kept are computed.
+    """
+
+    def __init__(self, linear: LinearSuperResolver, kernel_size: int) -> None:
+        """Take over the spectra of the network's own module; `kernel_size` is k."""
+        super().__init__()
+        self.scale, self.taps, self.grid = linear.scale, linear.taps, linear.grid
+        frequencies = torch.arange(self.grid)
+        cosine, sine = waves(frequencies, torch.arange(kernel_size) - kernel_size // 2, self.grid)
+        self.register_buffer("kernel_cos", cosine)
+        self.register_buffer("kernel_sin", sine)
+        cosine, sine = waves(linear.offset.flatten(), frequencies, self.grid)
+        self.register_buffer("tap_cos", cosine / self.grid)
+        self.register_buffer("tap_sin", sine / self.grid)
+        self.register_buffer("down_re", linear.down.real.clone())
+        self.register_buffer("down_im", linear.down.imag.clone())
+        self.register_buffer("spectrum", linear.spectrum.clone())
+        self.register_buffer("window", linear.window.clone())
+        self.kernel_cos: Tensor
+        self.kernel_sin: Tensor
+        self.tap_cos: Tensor
+        self.tap_sin: Tensor
+        self.down_re: Tensor
+        self.down_im: Tensor
+        self.spectrum: Tensor
+        self.window: Tensor
+
+    def filters(self, kernel: Tensor, noise: float | Tensor) -> Tensor:
+        """(B, 1, k, k) -> (B, s^2, 1, taps, taps); see `LinearSuperResolver.filters`."""
+        s, n = self.scale, SUPER_RESOLVER_GRID
+        otf_re, otf_im = self._transfer_function(kernel[:, 0])
+        re = otf_re * self.down_re - otf_im * self.down_im
+        im = otf_re * self.down_im + otf_im * self.down_re
+        power = (re.square() + im.square()) * self.spectrum
+        folded = power.view(-1, s, n, s, n).sum((1, 3)) / s**2
+        ratio = noise.view(-1, 1, 1) if isinstance(noise, Tensor) else noise
+        nu = ratio * folded.mean((1, 2), keepdim=True) + torch.finfo(folded.dtype).tiny
+        # conj(G) S / (folded + nu), the denominator repeated for every alias
+        gain = self.spectrum / (folded + nu).repeat(1, s, s)
+        taps = self._kept_taps(re * gain, -im * gain)
+        taps = taps.view(-1, s, self.taps, s, self.taps).transpose(2, 3) * self.window
+        return unit_sum(taps.reshape(-1, s * s, 1, self.taps, self.taps))
+
+    def _transfer_function(self, kernel: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, k, k) -> whole spectrum, two parts, (B, grid, grid) each."""
+        re, im = kernel @ self.kernel_cos.T, kernel @ -self.kernel_sin.T
+        return (
+            self.kernel_cos @ re + self.kernel_sin @ im,
+            self.kernel_cos @ im - self.kernel_sin @ re,
+        )
+
+    def _kept_taps(self, re: Tensor, im: Tensor) -> Tensor:
+        """Real part of the inverse DFT at the taps that are kept: (B, s taps, s taps)."""
+        rows_re = self.tap_cos @ re - self.tap_sin @ im
+        rows_im = self.tap_cos @ im + self.tap_sin @ re
+        return rows_re @ self.tap_cos.T - rows_im @ self.tap_sin.T
+
+    def shared(self, lr: Tensor, filters: Tensor) -> Tensor:
+        """Apply one kernel's filters (1, s^2, 1, taps, taps): (B, C, H, W) -> (B, C s^2, H, W).
+
+        The estimate is pixel-unshuffled.
+        """
+        batch, channels, height, width = lr.shape
+        padded = F.pad(lr, (self.taps // 2,) * 4, mode="replicate")
+        planes = padded.reshape(batch * channels, 1, *padded.shape[2:])
+        phases = F.conv2d(planes, filters[0])
+        return phases.reshape(batch, channels * self.scale**2, height, width)
+
+    def each(self, lr: Tensor, filters: Tensor, pad: int) -> Tensor:
+        """Apply to each image its own filters: (B, C, H, W) -> (B, C s^2, H, W), pixel-unshuffled.
+
+        A convolution whose filters differ over the batch is none that ONNX has. The filters
+        amplify what is fine, rounding too, so the transforms are matrix products in every graph:
+        ONNX Runtime's DFT is ten times less exact where sizes are no powers of two.
+        """
+        assert pad >= self.taps // 2, "filters wrap around"
+        transform = MatrixTransform()
+        batch, channels, height, width = lr.shape
+        padded = F.pad(lr, (pad,) * 4, mode="replicate")
+        re, im = (part.unsqueeze(2) for part in transform.forward(padded))
+        # Convolutions of networks correlate: the filter's spectrum is conjugate.
+        filter_re, filter_im = transfer_function(filters[:, :, 0], *padded.shape[2:])
+        filter_re, filter_im = filter_re.unsqueeze(1), filter_im.unsqueeze(1)
+        product = re * filter_re + im * filter_im, im * filter_re - re * filter_im
+        phases = transform.inverse(product, padded.shape[-1])
+        phases = phases[..., pad : pad + height, pad : pad + width]
+        return phases.reshape(batch, channels * self.scale**2, height, width)

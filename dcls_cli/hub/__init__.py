@@ -7,8 +7,15 @@ and the layout of the cache; the transfer is in `transfer`, because its own can 
 and checks the length alone.
 """
 
-from dcls_cli.hub.cache import Cached, cached_weights, look_up, remove
-from dcls_cli.hub.names import HubFile, is_hub_name, parse
+from dcls_cli.hub.cache import (
+    Cached,
+    HubFile,
+    cached_weights,
+    is_hub_name,
+    look_up,
+    parse_hub_name,
+    remove,
+)
 from dcls_cli.hub.resolving import check_cached, find, find_local, hub_file
 from dcls_cli.hub.transfer import SILENT, Listener
 
@@ -24,6 +31,6 @@ __all__ = [
     "hub_file",
     "is_hub_name",
     "look_up",
-    "parse",
+    "parse_hub_name",
     "remove",
 ]

@@ -1,8 +1,9 @@
-"""The cache of huggingface_hub, which other programs share: look up, check, place, remove.
+"""Weights in the cache of huggingface_hub: names, look up, check, place, remove.
 
-Its layout is `models--OWNER--REPO/` with `blobs/ETAG` (the content), `snapshots/COMMIT/FILE` (links
-to blobs) and `refs/REVISION` (the commit of a branch or tag). The ETag of a file in Git LFS is its
-SHA-256 and that of a file in Git its Git object name, so a blob's own name tells what it must hold.
+A name is `hf:owner/repo[@revision][/file]`. The cache, which other programs share, is laid out as
+`models--OWNER--REPO/` with `blobs/ETAG` (the content), `snapshots/COMMIT/FILE` (links to blobs) and
+`refs/REVISION` (the commit of a branch or tag). The ETag of a file in Git LFS is its SHA-256 and
+that of a file in Git its Git object name, so a blob's own name tells what it must hold.
 """
 
 import contextlib
@@ -13,11 +14,76 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote, unquote
 
 from dcls_cli import weights
 from dcls_cli.atomic import atomic_write
-from dcls_cli.errors import WeightsError
-from dcls_cli.hub.names import SUFFIX, HubFile
+from dcls_cli.errors import UsageError, WeightsError
+
+PREFIX = "hf:"
+DEFAULT_REVISION = "main"
+SUFFIX = ".safetensors"
+
+_PART = r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9_])?"
+_NAME = re.compile(
+    rf"hf:(?P<repo>{_PART}/{_PART})(?:@(?P<revision>[^/@]+))?(?:/(?P<file>.+))?", re.ASCII
+)
+_REVISION = re.compile(r"[\w][\w./+-]*", re.ASCII)
+_LONGEST_REPO = 96
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A weight file of a repository.
+
+    Attributes:
+        repo: `owner/name`.
+        revision: branch, tag or commit.
+        file: path in the repository; None: its only safetensors file.
+    """
+
+    repo: str
+    revision: str = DEFAULT_REVISION
+    file: str | None = None
+
+    def __str__(self) -> str:
+        """The name that `parse_hub_name` takes."""
+        at = "" if self.revision == DEFAULT_REVISION else f"@{quote(self.revision, safe='+')}"
+        return f"{PREFIX}{self.repo}{at}{'' if self.file is None else f'/{self.file}'}"
+
+
+def is_hub_name(text: str) -> bool:
+    """Whether a model's name is meant to be one of the Hub."""
+    return text.startswith(PREFIX)
+
+
+def parse_hub_name(text: str) -> HubFile:
+    """Read `hf:owner/repo[@revision][/file]`; a slash within a revision is written as %2F.
+
+    Raises:
+        UsageError: this is no such name.
+    """
+    match = _NAME.fullmatch(text)
+    if match is None or len(match["repo"]) > _LONGEST_REPO or re.search(r"--|\.\.", match["repo"]):
+        raise UsageError(
+            f"{text!r}: expected hf:OWNER/REPO, hf:OWNER/REPO@REVISION or "
+            "hf:OWNER/REPO@REVISION/FILE.safetensors"
+        )
+    revision = unquote(match["revision"] or DEFAULT_REVISION)
+    if not _REVISION.fullmatch(revision) or ".." in revision:
+        raise UsageError(f"{text!r}: {revision!r} is no branch, tag or commit")
+    file: str | None = match["file"]
+    if file is not None and not _is_weight_file(file):
+        raise UsageError(f"{text!r}: {file!r} is not the path of a {SUFFIX} file in a repository")
+    return HubFile(match["repo"], revision, file)
+
+
+def _is_weight_file(path: str) -> bool:
+    """Whether a path stays within its repository, on every system, and ends as weights do."""
+    parts = path.split("/")
+    plain = path.isprintable() and not re.search(r'[\\:*?"<>|]', path)
+    return plain and path.endswith(SUFFIX) and not {"", ".", ".."} & set(parts)
+
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -53,7 +119,7 @@ class Cached:
         return str(HubFile(self.repo, self.commit, _inside(self.path, self.commit)))
 
 
-def root() -> Path:
+def cache_folder() -> Path:
     """The folder of the cache; the environment's HF_HUB_CACHE or HF_HOME."""
     from huggingface_hub import constants
 
@@ -82,9 +148,9 @@ def look_up(file: HubFile) -> Cached | None:
 def cached_weights() -> list[Cached]:
     """Every file of the cache that claims to be weights of dcls, whole or damaged."""
     found = []
-    for path in sorted(root().glob(f"models--*/snapshots/*/**/*{SUFFIX}")):
-        commit = path.relative_to(root()).parts[2]
-        owner, separator, name = path.relative_to(root()).parts[0][8:].partition("--")
+    for path in sorted(cache_folder().glob(f"models--*/snapshots/*/**/*{SUFFIX}")):
+        commit = path.relative_to(cache_folder()).parts[2]
+        owner, separator, name = path.relative_to(cache_folder()).parts[0][8:].partition("--")
         if not separator or not path.is_file():
             continue
         with contextlib.suppress(OSError), path.open("rb") as file:
@@ -93,13 +159,8 @@ def cached_weights() -> list[Cached]:
     return found
 
 
-def damage(cached: Cached, sha256: str | None) -> str | None:
-    """Say what is wrong with a cached file, or None.
-
-    Args:
-        cached: the file.
-        sha256: of the whole file, if the registry knows it.
-    """
+def damage_of(cached: Cached, sha256: str | None) -> str | None:
+    """Say what is wrong with a cached file, or None."""
     try:
         with cached.path.open("rb") as file:
             reason = content_damage(file, sha256 or cached.content.name)
@@ -115,12 +176,7 @@ def damage(cached: Cached, sha256: str | None) -> str | None:
 
 
 def content_damage(file: BinaryIO, expected: str) -> str | None:
-    """Compare a whole file with what its SHA-256, or its Git object name, must be.
-
-    Args:
-        file: open for reading; read from its start.
-        expected: digest in hexadecimal digits; anything else says nothing about the content.
-    """
+    """Compare a whole file with what its SHA-256, or its Git object name, must be."""
     if _SHA256.fullmatch(expected):
         kind, digest = "SHA-256", hashlib.sha256()
     elif _GIT_SHA1.fullmatch(expected):
@@ -142,16 +198,11 @@ def is_digest(etag: str) -> bool:
 
 
 def place(
-    file: HubFile, name: str, commit: str, etag: str, writer: Callable[[BinaryIO], None]
+    file: HubFile, name: str, commit: str, etag: str, writer: Callable[[BinaryIO], object]
 ) -> Cached:
     """Write a file into the cache, whole or not at all, as huggingface_hub would.
 
-    Args:
-        file: what was asked for; its revision will stand for the commit.
-        name: path in the repository.
-        commit: of the repository.
-        etag: of the file, safe as a name.
-        writer: writes the content; what it raises leaves the cache as it was.
+    Its revision will stand for the commit. What the writer raises leaves the cache as it was.
 
     Raises:
         OSError: the cache cannot be written.
@@ -165,7 +216,7 @@ def place(
     if file.revision != commit:
         reference = folder / "refs" / file.revision
         reference.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(reference, lambda out: _write(out, commit.encode()), overwrite=True)
+        atomic_write(reference, lambda out: out.write(commit.encode()), overwrite=True)
     return Cached(pointer, file.repo, commit)
 
 
@@ -213,14 +264,10 @@ def _prune(folder: Path) -> None:
 def _repo_folder(repo: str) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
-    return root() / repo_folder_name(repo_id=repo, repo_type="model")
+    return cache_folder() / repo_folder_name(repo_id=repo, repo_type="model")
 
 
 def _inside(path: Path, commit: str) -> str:
     """The path of a file in its repository."""
     parts = path.parts
     return "/".join(parts[len(parts) - parts[::-1].index(commit) :])
-
-
-def _write(file: BinaryIO, content: bytes) -> None:
-    file.write(content)

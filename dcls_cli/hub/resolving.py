@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from dcls_cli import weights
-from dcls_cli.errors import UsageError, WeightsError
+from dcls_cli.errors import DclsError, UsageError, WeightsError, first_line
 from dcls_cli.hub import cache, transfer
-from dcls_cli.hub.cache import Cached
-from dcls_cli.hub.failures import explained
-from dcls_cli.hub.names import SUFFIX, HubFile, is_hub_name, parse
+from dcls_cli.hub.cache import SUFFIX, Cached, HubFile, is_hub_name, parse_hub_name
 from dcls_cli.hub.transfer import SILENT, Listener, RefusedError, StalledError
 from dcls_cli.releases import location, release
 
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
 #: More than any weights of this method; ends a body without end.
 MAXIMUM_BYTES = 2 << 30
 
+_BY_HAND = "download the file elsewhere and give it with --weights FILE"
+
 _SAFE_ETAG = re.compile(r"[\w][\w.-]{0,127}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -26,10 +26,8 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def find(model: str | int, listener: Listener = SILENT) -> Path:
     """The weight file of a model; the network is asked only for what is not on this machine.
 
-    Args:
-        model: name of a release, `hf:owner/repo[@revision][/file]`, or a scale for the default
-            release of that scale.
-        listener: informed about a download.
+    A model is the name of a release, `hf:owner/repo[@revision][/file]`, or a scale for the default
+    release of that scale.
 
     Raises:
         UsageError: unknown or impossible name.
@@ -65,7 +63,7 @@ def check_cached(cached: Cached, sha256: str | None = None) -> None:
     Raises:
         WeightsError: it is damaged.
     """
-    reason = cache.damage(cached, sha256)
+    reason = cache.damage_of(cached, sha256)
     if reason is not None:
         raise WeightsError(f"{cached.path}: damaged: {reason}; delete {cached.content}")
 
@@ -78,7 +76,7 @@ def hub_file(model: str | int) -> tuple[HubFile, str | None]:
         WeightsError: the release is not on the Hub.
     """
     if _is_hub(model):
-        return parse(str(model)), None
+        return parse_hub_name(str(model)), None
     item = release(model)
     if item.repo is None or item.revision is None:
         raise WeightsError(
@@ -90,16 +88,11 @@ def hub_file(model: str | int) -> tuple[HubFile, str | None]:
 def fetch(file: HubFile, sha256: str | None = None, listener: Listener = SILENT) -> Cached:
     """Find a file in the cache, or download it into the cache; in both cases check it.
 
-    Args:
-        file: what is wanted.
-        sha256: of the whole file, where the registry pins it.
-        listener: informed about a download.
-
     Raises:
         WeightsError: it is not to be had, or wrong; nothing wrong has got its final name.
     """
     cached = cache.look_up(file)
-    reason = None if cached is None else cache.damage(cached, sha256)
+    reason = None if cached is None else cache.damage_of(cached, sha256)
     if cached is not None and reason is None:
         return cached
     try:
@@ -130,16 +123,11 @@ def download(file: HubFile, sha256: str | None, listener: Listener) -> Cached:
             about = _metadata(file, name)
             return _download(file, name, about, sha256, listener)
     except (RefusedError, StalledError, OSError, ValueError, httpx2.HTTPError) as error:
-        raise explained(error, file) from error
+        raise explain_failure(error, file) from error
 
 
 def _metadata(file: HubFile, name: str) -> "HfFileMetadata":
-    """What the Hub states of a file.
-
-    Raises:
-        RefusedError: not enough, or nonsense.
-        Exception: of huggingface_hub or of its HTTP client.
-    """
+    """What the Hub states of a file."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(file.repo, name, revision=file.revision)
@@ -156,12 +144,7 @@ def _metadata(file: HubFile, name: str) -> "HfFileMetadata":
 def _download(
     file: HubFile, name: str, about: "HfFileMetadata", sha256: str | None, listener: Listener
 ) -> Cached:
-    """Bring a file into the cache if it is what was promised.
-
-    Raises:
-        RefusedError: it is not.
-        Exception: of the HTTP client.
-    """
+    """Bring a file into the cache if it is what was promised."""
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined] # lazy
 
@@ -183,11 +166,7 @@ def _download(
 
 
 def _check_download(out: BinaryIO, etag: str, sha256: str | None) -> None:
-    """Refuse what has arrived unless it is what was promised.
-
-    Raises:
-        RefusedError: it is not.
-    """
+    """Refuse what has arrived unless it is what was promised."""
     out.flush()
     path = Path(out.name)
     with path.open("rb") as file:
@@ -204,11 +183,7 @@ def _check_download(out: BinaryIO, etag: str, sha256: str | None) -> None:
 
 
 def _only_weights(file: HubFile) -> str:
-    """Ask the Hub for the only weight file of a revision.
-
-    Raises:
-        WeightsError: there is none, or there are several.
-    """
+    """Ask the Hub for the only weight file of a revision."""
     from huggingface_hub import HfApi
 
     patience = transfer.patience_s()
@@ -226,7 +201,7 @@ def _only_weights(file: HubFile) -> str:
         )
     # Read again as a name of ours: what the Hub says becomes the name of a file here.
     try:
-        return parse(f"{HubFile(file.repo)}/{names[0]}").file or names[0]
+        return parse_hub_name(f"{HubFile(file.repo)}/{names[0]}").file or names[0]
     except UsageError as error:
         raise WeightsError(str(error)) from error
 
@@ -241,3 +216,23 @@ def _included(model: str | int) -> Path | None:
 
 def _is_hub(model: str | int) -> bool:
     return isinstance(model, str) and is_hub_name(model)
+
+
+def explain_failure(error: Exception, file: HubFile) -> DclsError:
+    """Our error for whatever ended a download, with the file's name and with what to do."""
+    if isinstance(error, DclsError):
+        return error
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    if isinstance(error, HFValidationError):
+        return UsageError(f"{file}: {first_line(error)}")
+    of_the_disk = isinstance(error, OSError) and not isinstance(
+        error, HfHubHTTPError | OfflineModeIsEnabled
+    )
+    if of_the_disk:
+        said = getattr(error, "strerror", None) or first_line(error)
+        return WeightsError(
+            f"{file}: {said}: {cache.cache_folder()} cannot be written; "
+            "set HF_HOME to another folder"
+        )
+    return WeightsError(f"{file}: {transfer.failure_reason(error, advice=_BY_HAND)}")

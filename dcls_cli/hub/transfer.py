@@ -6,6 +6,7 @@ the caller gives up when too little has come out of it.
 """
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -13,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+
+from dcls_cli.errors import first_line
 
 #: A download that brings fewer bytes in one patience has stalled (100 B/s by default).
 LEAST_BYTES = 1000
@@ -134,13 +137,6 @@ def stream(
 ) -> Iterator[bytes]:
     """Yield the bytes of a file; go on where a broken connection ended.
 
-    Args:
-        url: of the file.
-        headers: of the request, with credentials.
-        size: bytes that the file must have, if that is known.
-        listener: informed of how much has arrived.
-        start: the byte to begin with.
-
     Raises:
         StalledError: the server has become too slow.
         RefusedError: the server sends more or fewer bytes than the file has.
@@ -170,12 +166,7 @@ def stream(
 
 
 def _chunks(url: str, headers: Mapping[str, str], start: int) -> Iterator[bytes]:
-    """Yield what one request brings from byte `start` on.
-
-    Raises:
-        StalledError: fewer than `LEAST_BYTES` came within the patience.
-        Exception: of the HTTP client.
-    """
+    """Yield what one request brings from byte `start` on."""
     patience = patience_s()
     chunks: queue.Queue[bytes | BaseException | None] = queue.Queue(_QUEUED_CHUNKS)
     given_up = threading.Event()
@@ -240,3 +231,49 @@ def _request(url: str, headers: Mapping[str, str], start: int, patience: float) 
                 skip -= len(piece) - len(kept)
                 if kept:
                     yield kept
+
+
+def failure_reason(error: Exception, *, advice: str) -> str:
+    """What went wrong between us and the Hub, and what to do."""
+    import httpx2
+    from huggingface_hub import constants
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    endpoint, said = constants.ENDPOINT, first_line(error)
+    if isinstance(error, HfHubHTTPError):
+        return _status(error.response.status_code, error)
+    if isinstance(error, OfflineModeIsEnabled):
+        text = f"needs the network, which HF_HUB_OFFLINE forbids; {advice}"
+    elif isinstance(error, StalledError):
+        text = f"{endpoint}: {said}; try again, or {advice}"
+    elif isinstance(error, RefusedError):
+        text = f"{endpoint}: {said}; nothing was kept"
+    elif isinstance(error, httpx2.TimeoutException):
+        text = f"{endpoint} does not answer; try again, or {advice}"
+    elif isinstance(error, httpx2.RemoteProtocolError | httpx2.ReadError | httpx2.WriteError):
+        text = f"{endpoint} broke the connection off: {said}; try again, or {advice}"
+    elif isinstance(error, httpx2.HTTPError):
+        text = f"{endpoint} cannot be reached: {said}; {advice}"
+    else:
+        text = f"{endpoint}: unexpected answer: {said}"
+    return text
+
+
+def _status(status: int, error: Exception) -> str:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import RemoteEntryNotFoundError, RevisionNotFoundError
+
+    said = f"{constants.ENDPOINT} answers {status}"
+    if isinstance(error, RevisionNotFoundError):
+        return f"{said}: the repository has no such revision"
+    if isinstance(error, RemoteEntryNotFoundError):
+        return f"{said}: the repository has no such file"
+    if status in (401, 403):
+        have = bool(os.environ.get("HF_TOKEN"))
+        advice = "the token in HF_TOKEN is not enough" if have else "set HF_TOKEN to your token"
+        return f"{said}: the repository does not exist or needs a permission; {advice}"
+    if status == 404:
+        return f"{said}: no such repository, revision or file"
+    if status >= 500:
+        return f"{said}: the server has a fault; try again later"
+    return said

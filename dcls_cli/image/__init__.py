@@ -1,12 +1,9 @@
 """Photos: from files, Pillow images and arrays, and back, with all that is not pixels."""
 
-from dcls_cli.image.arrays import from_array, to_array
 from dcls_cli.image.decoding import from_pil
-from dcls_cli.image.formats import WRITABLE
-from dcls_cli.image.photo import Photo
-from dcls_cli.image.picture import Picture
+from dcls_cli.image.formats import WRITABLE, Encoding
+from dcls_cli.image.photo import Photo, Picture, from_array, to_array
 from dcls_cli.image.reading import READABLE, decode, read
-from dcls_cli.image.settings import Encoding
 from dcls_cli.image.writing import check_encoding, check_output, to_pil, write, write_to
 
 __all__ = [

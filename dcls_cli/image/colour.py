@@ -1,12 +1,44 @@
-"""Colours that networks and output formats do not have, to sRGB."""
+"""Samples as decoders leave them, brought to what networks see: sRGB, without hidden colours."""
 
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image.samples import Samples
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Samples:
+    """Pixels of a file, and what was done to them.
+
+    Attributes:
+        values: (H, W, C) uint8, uint16 or float32: grey, grey and alpha, RGB, or RGBA (C = 1..4);
+            alpha is not multiplied into the colours.
+        white: value of a full sample.
+        bit_depth: 8 or 16, with which they should be written.
+        is_srgb: whether the colours have been converted to sRGB, so that the file's colour profile
+            no longer describes them.
+        notes: what was changed, a sentence each.
+    """
+
+    values: np.ndarray
+    white: float
+    bit_depth: int
+    is_srgb: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def straight(colour: np.ndarray, alpha: np.ndarray, white: int) -> np.ndarray:
+    """Divide colours (H, W, 1 or 3) of integers by their alpha (H, W, 1): (H, W, 2 or 4).
+
+    Black where nothing is visible; `white` is the value of a full sample.
+    """
+    share = np.maximum(alpha, 1).astype(np.float32) / np.float32(white)
+    divided = np.rint(colour / share).clip(0, white).astype(colour.dtype)
+    return np.concatenate([divided, alpha], axis=2)
+
 
 #: Names of the colour spaces of ICC profiles, and what imagecodecs calls them.
 _SPACES = {"GRAY": "gray", "RGB": "rgb", "CMYK": "cmyk"}
@@ -27,14 +59,9 @@ def space_of(icc: bytes) -> str:
 
 
 def to_srgb(colour: np.ndarray, icc: bytes) -> np.ndarray:
-    """Convert colours through their profile.
+    """Convert colours (H, W, 1 grey, 3 RGB or 4 CMYK) uint8 or uint16 through their profile.
 
-    Args:
-        colour: (H, W, 1 grey, 3 RGB or 4 CMYK) uint8 or uint16; full samples of CMYK are full ink.
-        icc: their profile.
-
-    Returns:
-        (H, W, 1) grey for grey, else (H, W, 3), of the same type.
+    Grey becomes (H, W, 1), others (H, W, 3), of the same type. Full samples of CMYK are full ink.
 
     Raises:
         ImageError: the profile is damaged or for other colours.
@@ -67,11 +94,9 @@ def to_srgb(colour: np.ndarray, icc: bytes) -> np.ndarray:
 
 
 def from_cmyk(inks: np.ndarray, icc: bytes | None) -> Samples:
-    """Convert CMYK to sRGB: through the profile where there is one that works.
+    """Convert inks (H, W, 4) uint8 or uint16, full samples full ink, to sRGB.
 
-    Args:
-        inks: (H, W, 4) uint8 or uint16; full samples are full ink.
-        icc: the file's colour profile.
+    Through the profile where there is one that works.
     """
     depth = 8 * inks.itemsize
     white = 2**depth - 1
@@ -136,3 +161,65 @@ def described_as_srgb(samples: Samples, icc: bytes) -> Samples:
         is_srgb=True,
         notes=(*samples.notes, "the colours were converted to sRGB by their profile"),
     )
+
+
+#: Rows that are worked on at a time; even, so that no pair of rows is parted.
+_FILLED_ROWS = 256
+
+
+def without_hidden_colours(values: np.ndarray) -> np.ndarray:
+    """Give the pixels with alpha 0 the colours of the visible ones beside them: (H, W, 2 or 4).
+
+    Whatever a program has left there would be drawn into the visible pixels at the edges. Each
+    hidden pixel becomes the mean of the visible ones in the smallest square of 2, 4, 8, ... pixels
+    around it that has any.
+
+    Returns:
+        The same array, or a new one if anything had to change; visible pixels are untouched.
+    """
+    hidden = values[..., -1] == 0
+    if not hidden.any() or hidden.all():
+        return values
+    filled = values.copy()
+    mean = _spread(*_half(values))
+    for top in range(0, values.shape[0], _FILLED_ROWS):
+        rows = slice(top, top + _FILLED_ROWS)
+        around = np.repeat(np.repeat(mean[top // 2 : (top + _FILLED_ROWS) // 2], 2, 0), 2, 1)
+        around = around[: values[rows].shape[0], : values.shape[1]]
+        if filled.dtype.kind in "iu":
+            around = np.rint(around)
+        colour = filled[rows, :, :-1]
+        colour[hidden[rows]] = around[hidden[rows]].astype(filled.dtype)
+    return filled
+
+
+def _half(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean colours of the visible pixels of each 2x2 square, and whether it has any."""
+    bands = [
+        _pooled(
+            values[top : top + _FILLED_ROWS, :, :-1].astype(np.float32),
+            (values[top : top + _FILLED_ROWS, :, -1] > 0).astype(np.float32),
+        )
+        for top in range(0, values.shape[0], _FILLED_ROWS)
+    ]
+    return np.concatenate([band[0] for band in bands]), np.concatenate([band[1] for band in bands])
+
+
+def _pooled(colour: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Halve height and width: weighted mean colours, and the weights as 0 or 1."""
+    padding = [(0, side % 2) for side in weight.shape]
+    weight = np.pad(weight, padding)
+    colour = np.pad(colour, [*padding, (0, 0)]) * weight[..., None]
+    rows, columns = (side // 2 for side in weight.shape)
+    total = weight.reshape(rows, 2, columns, 2).sum(axis=(1, 3))
+    summed = colour.reshape(rows, 2, columns, 2, -1).sum(axis=(1, 3))
+    return summed / np.maximum(total, 1)[..., None], (total > 0).astype(np.float32)
+
+
+def _spread(colour: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Fill the squares without any visible pixel from squares of twice the size."""
+    if visible.all():
+        return colour
+    coarse = _spread(*_pooled(colour, visible))
+    above = np.repeat(np.repeat(coarse, 2, 0), 2, 1)[: colour.shape[0], : colour.shape[1]]
+    return np.where(visible[..., None] > 0, colour, above)

@@ -27,16 +27,15 @@ def is_lossless(form: str, file: BinaryIO) -> bool:
     if form == "WEBP":
         return _has_vp8l(file)
     if form == "AVIF":
-        return _is_identity(file.read(_HEAD_BYTES))
+        # R, G and B as they are, as encoders store them where nothing may be lost.
+        head = file.read(_HEAD_BYTES)
+        at = head.find(b"colrnclx")
+        return at >= 0 and head[at + 12 : at + 14] == b"\x00\x00"
     return True
 
 
 def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int:
-    """Quality, 1 to 100, at which libjpeg would have written a file.
-
-    Args:
-        tables: of quantisation; the first one is that of the brightness.
-    """
+    """Quality, 1 to 100, at which libjpeg would have written a file: by its first table."""
     percent = 100 * sum(tables[min(tables)]) / _ANNEX_K_SUM
     quality = (200 - percent) / 2 if percent <= 100 else 5000 / percent
     return min(max(round(quality), 1), 100)
@@ -58,9 +57,3 @@ def _has_vp8l(file: BinaryIO) -> bool:
         # A frame begins with 16 bytes about itself, then has chunks of its own.
         file.seek(16 if name == b"ANMF" else length + length % 2, 1)
     return False
-
-
-def _is_identity(head: bytes) -> bool:
-    """Whether an AVIF stores R, G and B as they are, as encoders do where nothing may be lost."""
-    at = head.find(b"colrnclx")
-    return at >= 0 and head[at + 12 : at + 14] == b"\x00\x00"

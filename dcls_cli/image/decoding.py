@@ -1,14 +1,62 @@
-"""Pillow's images, in any of its modes, to photos."""
+"""Decoded pixels, of any of Pillow's modes and of more bits than it keeps, to photos."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image import colour, descriptive, metadata
+from dcls_cli.image import colour, metadata
+from dcls_cli.image.colour import Samples, without_hidden_colours
 from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
-from dcls_cli.image.samples import Samples
-from dcls_cli.image.transparency import without_hidden_colours
+
+_STDERR = 2
+
+_lock = threading.Lock()
+_inside = 0
+_terminal: int | None = None
+
+
+@contextmanager
+def silence_stderr() -> Iterator[None]:
+    """Send what is written to descriptor 2 nowhere, for as long as any thread is in here.
+
+    The command line writes its own messages to another descriptor.
+    """
+    _enter()
+    try:
+        yield
+    finally:
+        _leave()
+
+
+def _enter() -> None:
+    global _inside, _terminal  # noqa: PLW0603 - the descriptor belongs to the process
+    with _lock:
+        _inside += 1
+        if _inside > 1:
+            return
+        with suppress(OSError):  # stderr is closed
+            _terminal = os.dup(_STDERR)
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), _STDERR)
+
+
+def _leave() -> None:
+    global _inside, _terminal  # noqa: PLW0603
+    with _lock:
+        _inside -= 1
+        if _inside == 0 and _terminal is not None:
+            os.dup2(_terminal, _STDERR)
+            os.close(_terminal)
+            _terminal = None
+
 
 _SRGB_GAMMA, _GAMMA_TOLERANCE = 2.2, 0.05
 
@@ -56,7 +104,7 @@ def assemble(
     """
     icc = image.info.get("icc_profile")
     if samples is None:
-        samples = decode(image, icc)
+        samples = samples_of(image, icc)
     profile_note = None
     if samples.is_srgb:
         icc = None
@@ -73,8 +121,8 @@ def assemble(
         values = without_hidden_colours(values)
     orientation = 1 if is_upright else metadata.orientation(image)
     exif, exif_note = metadata.exif(image)
-    xmp, xmp_note = descriptive.xmp(image)
-    iptc, iptc_note = descriptive.iptc(image)
+    xmp, xmp_note = metadata.xmp(image)
+    iptc, iptc_note = metadata.iptc(image)
     dpi = metadata.resolution(image, turned=orientation >= 5)
     if kept != "keep":
         exif = xmp = iptc = exif_note = xmp_note = iptc_note = None
@@ -101,12 +149,8 @@ def assemble(
     )
 
 
-def decode(image: Image.Image, icc: bytes | None) -> Samples:
+def samples_of(image: Image.Image, icc: bytes | None) -> Samples:
     """Take the pixels of a Pillow image.
-
-    Args:
-        image: in any mode.
-        icc: its colour profile, for CMYK.
 
     Raises:
         ImageError: samples that are floating-point, 32-bit or signed.
@@ -150,3 +194,62 @@ def _grey16(image: Image.Image) -> Samples:
         alpha = np.where(values == key, 0, 65535).astype(np.uint16)
         values = np.concatenate([values, alpha], axis=2)
     return Samples(values=values, white=65535, bit_depth=16)
+
+
+_PNG_DEPTH_AT, _PNG_COLOUR_AT = 24, 25
+_PNG_GREY = 0
+
+#: The box that describes the coded picture of an AVIF; the bits of its third byte.
+_AV1_CONFIGURATION = b"av1C"
+_HIGH_DEPTH, _TWELVE_BITS = 0x40, 0x20
+
+
+def read_deep_samples(file: BinaryIO, image: Image.Image) -> Samples | None:
+    """Read 16-bit colour, or 16-bit grey with alpha, from PNG, and more than 8 bits from AVIF.
+
+    Returns:
+        The samples as they are stored; None for a file that Pillow reads as well.
+
+    Raises:
+        RuntimeError: the file is damaged.
+    """
+    file.seek(0)
+    if image.format == "PNG":
+        return _deep_png(file)
+    if image.format == "AVIF":
+        return _deep_avif(file.read())
+    return None
+
+
+def mend_transparent_grey(file: BinaryIO, image: Image.Image) -> None:
+    """Scale the transparent level of a PNG with 2 or 4 bits as Pillow scales its samples."""
+    file.seek(0)
+    header = file.read(_PNG_COLOUR_AT + 1)
+    level, depth = image.info.get("transparency"), header[_PNG_DEPTH_AT]
+    if isinstance(level, int) and header[_PNG_COLOUR_AT] == _PNG_GREY and depth in (2, 4):
+        image.info["transparency"] = level * 255 // (2**depth - 1)
+
+
+def _deep_png(file: BinaryIO) -> Samples | None:
+    import imagecodecs
+
+    header = file.read(_PNG_COLOUR_AT + 1)
+    if header[_PNG_DEPTH_AT] != 16 or header[_PNG_COLOUR_AT] == _PNG_GREY:
+        return None
+    with silence_stderr():  # libpng warns of interlacing, which imagecodecs handles
+        values = imagecodecs.png_decode(header + file.read())
+    return Samples(values=values, white=65535, bit_depth=16)
+
+
+def _deep_avif(content: bytes) -> Samples | None:
+    import imagecodecs
+
+    at = content.find(_AV1_CONFIGURATION)
+    if at < 0 or not content[at + 6] & _HIGH_DEPTH:
+        return None
+    values = np.asarray(imagecodecs.avif_decode(content, 0))
+    if values.dtype != np.uint16:
+        return None
+    bits = 12 if content[at + 6] & _TWELVE_BITS else 10
+    values = values[..., None] if values.ndim == 2 else values
+    return Samples(values=values, white=2**bits - 1, bit_depth=16)

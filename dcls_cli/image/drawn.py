@@ -41,12 +41,7 @@ class Drawn:
 
 
 def drawn_in(colours: np.ndarray, visible: np.ndarray) -> Drawn:
-    """Measure a window.
-
-    Args:
-        colours: (C, h, w), levels of 255.
-        visible: (h, w), what counts.
-    """
+    """Measure a window: colours (C, h, w) in levels of 255, and what counts of it (h, w)."""
     levels = np.rint(colours)
     beside = visible[:-1, :-1] & visible[:-1, 1:] & visible[1:, :-1]
     across = (levels[:, :-1, :-1] == levels[:, :-1, 1:]).all(axis=0)

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image.samples import Samples
+from dcls_cli.image.colour import Samples
 from dcls_cli.installation import install_command
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ class HeifPhoto:
 
     def __init__(self, file: BinaryIO) -> None:
         """Read the file's structure.
-
-        Args:
-            file: seekable.
 
         Raises:
             ImageError: the package is not installed.

@@ -1,13 +1,133 @@
-"""The picture as every other module sees it."""
+"""Photos in memory: what can be written, row by row, and what goes with the samples."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image.picture import SAMPLES, Carried, collect, dtype_of, quantise
+from dcls_cli.image.colour import without_hidden_colours
+
+#: Types of samples; a full one is 255, 65535 or 1.
+SAMPLES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """What a file holds beside its samples; see `Photo`.
+
+    Attributes:
+        unlossy: WEBP or AVIF if the photo is one that lost nothing; such a one is written alike.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    iptc: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    unlossy: str | None = None
+
+    def options(self) -> dict[str, object]:
+        """Options of Pillow's encoders; none of them takes IPTC."""
+        given = {
+            "icc_profile": self.icc,
+            "exif": self.exif,
+            "xmp": self.xmp,
+            "dpi": self.dpi,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class Picture(Protocol):
+    """A photo in memory, or one that is computed while it is written.
+
+    Attributes:
+        width, height: pixels.
+        channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        bit_depth: 8 or 16, of the samples that a file should have.
+        carried: what goes with them.
+    """
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+
+    @property
+    def height(self) -> int: ...  # noqa: D102
+
+    @property
+    def channels(self) -> int: ...  # noqa: D102
+
+    @property
+    def bit_depth(self) -> int: ...  # noqa: D102
+
+    @property
+    def carried(self) -> Carried: ...  # noqa: D102
+
+    def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
+        """Give all rows, in order, some at a time: (h, W, C) of one of `SAMPLES`, h at least 1.
+
+        Raises:
+            ImageError: a value is not finite.
+        """
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class DerivedPicture:
+    """What a `Picture` that is made of another one, row by row, has in common with it.
+
+    Attributes:
+        picture: that it is made of.
+    """
+
+    picture: Picture
+
+    @property
+    def channels(self) -> int:
+        """As the other picture has them."""
+        return self.picture.channels
+
+    @property
+    def bit_depth(self) -> int:
+        """As the other picture has it."""
+        return self.picture.bit_depth
+
+    @property
+    def carried(self) -> Carried:
+        """The other picture's metadata."""
+        return self.picture.carried
+
+
+def dtype_of(bit_depth: int) -> np.dtype:
+    """The type of samples of 8 or 16 bits."""
+    return np.dtype(np.uint8 if bit_depth == 8 else np.uint16)
+
+
+def quantise(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Clip to [0, 1] and round to whole levels: to the nearest, ties to the even one.
+
+    Raises:
+        ImageError: a value is not finite.
+    """
+    if not np.isfinite(values).all():
+        raise ImageError("the picture has values that are not finite")
+    clipped = values.clip(0, 1)
+    if dtype.kind == "f":
+        return clipped.astype(dtype, copy=False)
+    clipped *= np.iinfo(dtype).max
+    return np.asarray(np.rint(clipped, out=clipped).astype(dtype))
+
+
+def collect(picture: Picture, dtype: np.dtype) -> np.ndarray:
+    """Gather all rows in memory: (H, W, C) of a type of `SAMPLES`."""
+    samples = np.empty((picture.height, picture.width, picture.channels), dtype)
+    top = 0
+    for band in picture.bands(dtype):
+        samples[top : top + len(band)] = band
+        top += len(band)
+    return samples
+
 
 #: Rows that are converted at a time.
 BAND_ROWS = 64
@@ -92,14 +212,7 @@ class Photo:
     def from_samples(
         cls, samples: np.ndarray, white: float, bit_depth: int, **properties: object
     ) -> Self:
-        """Make a photo of samples as files store them.
-
-        Args:
-            samples: (H, W), or (H, W, C) for grey, grey and alpha, RGB, or RGBA (C = 1..4), of
-                integers up to 16 bits or floats.
-            white: value of a full sample.
-            bit_depth: 8 or 16.
-            properties: other attributes of the photo.
+        """Make a photo of samples as files store them: (H, W) or (H, W, 1..4), integers or floats.
 
         Raises:
             ImageError: samples of another shape.
@@ -186,15 +299,57 @@ class Photo:
                 yield quantise(rows.astype(np.float32) / np.float32(self.white), dtype)
 
     def to_samples(self, bit_depth: int) -> np.ndarray:
-        """Round to whole levels: to the nearest, ties to the even one.
-
-        Args:
-            bit_depth: 8 or 16.
-
-        Returns:
-            (H, W, C) uint8 or uint16.
+        """Round to whole levels, uint8 or uint16: to the nearest, ties to the even one.
 
         Raises:
             ImageError: a value is not finite.
         """
         return collect(self, dtype_of(bit_depth))
+
+
+#: A float sample may be this far outside [0, 1], as rounding leaves it, and is clipped.
+FLOAT_TOLERANCE = 1e-3
+
+#: Lengths of the third axis, if there is one.
+_CHANNELS = ((), (1,), (2,), (3,), (4,))
+
+
+def from_array(array: np.ndarray) -> Photo:
+    """Take an array for a photo.
+
+    Args:
+        array: uint8, uint16, or floating point in [0, 1]; (H, W) or (H, W, 1) grey, (H, W, 2) grey
+            and alpha, (H, W, 3) RGB, (H, W, 4) RGB and alpha; gamma-encoded as in image files.
+
+    Raises:
+        ImageError: another shape, type or range.
+    """
+    if array.ndim not in (2, 3) or 0 in array.shape or array.shape[2:] not in _CHANNELS:
+        raise ImageError(f"expected an array of (H, W) or (H, W, 1 to 4), got {array.shape}")
+    if array.shape[2:] in ((2,), (4,)):
+        array = without_hidden_colours(array)
+    if array.dtype in (np.uint8, np.uint16):
+        return Photo.from_samples(array, np.iinfo(array.dtype).max, 8 * array.itemsize)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ImageError(f"expected an array of uint8, uint16 or floats, got {array.dtype}")
+    low, high = float(array.min()), float(array.max())  # both NaN if any value is
+    if not (low >= -FLOAT_TOLERANCE and high <= 1 + FLOAT_TOLERANCE):
+        raise ImageError(
+            f"expected floats in [0, 1], got {low:g} to {high:g}; divide by the value of white"
+        )
+    return Photo.from_samples(array.clip(0, 1), 1, 16)
+
+
+def to_array(picture: Picture, like: np.ndarray) -> np.ndarray:
+    """Give a picture back in the type and layout of the array that it came from.
+
+    Returns:
+        (H, W) or (H, W, C) of the same type and channels as `like`; integers are rounded to the
+        nearest, ties to even, floats are clipped to [0, 1].
+
+    Raises:
+        ImageError: a value is not finite.
+    """
+    floats = np.issubdtype(like.dtype, np.floating)
+    samples = collect(picture, np.dtype(np.float32) if floats else like.dtype)
+    return samples.astype(like.dtype, copy=False).reshape(*samples.shape[:2], *like.shape[2:])

@@ -14,14 +14,13 @@ from PIL import Image
 
 from dcls_cli.atomic import printable
 from dcls_cli.errors import ImageError
-from dcls_cli.image import compression, deep, guards, scans, tiff
-from dcls_cli.image.decoding import assemble
+from dcls_cli.image import compression, decoding, integrity, tiff
+from dcls_cli.image.decoding import assemble, silence_stderr
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
-from dcls_cli.image.quiet import quiet
-from dcls_cli.image.recognition import explain, promised, stored_size
-from dcls_cli.image.tiff_tags import count_pages, read_tags
+from dcls_cli.image.recognition import explain_failure, recognise_head, stored_size
+from dcls_cli.image.tiff import count_pages, read_tags
 from dcls_cli.machine import free_memory_bytes
 
 #: Formats that Pillow reads here. It would also open others, among them PostScript, for which it
@@ -55,11 +54,6 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Ph
 
     Of several frames or pages the first is read. Samples of more than 8 bits keep all their bits.
 
-    Args:
-        path: the file.
-        max_pixels: larger images are refused before they are decoded.
-        kept: what is kept of the metadata.
-
     Raises:
         ImageError: the file is missing, cannot be read, is no such image, is damaged, or is too
             large. The message is one line and starts with the path.
@@ -82,17 +76,12 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Ph
 def decode(file: BinaryIO, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep") -> Photo:
     """Read a photo from an open file; see `read`.
 
-    Args:
-        file: seekable.
-        max_pixels: see `read`.
-        kept: see `read`.
-
     Raises:
         ImageError: as `read`, without the path.
     """
     with _one_line_errors(file, max_pixels):
         file.seek(0)
-        form = promised(file.read(_HEAD_BYTES))
+        form = recognise_head(file.read(_HEAD_BYTES))
         if form == "HEIF":
             return _heif(file, max_pixels, kept)
         if form == "TIFF":
@@ -103,23 +92,23 @@ def decode(file: BinaryIO, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep")
             if form != "PNG":
                 raise
         # A PNG with a damaged or very long comment is a picture all the same.
-        return _by_pillow(io.BytesIO(guards.needed_chunks(file)), max_pixels, kept, damaged=True)
+        return _by_pillow(io.BytesIO(integrity.needed_chunks(file)), max_pixels, kept, damaged=True)
 
 
 def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = False) -> Photo:
     image = _open(file, max_pixels)
     if image.format in ("JPEG", "MPO"):
-        guards.refuse_many_scans(file, image.width * image.height)
+        integrity.refuse_many_scans(file, image.width * image.height)
     if image.format == "PNG":
-        guards.refuse_unfinished_png(file)
-        deep.mend_transparent_grey(file, image)
-    samples = deep.decode(file, image)
+        integrity.refuse_unfinished_png(file)
+        decoding.mend_transparent_grey(file, image)
+    samples = decoding.read_deep_samples(file, image)
     pages = _pages(file, image)
     if samples is None:
         image.load()
         if image.format == "PNG":
-            guards.refuse_short_png(file, image)
-    note = scans.check(file, image) if image.format in ("JPEG", "MPO") else None
+            integrity.refuse_short_png(file, image)
+    note = integrity.check_scans(file, image) if image.format in ("JPEG", "MPO") else None
     photo = assemble(image, samples, pages=pages, kept=kept)
     tables = getattr(image, "quantization", None)
     photo = replace(
@@ -136,11 +125,11 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
     tags = read_tags(file)
     tiff.refuse_raw(tags)
     check_size(tiff.size_of(tags), max_pixels)
-    samples = tiff.decode(file, tags)
+    samples = tiff.read_samples(file, tags)
     pages = count_pages(file)
     if samples is None:  # a kind of colour that Pillow knows
         image = _open(file, max_pixels)
-        with quiet():
+        with silence_stderr():
             image.load()
         tiff.add_iptc(image, tags)
         return assemble(image, form="TIFF", pages=pages, kept=kept)
@@ -180,10 +169,6 @@ def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
     """Refuse what is too large to be decoded.
 
-    Args:
-        size: width and height, pixels.
-        max_pixels: see `read`.
-
     Raises:
         ImageError: more pixels than that, or than there is memory for.
     """
@@ -215,7 +200,7 @@ def _millions(number: int) -> str:
 def _pages(file: BinaryIO, image: Image.Image) -> int:
     """Count frames; the further pictures of an MPO are previews or a depth map."""
     if image.format == "GIF":
-        return guards.gif_frames(file)
+        return integrity.gif_frames(file)
     if image.format in ("PNG", "WEBP", "AVIF"):
         return int(getattr(image, "n_frames", 1))  # stands in the header
     return 1
@@ -233,4 +218,4 @@ def _one_line_errors(file: BinaryIO, max_pixels: int) -> Iterator[None]:
     except MemoryError as error:
         raise ImageError("does not fit into memory") from error
     except Exception as error:  # OSError, ValueError, SyntaxError, struct.error, RuntimeError, ...
-        raise ImageError(explain(file, error, READABLE)) from error
+        raise ImageError(explain_failure(file, error, READABLE)) from error

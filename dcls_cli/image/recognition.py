@@ -6,6 +6,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from dcls_cli.errors import first_line
+
 _HEAD_BYTES = 512
 
 _IMAGES = (
@@ -59,12 +61,12 @@ def recognise(path: Path) -> str | None:
         if not path.is_file():  # opening a FIFO would wait for its writer
             return None
         with path.open("rb") as file:
-            return promised(file.read(_HEAD_BYTES))
+            return recognise_head(file.read(_HEAD_BYTES))
     except OSError:
         return None
 
 
-def promised(head: bytes) -> str | None:
+def recognise_head(head: bytes) -> str | None:
     """Tell the format that the first bytes of a file promise, by Pillow's name."""
     for magic, name in _IMAGES:
         if head.startswith(magic):
@@ -80,21 +82,15 @@ def promised(head: bytes) -> str | None:
     return None
 
 
-def explain(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
-    """Say in one line why a file could not be decoded.
-
-    Args:
-        file: seekable.
-        error: what the decoder raised.
-        readable: names of the formats that are read.
-    """
+def explain_failure(file: BinaryIO, error: Exception, readable: tuple[str, ...]) -> str:
+    """Say in one line why a file could not be decoded."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     if not head:
         return "the file is empty"
-    name = promised(head) or _begun(head)
+    name = recognise_head(head) or _begun(head)
     if name in readable:
-        detail = "" if isinstance(error, UnidentifiedImageError) else f" ({_one_line(error)})"
+        detail = "" if isinstance(error, UnidentifiedImageError) else f" ({first_line(error)})"
         return f"truncated, damaged or unsupported {name}{detail}"
     return f"{_other(head)}; expected {', '.join(readable[:-1])} or {readable[-1]}"
 
@@ -130,11 +126,6 @@ def _is_text(head: bytes) -> bool:
             return False
         text = head[: error.start].decode()  # the last letter is cut
     return all(letter.isprintable() or letter.isspace() for letter in text)
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def stored_size(file: BinaryIO, formats: tuple[str, ...]) -> tuple[int, int] | None:

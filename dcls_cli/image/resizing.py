@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dcls_cli.image.picture import Carried, Picture, quantise
+from dcls_cli.image.photo import DerivedPicture, quantise
 
 #: Zeros of the sinc on either side: Lanczos-3.
 _LOBES = 3
@@ -28,7 +28,7 @@ class _Axis(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Resized:
+class Resized(DerivedPicture):
     """A picture at another size, by a Lanczos-3 filter in floating point; it is a `Picture`.
 
     The filter is as wide as the sparser of the two grids demands, so that a smaller picture has no
@@ -40,24 +40,8 @@ class Resized:
         height: of the result, pixels.
     """
 
-    picture: Picture
     width: int
     height: int
-
-    @property
-    def channels(self) -> int:
-        """As the picture has them."""
-        return self.picture.channels
-
-    @property
-    def bit_depth(self) -> int:
-        """As the picture has it."""
-        return self.picture.bit_depth
-
-    @property
-    def carried(self) -> Carried:
-        """The picture's metadata."""
-        return self.picture.carried
 
     def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
         """Resize the rows as they come; see `Picture`."""
@@ -80,12 +64,7 @@ class Resized:
 
 
 def _axis(before: int, after: int) -> _Axis:
-    """Weigh samples by their distance from each new one.
-
-    Args:
-        before: samples that there are.
-        after: samples that there shall be.
-    """
+    """Weigh samples by their distance from each new one."""
     step = before / after
     stretch = max(step, 1.0)
     centres = (np.arange(after) + 0.5) * step - 0.5

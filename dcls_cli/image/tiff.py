@@ -1,25 +1,40 @@
-"""TIFF files of all depths, without Pillow, which reads only some of them."""
+"""TIFF and BigTIFF files of all depths, without Pillow, which reads only some of them."""
 
+import os
+import struct
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image.colour import from_cmyk
-from dcls_cli.image.descriptive import from_tags
-from dcls_cli.image.samples import Samples, straight
-from dcls_cli.image.tiff_tags import Tags, replaced
+from dcls_cli.image.colour import Samples, from_cmyk, straight
+from dcls_cli.image.metadata import iptc_from_tags
+
+Value = bytes | tuple[int, ...] | tuple[float, ...]
+
+#: What a TIFF file says about its first picture, by number of the tag; text and bytes are bytes.
+Tags = Mapping[int, Value]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_ORIENTATION, _SAMPLES_PER_PIXEL, _PLANAR = 274, 277, 284
+_ORIENTATION, _PLANAR = 274, 284
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
-_SUB_DIRECTORIES, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 330, 338, 339
+_SUB_DIRECTORIES, _INK_SET, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 330, 332, 338, 339
 _SUBFILE, _XMP, _ICC, _DNG_VERSION = 254, 700, 34675, 50706
+_IPTC, _PHOTOSHOP = 33723, 34377
+
+#: What is read of a directory. The others say where the samples are and how this file stores them;
+#: there may be millions of them.
+_READ = frozenset(
+    {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANAR, _X_RESOLUTION}
+    | {_Y_RESOLUTION, _RESOLUTION_UNIT, _SUB_DIRECTORIES, _INK_SET, _EXTRA_SAMPLES}
+    | {_SAMPLE_FORMAT, _SUBFILE, _XMP, _ICC, _DNG_VERSION, _IPTC, _PHOTOSHOP}
+)
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
-_INK_SET, _CMYK = 332, 1
+_CMYK = 1
 _UNSIGNED, _FLOAT = 1, 3
 _SEPARATE_PLANES = 2
 _MULTIPLIED_ALPHA, _ALPHA = 1, 2
@@ -29,6 +44,163 @@ _THUMBNAIL = 1
 _CM_PER_INCH = 2.54
 
 _IPTC_RESOURCE = 0x0404
+
+_BYTES = (1, 2, 7)  # BYTE, ASCII, UNDEFINED
+
+#: Codes of `struct` by type: SHORT, LONG, SBYTE, SSHORT, SLONG, FLOAT, DOUBLE, IFD, LONG8, SLONG8,
+#: IFD8; and of the two numbers of RATIONAL and SRATIONAL.
+_NUMBERS = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I"} | {
+    16: "Q",
+    17: "q",
+    18: "Q",
+}
+_FRACTIONS = {5: "I", 10: "i"}
+
+_UNDEFINED, _LONG = 7, 4
+
+#: No metadata are longer.
+_LONGEST_BYTES = 2**26
+
+#: Values of all tags over the size of the file, beyond some that share a place: Pillow reads each.
+_MOST_SHARED, _ALWAYS_SHARED_BYTES = 2, 2**24
+
+
+class _Layout(NamedTuple):
+    """How a file writes its numbers.
+
+    Attributes:
+        order: `<` or `>`, as `struct` calls it.
+        length: of the entries of a directory.
+        entry: tag, type, number of values.
+        pointer: place in the file.
+        first: place of the first directory.
+    """
+
+    order: str
+    length: struct.Struct
+    entry: struct.Struct
+    pointer: struct.Struct
+    first: int
+
+
+def read_tags(file: BinaryIO) -> Tags:
+    """Read the first directory; values that do not lie within the file are left out.
+
+    No library is used, as it would read all values: of a small file with many tags that share one
+    large value, or of a sparse one with millions of strips, more than there is memory for.
+
+    Raises:
+        ImageError: its tags hold several times what the file does.
+        struct.error: there is no whole directory.
+    """
+    layout = _layout(file)
+    room = file.seek(0, os.SEEK_END)
+    held = 0
+    file.seek(layout.first)
+    (entries,) = layout.length.unpack(file.read(layout.length.size))
+    size = layout.entry.size + layout.pointer.size
+    table = file.read(entries * size)
+    tags: dict[int, Value] = {}
+    for start in range(0, len(table) - size + 1, size):
+        tag, kind, count = layout.entry.unpack_from(table, start)
+        held += min(count * _size_of(kind), room)
+        if tag not in _READ or tag in tags:
+            continue
+        if tag == _IPTC and kind == _LONG:  # bytes, which old programs declare as numbers
+            kind, count = _UNDEFINED, 4 * count
+        value = _value(file, layout, kind, count, table[start + layout.entry.size : start + size])
+        if value is not None:
+            tags[tag] = value
+    if held > _MOST_SHARED * room + _ALWAYS_SHARED_BYTES:
+        raise ImageError(
+            f"its TIFF tags hold {held} bytes and the file has {room}: it is damaged, or made to "
+            "fill the memory"
+        )
+    return tags
+
+
+def with_tag(file: BinaryIO, tag: int, value: int) -> bytes:
+    """Copy a file with another number in a tag of its first directory, which is a single SHORT."""
+    layout = _layout(file)
+    file.seek(0)
+    content = bytearray(file.read())
+    (entries,) = layout.length.unpack_from(content, layout.first)
+    size = layout.entry.size + layout.pointer.size
+    for index in range(entries):
+        at = layout.first + layout.length.size + index * size
+        if layout.entry.unpack_from(content, at)[0] == tag:
+            struct.pack_into(layout.order + "H", content, at + layout.entry.size, value)
+    return bytes(content)
+
+
+def count_pages(file: BinaryIO) -> int:
+    """Count the directories, up to where the file is damaged or a loop."""
+    layout = _layout(file)
+    size = layout.entry.size + layout.pointer.size
+    place = layout.first
+    seen: set[int] = set()
+    while place and place not in seen:
+        file.seek(place)
+        entries = file.read(layout.length.size)
+        if len(entries) < layout.length.size:
+            break
+        seen.add(place)
+        file.seek(layout.length.unpack(entries)[0] * size, os.SEEK_CUR)
+        following = file.read(layout.pointer.size)
+        if len(following) < layout.pointer.size:
+            break
+        (place,) = layout.pointer.unpack(following)
+    return max(len(seen), 1)
+
+
+def _layout(file: BinaryIO) -> _Layout:
+    file.seek(0)
+    header = file.read(16)
+    order = "<" if header[:2] == b"II" else ">"
+    big = 43 in header[2:4]
+    pointer = struct.Struct(order + ("Q" if big else "I"))
+    (first,) = pointer.unpack_from(header, pointer.size)
+    return _Layout(
+        order,
+        struct.Struct(order + ("Q" if big else "H")),
+        struct.Struct(order + ("HHQ" if big else "HHI")),
+        pointer,
+        first,
+    )
+
+
+def _size_of(kind: int) -> int:
+    """Bytes of one value of a type; 0 for unknown ones."""
+    if kind in _FRACTIONS:
+        return 8
+    return 1 if kind in _BYTES else struct.calcsize("<" + _NUMBERS.get(kind, "0s"))
+
+
+def _value(file: BinaryIO, layout: _Layout, kind: int, count: int, inline: bytes) -> Value | None:
+    """One value, from the entry itself or from where it points to."""
+    code = "s" if kind in _BYTES else _NUMBERS.get(kind) or _FRACTIONS.get(kind)
+    if code is None:
+        return None
+    length = count * _size_of(kind)
+    if length > _LONGEST_BYTES:
+        return None
+    data = inline[:length]
+    if length > len(inline):
+        place = file.tell()
+        file.seek(layout.pointer.unpack(inline)[0])
+        data = file.read(length)
+        file.seek(place)
+    if len(data) < length:
+        return None
+    if code == "s":
+        return data
+    parts = length // struct.calcsize(layout.order + code)
+    numbers = struct.unpack(f"{layout.order}{parts}{code}", data)
+    if kind not in _FRACTIONS:
+        return numbers
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    return tuple(above / below if below else 0.0 for above, below in pairs)
+
 
 #: Floats may be this far outside [0, 1], as sharpening and resampling leave them, and are clipped.
 _FLOAT_TOLERANCE = 0.1
@@ -50,12 +222,8 @@ def refuse_raw(tags: Tags) -> None:
         raise ImageError("a camera's raw file; develop it into a TIFF, PNG or JPEG first")
 
 
-def decode(file: BinaryIO, tags: Tags) -> Samples | None:
+def read_samples(file: BinaryIO, tags: Tags) -> Samples | None:
     """Read grey and RGB of 1 to 16 bits and floats, with or without alpha.
-
-    Args:
-        file: the whole file, seekable.
-        tags: of its first directory.
 
     Returns:
         The samples, as they are stored, but CMYK of 16 bits or with alpha in sRGB; None for kinds
@@ -96,15 +264,11 @@ def _stored(content: bytes, tags: Tags, *, colours: int) -> np.ndarray:
 
 
 def _inks(file: BinaryIO, tags: Tags) -> Samples:
-    """Read CMYK and convert it to sRGB, with all bits.
-
-    Raises:
-        ImageError: other inks, or samples of a kind that is not supported.
-    """
+    """Read CMYK and convert it to sRGB, with all bits."""
     if _number(tags, _INK_SET, _CMYK) != _CMYK:
         raise ImageError("a TIFF of inks that are not CMYK; convert it to RGB first")
     # imagecodecs refuses inks of 16 bits; as colours of RGB and a fourth sample it reads them.
-    values = _stored(replaced(file, _PHOTOMETRIC, _RGB), tags, colours=4)
+    values = _stored(with_tag(file, _PHOTOMETRIC, _RGB), tags, colours=4)
     if values.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"CMYK samples of the type {values.dtype} are not supported")
     white = int(np.iinfo(values.dtype).max)
@@ -146,11 +310,7 @@ def _integers(values: np.ndarray, bits: tuple[int, ...], tags: Tags, *, inverted
 
 
 def _floats(values: np.ndarray, *, inverted: bool) -> Samples:
-    """Take 0 for black and 1 for white.
-
-    Raises:
-        ImageError: NaN, infinity, or values of another range.
-    """
+    """Take 0 for black and 1 for white."""
     broken = int(values.size - np.isfinite(values).sum())
     if broken:
         raise ImageError(f"{broken} of its samples are NaN or infinite")
@@ -190,7 +350,7 @@ def stand_in(tags: Tags) -> Image.Image:
 
 def add_iptc(image: Image.Image, tags: Tags) -> None:
     """Put the IPTC data where Pillow puts that of a JPEG; of a TIFF it loses it."""
-    image.info["photoshop"] = {_IPTC_RESOURCE: from_tags(tags)}
+    image.info["photoshop"] = {_IPTC_RESOURCE: iptc_from_tags(tags)}
 
 
 def _dpi(tags: Tags) -> tuple[float, float] | None:

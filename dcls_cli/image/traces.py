@@ -73,15 +73,12 @@ class Traces:
     colours: float
 
 
-def traces(picture: Windowed, alpha: Windowed | None = None) -> Traces:
-    """Measure noise, a grid of blocks, and what drawings have.
+def measure_traces(picture: Windowed, alpha: Windowed | None = None) -> Traces:
+    """Measure noise, a grid of blocks, and what drawings have in a picture (C, H, W) in [0, 1].
 
-    Large pictures are sampled in 16 windows of 256 x 256 pixels, so that the time does not depend
-    on their size.
-
-    Args:
-        picture: (C, H, W) in [0, 1], any size; channels are averaged where brightness counts.
-        alpha: of the same size: where it is 0, nothing counts.
+    Channels are averaged where brightness counts; where `alpha` is 0, nothing counts. Large
+    pictures are sampled in 16 windows of 256 x 256 pixels, so that the time does not depend on
+    their size.
     """
     blocks: list[np.ndarray] = []
     drawn: list[Drawn] = []

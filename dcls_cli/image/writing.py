@@ -1,10 +1,13 @@
 """Photos to files, whole or not at all, and to Pillow images."""
 
 import errno
+import shutil
 import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 
 import numpy as np
@@ -12,14 +15,37 @@ from PIL import Image
 
 from dcls_cli.atomic import atomic_write, check_writable, printable
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
-from dcls_cli.image.carrying import for_output
-from dcls_cli.image.conversion import InSrgb
-from dcls_cli.image.encoders import ENCODERS, Header
-from dcls_cli.image.encoders.whole import to_image
-from dcls_cli.image.formats import Format
-from dcls_cli.image.picture import Picture, collect, dtype_of
-from dcls_cli.image.settings import Encoding
-from dcls_cli.image.space import check_space
+from dcls_cli.image import metadata
+from dcls_cli.image.colour import to_srgb
+from dcls_cli.image.encoders import Header
+from dcls_cli.image.encoders.pillow import (
+    LARGEST_IN_MEMORY,
+    to_image,
+    write_avif,
+    write_jpeg,
+    write_webp,
+)
+from dcls_cli.image.encoders.png import write_png
+from dcls_cli.image.encoders.tiff import write_tiff
+from dcls_cli.image.formats import Encoding, Format
+from dcls_cli.image.photo import Carried, DerivedPicture, Picture, collect, dtype_of
+
+#: Writes all bands, (h, W, C) each, into an open, seekable file.
+Encoder = Callable[[BinaryIO, Header, Iterator[np.ndarray]], None]
+
+#: By Pillow's name of the format.
+ENCODERS: Mapping[str, Encoder] = MappingProxyType(
+    {
+        "PNG": write_png,
+        "JPEG": write_jpeg,
+        "TIFF": write_tiff,
+        "WEBP": write_webp,
+        "AVIF": write_avif,
+    }
+)
+
+#: Formats that are written while their rows arrive; the others need all of them first.
+STREAMED = frozenset({"PNG", "JPEG", "TIFF"})
 
 _DEFAULT = Encoding()
 
@@ -107,12 +133,6 @@ def write(
     Samples are rounded to the nearest level, ties to the even one. A grey picture is written as one
     channel, except to WebP, which has none.
 
-    Args:
-        picture: what to write.
-        path: the file.
-        overwrite: whether an existing file may be replaced.
-        encoding: format, quality, depth; by default as suffix and picture say.
-
     Returns:
         What the format could not keep, a sentence each.
 
@@ -149,13 +169,7 @@ def write(
 def write_to(
     picture: Picture, file: BinaryIO, path: Path, *, encoding: Encoding = _DEFAULT
 ) -> tuple[str, ...]:
-    """Encode a picture into an open file, as `write` would under a name.
-
-    Args:
-        picture: what to write.
-        file: seekable.
-        path: its suffix chooses the format, unless `encoding` does; it is not opened.
-        encoding: format, quality, depth.
+    """Encode a picture into an open, seekable file, as `write` would under the name `path`.
 
     Returns:
         What the format could not keep, a sentence each.
@@ -190,7 +204,7 @@ def _prepared(
     depth = encoding.depth(form, picture.bit_depth)
     if picture.carried.icc and picture.channels < 3 and not form.grey:
         picture = InSrgb(picture)
-    carried, notes = for_output(picture.carried, form, picture.width, picture.height)
+    carried, notes = pass_through_metadata(picture.carried, form, picture.width, picture.height)
     if carried.unlossy == form.name and encoding.quality is None:
         if form.lossless:
             encoding = replace(encoding, lossless=True)
@@ -235,4 +249,121 @@ def _no_transparency(path: Path, form: Format) -> UsageError:
 def _exists(path: Path) -> ImageError:
     return ImageError(
         f"{printable(path)}: exists already; choose another name or allow it with --overwrite"
+    )
+
+
+#: What fits into one segment of a JPEG, of EXIF, XMP and IPTC data.
+_LARGEST_JPEG_SEGMENT_BYTES = {"exif": 65533, "xmp": 65504, "iptc": 65505}
+
+_METADATA_NAMES = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
+
+
+def pass_through_metadata(
+    carried: Carried, form: Format, width: int, height: int
+) -> tuple[Carried, list[str]]:
+    """Leave out what a format cannot hold, and state the output's size.
+
+    Returns:
+        The rest, and a sentence for each part that was left out.
+    """
+    left_out: dict[str, None] = {}
+    notes = []
+    for kind, name in _METADATA_NAMES.items():
+        data = getattr(carried, kind)
+        if data and form.name == "JPEG" and len(data) > _LARGEST_JPEG_SEGMENT_BYTES[kind]:
+            notes.append(f"{len(data)} bytes of {name} data do not fit into JPEG and were left out")
+            left_out[kind] = None
+        elif data and kind == "iptc" and not form.iptc:
+            notes.append(f"{form.name} cannot hold IPTC data, which were left out")
+            left_out[kind] = None
+    fitting = replace(carried, **left_out)
+    if fitting.exif:
+        fitting = replace(fitting, exif=metadata.with_size(fitting.exif, width, height))
+    return fitting, notes
+
+
+_DEEP = np.dtype(np.uint16)
+
+
+@dataclass(frozen=True, eq=False)
+class InSrgb(DerivedPicture):
+    """A picture whose colours are converted while it is written; it is a `Picture`.
+
+    Attributes:
+        picture: with a colour profile that fits its channels.
+    """
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.picture.width
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.picture.height
+
+    @property
+    def carried(self) -> Carried:
+        """The picture's metadata without its colour profile."""
+        return replace(self.picture.carried, icc=None)
+
+    def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
+        """Convert the rows as they come, with 16 bits; see `Picture`.
+
+        Raises:
+            ImageError: the colour profile cannot be used.
+        """
+        icc = self.picture.carried.icc
+        assert icc is not None
+        colours = self.channels - (self.channels in (2, 4))
+        full = 1.0 if dtype.kind == "f" else float(np.iinfo(dtype).max)
+        with closing(self.picture.bands(_DEEP)) as bands:
+            for band in bands:
+                converted = to_srgb(np.ascontiguousarray(band[..., :colours]), icc)
+                joined = np.concatenate([converted, band[..., colours:]], axis=2)
+                levels = joined * np.float32(full / 65535)
+                yield levels.astype(dtype) if dtype.kind == "f" else np.rint(levels).astype(dtype)
+
+
+#: Size of the file over that of its samples, for restored photos of 8 bits (measured); flat
+#: drawings are much smaller.
+_TYPICAL = {"PNG": 0.36, "TIFF": 0.36, "JPEG": 0.16, "WEBP": 0.08, "AVIF": 0.08}
+
+#: The second byte of 16-bit samples is mostly noise.
+_TYPICAL_OF_16_BITS = 0.75
+
+#: A disk with less than this part of what is expected will not do.
+_AT_LEAST = 0.5
+
+#: Smaller outputs are soon written, and then the disk itself says that it is full.
+_CHECKED_FROM_BYTES = 2**24
+
+
+def expected_bytes(form: Format, samples: int, bit_depth: int) -> int:
+    """Guess the size of a file of so many samples (pixels times channels) of 8 or 16 bits."""
+    part = _TYPICAL[form.name] if bit_depth == 8 else _TYPICAL_OF_16_BITS
+    return round(part * samples * bit_depth / 8)
+
+
+def waiting_bytes(form: Format, samples: int, bit_depth: int) -> int:
+    """What lies on the disk as well until a large output of a format without rows is encoded."""
+    size = samples * bit_depth // 8
+    return 0 if form.name in STREAMED or size <= LARGEST_IN_MEMORY else size
+
+
+def check_space(path: Path, form: Format, samples: int, bit_depth: int) -> None:
+    """Refuse an output for which the disk is much too small.
+
+    Raises:
+        ImageError: there is too little space.
+    """
+    expected = expected_bytes(form, samples, bit_depth)
+    waiting = waiting_bytes(form, samples, bit_depth)
+    free = shutil.disk_usage(path.parent).free
+    if expected < _CHECKED_FROM_BYTES or free >= waiting + _AT_LEAST * expected:
+        return
+    raise ImageError(
+        f"{printable(path)}: takes about {(expected + waiting) / 1e6:.0f} MB and its disk has "
+        f"{free / 1e6:.0f} MB left; make room or write to another disk"
     )

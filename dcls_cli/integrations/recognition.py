@@ -25,9 +25,6 @@ _SOFTMAX_SIZE = 11
 def recognise(state: Mapping[str, Tensor]) -> ModelConfig:
     """The configuration of a network that has exactly these tensors.
 
-    Args:
-        state: tensors under our names; only their shapes matter.
-
     Raises:
         WeightsError: their tensors do not show which network they belong to.
     """

@@ -132,9 +132,9 @@ class InTurns:
         """See `Backend`."""
         return self._backend.batch_px
 
-    def told(self) -> list[str]:
-        """See `Backend.told`."""
-        return self._backend.told()
+    def take_notes(self) -> list[str]:
+        """See `Backend.take_notes`."""
+        return self._backend.take_notes()
 
     def memory(self) -> Memory:
         """See `Backend.memory`."""

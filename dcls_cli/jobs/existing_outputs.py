@@ -14,7 +14,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from dcls_cli.errors import ImageError
 from dcls_cli.image import READABLE
 from dcls_cli.image.heif import HeifPhoto
-from dcls_cli.image.recognition import promised, recognise
+from dcls_cli.image.recognition import recognise, recognise_head
 
 Size = tuple[int, int]
 
@@ -65,7 +65,7 @@ def measure(path: Path) -> Size | None:
     """
     try:
         with path.open("rb") as file:
-            if promised(file.read(_HEAD_BYTES)) == "HEIF":
+            if recognise_head(file.read(_HEAD_BYTES)) == "HEIF":
                 return HeifPhoto(file).size
             return _opened(file).size
     except _NO_IMAGE:
@@ -107,7 +107,7 @@ def is_whole(output: Path, expected: frozenset[Size]) -> bool:
 def _opened(file: BinaryIO) -> ImageFile.ImageFile:
     """Open an image of any size; `Image.open` has a limit, which large outputs are above."""
     file.seek(0)
-    name = promised(file.read(_HEAD_BYTES))
+    name = recognise_head(file.read(_HEAD_BYTES))
     if name not in READABLE:
         raise ValueError("no image that is read")
     file.seek(0)

@@ -160,7 +160,7 @@ def forecast_batch(
 
 def _of_loaded(loaded: Loaded, backend: "Backend", worker: Worker) -> Forecast:
     """Plan the pieces of a photo and time one."""
-    from dcls_cli.image.space import expected_bytes, waiting_bytes
+    from dcls_cli.image.writing import expected_bytes, waiting_bytes
     from dcls_cli.upscaling import batch_of, tiles_of
 
     photo, scale, request = loaded.photo, backend.config.scale, worker.request
@@ -281,7 +281,7 @@ def _sum(
     threads: int,
 ) -> BatchForecast:
     """Add up all photos; `largest` is the forecast of the largest of them."""
-    from dcls_cli.image.space import expected_bytes
+    from dcls_cli.image.writing import expected_bytes
 
     depth = request.encoding.bit_depth or _DEPTH
     inputs = sorted((each.input_pixels for each in sized), reverse=True)

@@ -100,12 +100,12 @@ class Naming:
 
     @staticmethod
     def _kept(photo: Path) -> "Format":
-        from dcls_cli.image.formats import kept
+        from dcls_cli.image.formats import default_format
         from dcls_cli.image.heif import has_alpha
         from dcls_cli.image.recognition import recognise
 
         name = recognise(photo) or "PNG"
-        return kept(name, alpha=name == "HEIF" and has_alpha(photo))
+        return default_format(name, alpha=name == "HEIF" and has_alpha(photo))
 
     def _fields(self) -> list[str]:
         """The fields as they are written; what follows a dot or bracket makes a field unknown."""

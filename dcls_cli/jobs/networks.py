@@ -146,11 +146,11 @@ class Networks:
             WeightsError: the file is damaged or of another network.
             BackendError: the device or the precision is not usable here.
         """
-        from dcls_cli.backends import load_backend
+        from dcls_cli.backends.loading import load_backend
 
         if named.weights not in self._loaded:
             backend = load_backend(named.weights, self.device, self._precision, self._engine)
-            for text in backend.told():
+            for text in backend.take_notes():
                 if text not in self._noted:  # once a run, however many networks
                     self._note(text)
                     self._noted.add(text)
@@ -201,15 +201,15 @@ def user_kernel(
     Raises:
         KernelError: it is no kernel, or too wide for the network.
     """
-    from dcls_cli.kernels import fit
-    from dcls_cli.kernels.files import read
+    from dcls_cli.kernels import fit_kernel
+    from dcls_cli.kernels.user_kernel import read_kernel
 
     path = request.kernel
     if path is None:
         return None
-    given = read(path, request.kernel_space)
+    given = read_kernel(path, request.kernel_space)
     try:
-        fitted = fit(given, config)
+        fitted = fit_kernel(given, config)
     except KernelError as error:
         raise KernelError(f"{printable(path)}: {error}") from error
     if note is not None:

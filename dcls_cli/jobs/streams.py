@@ -78,10 +78,10 @@ def _content() -> bytes:
 
 def stdout_path(photo: "Photo", encoding: "Encoding") -> Path:
     """A name for stdout that says the format: by `-f`, else that of the photo where possible."""
-    from dcls_cli.image.formats import by_option, kept
+    from dcls_cli.image.formats import by_option, default_format
 
     if encoding.format is None:
-        form = kept(photo.format, alpha=photo.has_alpha)
+        form = default_format(photo.format, alpha=photo.has_alpha)
     else:
         form = by_option(encoding.format)
     return Path(f"stdout{form.suffixes[0]}")

@@ -117,7 +117,7 @@ class Worker:
             DclsError: the photo cannot be read, or an output cannot be written.
         """
         from dcls_cli.image import read
-        from dcls_cli.kernels.files import check_output
+        from dcls_cli.kernels.user_kernel import check_new_file
 
         started = time.perf_counter()
         if task.makes_folder:
@@ -132,7 +132,7 @@ class Worker:
             photo = read(task.source, max_pixels=most, kept=kept)
         self._check_output(task, photo)
         for path in filter(None, (task.kernel, task.evidence)):
-            check_output(path, overwrite=task.replace)
+            check_new_file(path, overwrite=task.replace)
         return Loaded(task, photo, self.choose(photo), time.perf_counter() - started)
 
     def choose(self, photo: "Photo") -> "Named":
@@ -205,7 +205,7 @@ class Worker:
             DclsError: one cannot be written, or there is no result.
         """
         from dcls_cli.image import write
-        from dcls_cli.kernels.files import write as write_kernel
+        from dcls_cli.kernels.user_kernel import write_kernel
 
         started = time.perf_counter()
         loaded, upscaled = restored.loaded, restored.upscaled
@@ -250,10 +250,10 @@ class Worker:
             ImageError: the output cannot be read again, or the page cannot be written.
         """
         from dcls_cli.image import read
-        from dcls_cli.reports.evidence import Evidence, page
+        from dcls_cli.reports.evidence import Evidence, evidence_page
 
         task, upscaled = restored.loaded.task, restored.upscaled
-        text = page(
+        text = evidence_page(
             Evidence(
                 source=printable(task.source.name),
                 output=printable(task.output.name),

@@ -4,14 +4,14 @@ A kernel is the picture of a point, rows downwards: the photo is the sharp pictu
 it. Numpy only.
 """
 
-from dcls_cli.kernels.own import Fitted, OwnKernel, fit
-from dcls_cli.kernels.shape import KernelShape, kernel_width_px, log_spectrum, shape_of
+from dcls_cli.kernels.geometry import KernelShape, kernel_width_px, log_spectrum, shape_of
+from dcls_cli.kernels.user_kernel import FittedKernel, UserKernel, fit_kernel
 
 __all__ = [
-    "Fitted",
+    "FittedKernel",
     "KernelShape",
-    "OwnKernel",
-    "fit",
+    "UserKernel",
+    "fit_kernel",
     "kernel_width_px",
     "log_spectrum",
     "shape_of",

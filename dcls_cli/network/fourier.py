@@ -41,13 +41,9 @@ _kept_exponentials = lru_cache(maxsize=64)(_computed_exponentials)
 
 
 def unit_sum(kernel: Tensor) -> Tensor:
-    """Divide kernels by their sum; where that is near zero, the centre makes up for the rest.
+    """Divide kernels (..., k, k), k odd, by their sum.
 
-    Args:
-        kernel: (..., k, k), k odd.
-
-    Returns:
-        (..., k, k), finite, of sum 1.
+    Where that is near zero, the centre makes up for the rest.
     """
     total = kernel.sum((-2, -1), keepdim=True)
     small = total.abs() < SUM_FLOOR
@@ -57,17 +53,10 @@ def unit_sum(kernel: Tensor) -> Tensor:
 
 
 def transfer_function(kernel: Tensor, height: int, width: int) -> Tensor:
-    """Half-spectrum of a kernel on a grid of (height, width): two small matrix products.
+    """Half-spectrum (..., height, width // 2 + 1) of a kernel (..., k, k), k odd, on a grid.
 
-    A kernel has few taps, so this takes less work than padding it to the grid and running an FFT.
-
-    Args:
-        kernel: (..., k, k) real, k odd; taps beyond the grid wrap around.
-        height: rows of the grid.
-        width: columns of the grid.
-
-    Returns:
-        (..., height, width // 2 + 1) complex.
+    Two small matrix products; taps beyond the grid wrap around. A kernel has few taps, so this
+    takes less work than padding it to the grid and running an FFT.
     """
     taps_y, taps_x = kernel.shape[-2:]
     dtype = torch.complex128 if kernel.dtype == torch.float64 else torch.complex64

@@ -52,17 +52,10 @@ def reformulate(blurred: Tensor, clear: Tensor, kernel_size: int, epsilon: float
 
 
 def clean_kernel(kernel: Tensor, tail: int = 40) -> Tensor:
-    """Drop what is small against the `tail` largest taps of a kernel, and normalise its sum to 1.
+    """Keep the about `tail` largest taps of kernels (B, 1, k, k), and normalise their sum to 1.
 
     The authors' post-processing of Eq. 7: 0.75 x the (tail + 1)-th largest tap is subtracted,
     negative taps become zero.
-
-    Args:
-        kernel: (B, 1, k, k).
-        tail: taps that are certainly kept.
-
-    Returns:
-        (B, 1, k, k), non-negative, sum 1; a unit impulse where nothing is left.
     """
     threshold = 0.75 * kernel.flatten(1).sort(dim=1).values[:, -tail - 1]
     kept = (kernel - threshold.view(-1, 1, 1, 1)).clamp(0, 1)
@@ -168,15 +161,7 @@ class LinearSuperResolver(nn.Module):
         return unit_sum(taps.reshape(-1, s * s, 1, self.taps, self.taps))
 
     def forward(self, lr: Tensor, filters: Tensor) -> Tensor:
-        """Apply the filters of each image.
-
-        Args:
-            lr: (B, C, H, W).
-            filters: (B, s^2, 1, taps, taps).
-
-        Returns:
-            (B, C s^2, H, W): the estimate, pixel-unshuffled.
-        """
+        """Apply each image's filters: (B, C, H, W) -> (B, C s^2, H, W), pixel-unshuffled."""
         radius = self.taps // 2
         padded = F.pad(lr, (radius,) * 4, mode="replicate")
         # One convolution an image: a grouped one over the batch is three times slower on CPUs.

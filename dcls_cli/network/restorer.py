@@ -5,8 +5,13 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from dcls_cli.config import ModelConfig
-from dcls_cli.network.alternatives import FixedSmoothing, KernelStretching
-from dcls_cli.network.deconvolution import ConstrainedLeastSquares, FeatureSmoothing, high_pass
+from dcls_cli.network.deconvolution import (
+    ConstrainedLeastSquares,
+    FeatureSmoothing,
+    FixedSmoothing,
+    KernelStretching,
+    high_pass,
+)
 from dcls_cli.network.layers import (
     LEAK,
     ChannelAttention,
@@ -47,12 +52,9 @@ class DualPathBlock(nn.Module):
     def forward(
         self, main: Tensor, side: Tensor, gates: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Update both paths; shapes stay.
+        """Update both paths, (B, F, H, W) and (B, f, H, W).
 
-        Args:
-            main: (B, F, H, W).
-            side: (B, f, H, W).
-            gates: (B, F + f), where they are not to be computed from the means of these images.
+        Gates (B, F + f) are computed from these images' means unless they are given.
         """
         updates = self.updates(main, side)
         if self.main_attention is not None and gates is None:
@@ -212,17 +214,6 @@ class DualPathNetwork(nn.Module):
             smoothing = self.smoothing_filters(blurred)
         main = self.deconvolution(blurred, kernel, smoothing)
         return (self.features(main) if self.deconvolution.reduce is None else main), side
-
-    def int8_convolutions(self) -> list[nn.Conv2d]:
-        """Those that compute in int8 where a network is quantised: not what looks at the photo."""
-        return [
-            layer
-            for name, layer in self.named_modules()
-            if isinstance(layer, nn.Conv2d)
-            and name not in FP32_LAYERS
-            and not name.startswith("smoothing")
-            and "_attention." not in name
-        ]
 
     def enlarged(self, features: Tensor, linear: Tensor | None) -> Tensor:
         """The picture: the last features, up-sampled, and the linear image where there is one."""

@@ -19,7 +19,6 @@ from torch import Tensor
 from dcls_cli.network.dcls import DCLS, Blur, repeated
 from dcls_cli.network.deconvolution import FeatureSmoothing, high_pass
 from dcls_cli.network.restorer import DualPathBlock, DualPathGroup, DualPathNetwork
-from dcls_cli.network.sampling import joint
 from dcls_cli.network.windows import (
     SMOOTHING_MARGIN,
     SMOOTHING_TAPS,
@@ -27,6 +26,7 @@ from dcls_cli.network.windows import (
     Interval,
     bins,
     intervals,
+    joint_windows,
     smoothing_reach,
 )
 
@@ -132,7 +132,7 @@ def _weights(interval: Interval, length: int) -> Tensor:
 
 def _gates(network: DCLS, blur: Blur, source: Source) -> Tensor:
     """Gates of the channel attention, (1, groups, blocks, F + F / reduction)."""
-    lr, (rows, columns) = joint_windows(source)
+    lr, (rows, columns) = read_joint_windows(source)
     known = repeated(blur, lr.shape[0])
     kernel, linear = network.closed_forms(lr, known)
     _, features = network.restorer.head(lr, linear)
@@ -147,15 +147,10 @@ def _gates(network: DCLS, blur: Blur, source: Source) -> Tensor:
 def joint_gates(
     restorer: DualPathNetwork, paths: tuple[Tensor, Tensor], means: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Gates that all windows of an image share.
+    """Gates (1, groups, blocks, F + F / reduction) that all windows of an image share.
 
-    Args:
-        restorer: with attention.
-        paths: where they begin, (N, F, H, W) and (N, F / reduction, H, W).
-        means: of all windows as if they were one image: (N, C, H, W) -> (1, C).
-
-    Returns:
-        (1, groups, blocks, F + F / reduction).
+    The paths begin at (N, F, H, W) and (N, F / reduction, H, W); `means` takes those of all windows
+    as if they were one image, (N, C, H, W) -> (1, C).
     """
     found = []
     for group in restorer.groups:
@@ -173,12 +168,12 @@ def joint_gates(
     return torch.stack(found, dim=1)
 
 
-def joint_windows(source: Source) -> tuple[Tensor, tuple[slice, slice]]:
+def read_joint_windows(source: Source) -> tuple[Tensor, tuple[slice, slice]]:
     """The whole of a small image, or a sample of a large one, spread evenly over it.
 
     Returns:
         (N, 3, h, w), and what of their rows and columns counts.
     """
-    chosen = joint(source.height, source.width)
+    chosen = joint_windows(source.height, source.width)
     windows = [source.read(*window) for window in chosen.windows]
     return torch.cat(windows), (chosen.rows, chosen.columns)

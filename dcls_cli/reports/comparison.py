@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from string import Template
 
 from dcls_cli import __version__
-from dcls_cli.reports.pictures import Picture
-from dcls_cli.reports.slider import slider, slider_css, slider_js
+from dcls_cli.reports.pictures import Picture, page_resource, slider
 
 
 @dataclass(frozen=True)
@@ -59,24 +57,16 @@ def comparison_page(
     comparisons: Sequence[Comparison],
     curves: Picture | None,
 ) -> str:
-    """Build the page: one HTML document with everything in it.
-
-    Args:
-        title: of the page, plain text.
-        introduction: paragraphs, plain text.
-        tables: of figures.
-        comparisons: at least one.
-        curves: a figure, where there is one.
-    """
+    """Build the page: one HTML document with everything in it."""
     drawn = (
         ""
         if curves is None
         else _section("curves", "PSNR against the width of the blur", _curves(curves))
     )
-    return Template(_file("comparison.html")).substitute(
+    return Template(page_resource("comparison.html")).substitute(
         title=escape(title),
-        css=_file("page.css") + slider_css(),
-        js=slider_js(),
+        css=page_resource("page.css") + page_resource("slider.css"),
+        js=page_resource("slider.js"),
         introduction="\n".join(f"<p>{escape(text)}</p>" for text in introduction),
         tables="\n".join(map(_table, tables)),
         curves=drawn,
@@ -132,7 +122,3 @@ def _section(name: str, heading: str, content: str) -> str:
         f'<section aria-labelledby="{name}">\n<h2 id="{name}">{escape(heading)}</h2>\n'
         f"{content}\n</section>"
     )
-
-
-def _file(name: str) -> str:
-    return resources.files("dcls_cli.reports").joinpath(name).read_text(encoding="utf-8")

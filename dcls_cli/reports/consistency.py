@@ -13,7 +13,7 @@ import numpy as np
 from dcls_cli.backends import Raster
 from dcls_cli.config import KernelSpace
 from dcls_cli.metrics import psnr
-from dcls_cli.reports.regions import block_means, windows
+from dcls_cli.reports.views import block_means, windows
 
 #: The map of differences has at most about so many pixels a side.
 MAP_PX = 512
@@ -50,15 +50,7 @@ def consistency(
     space: KernelSpace,
     scale: int,
 ) -> Consistency:
-    """Damage a result again and compare it with the input, window by window.
-
-    Args:
-        lr: the input, (3, H, W) in [0, 1].
-        sr: the result, (3, scale H, scale W).
-        kernel: (k, k), sum 1.
-        space: whose pixels the kernel's taps are.
-        scale: of the result.
-    """
+    """Damage a result again and compare it with the input, window by window."""
     _, height, width = lr.shape
     block = -(-max(height, width) // MAP_PX)
     squares = np.empty((1, -(-height // block), -(-width // block)))
@@ -75,8 +67,8 @@ def consistency(
         )
         far = tuple(slice(part.start * scale, part.stop * scale) for part in near)
         low = lr[:, near[0], near[1]]
-        damaged = damage(sr[:, far[0], far[1]], kernel, space, scale)
-        enlarged = damage(_enlarged(low, scale), kernel, space, scale)
+        damaged = damage_again(sr[:, far[0], far[1]], kernel, space, scale)
+        enlarged = damage_again(_enlarged(low, scale), kernel, space, scale)
         low, damaged, enlarged = (part[:, inner[0], inner[1]] for part in (low, damaged, enlarged))
         difference = np.square((damaged - low).astype(np.float64))
         errors += float(difference.sum())
@@ -90,22 +82,12 @@ def consistency(
     )
 
 
-def damage(sr: np.ndarray, kernel: np.ndarray, space: KernelSpace, scale: int) -> np.ndarray:
-    """What the network takes for the cause of its input.
-
-    Args:
-        sr: (3, scale H, scale W) in [0, 1].
-        kernel: (k, k), sum 1, convolved.
-        space: whose pixels the kernel's taps are.
-        scale: by how much the result is smaller.
-
-    Returns:
-        (3, H, W) float32, clipped to [0, 1].
-    """
+def damage_again(sr: np.ndarray, kernel: np.ndarray, space: KernelSpace, scale: int) -> np.ndarray:
+    """What the network takes for the cause of its input: (3, H, W) float32 in [0, 1]."""
     import torch
 
     from dcls_cli.degradation import bicubic, blur
-    from dcls_cli.degradation.separable import degrade
+    from dcls_cli.degradation.classical import degrade
 
     # The functions correlate: the kernel turned by half a circle makes it a convolution.
     turned = torch.from_numpy(kernel[::-1, ::-1].astype(np.float32))[None, None]

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from string import Template
 
 import numpy as np
@@ -13,9 +12,15 @@ from dcls_cli.backends import Raster
 from dcls_cli.config import KernelSpace
 from dcls_cli.kernels import shape_of
 from dcls_cli.reports.consistency import Consistency, consistency
-from dcls_cli.reports.pictures import Picture
-from dcls_cli.reports.plots import kernel_picture, residual_picture, spectrum_picture, white_of
-from dcls_cli.reports.slider import slider, slider_css, slider_js
+from dcls_cli.reports.pictures import (
+    Picture,
+    kernel_picture,
+    page_resource,
+    residual_picture,
+    slider,
+    spectrum_picture,
+    white_of,
+)
 from dcls_cli.reports.views import thumbnail, views
 
 _PIXELS: dict[KernelSpace, str] = {"hr": "output", "lr": "input"}
@@ -57,14 +62,14 @@ class Evidence:
     noise: float | None = None
 
 
-def page(evidence: Evidence) -> str:
+def evidence_page(evidence: Evidence) -> str:
     """Build the page: one HTML document with everything in it."""
     found = consistency(evidence.lr, evidence.sr, evidence.kernel, evidence.space, evidence.scale)
-    template = Template(_file("evidence.html"))
+    template = Template(page_resource("evidence.html"))
     return template.substitute(
         title=escape(f"Evidence: {evidence.source}"),
-        css=_file("page.css") + slider_css(),
-        js=slider_js(),
+        css=page_resource("page.css") + page_resource("slider.css"),
+        js=page_resource("slider.js"),
         summary=_summary(evidence, found),
         input=_image(thumbnail(evidence.lr), "The input"),
         comparisons=_comparisons(evidence),
@@ -197,7 +202,3 @@ def _size(image: np.ndarray | Raster) -> str:
 
 def _db(value: float) -> str:
     return "no difference" if math.isinf(value) else f"{value:.1f} dB"
-
-
-def _file(name: str) -> str:
-    return resources.files("dcls_cli.reports").joinpath(name).read_text(encoding="utf-8")

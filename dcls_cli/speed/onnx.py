@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcls_cli import graphs
-from dcls_cli.backends import Backend, load_backend
+from dcls_cli.backends import Backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.releases import RELEASES, Release, location
 
 
@@ -90,7 +91,7 @@ def _measured(
 
 def _restorer(item: Release, precision: str) -> bool:
     whole = location(item).with_suffix(graphs.SUFFIX)
-    return graphs.halves(whole, precision)[1].is_file()
+    return graphs.main_part_paths(whole, precision)[1].is_file()
 
 
 @contextmanager

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dcls_cli.backends.capture import CudaGraph
-from dcls_cli.backends.devices import DTYPES, select_precision
-from dcls_cli.backends.memory import translated_memory_errors
+from dcls_cli.backends.devices import DTYPES, select_precision, translated_memory_errors
+from dcls_cli.backends.gpu import CudaGraph
 from dcls_cli.backends.pytorch import BATCH_PX
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS, Blur, repeated

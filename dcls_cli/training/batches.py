@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dcls_cli.degradation import degrade_isotropic, gaussian_kernel, quantise
-from dcls_cli.degradation.anisotropic import degrade_anisotropic, draw_kernels
+from dcls_cli.degradation.classical import degrade_anisotropic, draw_kernels
 from dcls_cli.degradation.draws import draw_damage
 from dcls_cli.degradation.photo import PhotoDamage, damage_photo
 from dcls_cli.training.config import TrainConfig

@@ -9,7 +9,7 @@ from dcls_cli.backends import Backend, Blur
 from dcls_cli.config import KernelSpace
 from dcls_cli.errors import OutOfMemoryError, UsageError
 from dcls_cli.image import Photo
-from dcls_cli.image.picture import Carried, Picture, collect, dtype_of, quantise
+from dcls_cli.image.photo import Carried, Picture, collect, dtype_of, quantise
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Stitcher, Tile
 from dcls_cli.upscaling.fields import blur_field

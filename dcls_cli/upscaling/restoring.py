@@ -84,7 +84,7 @@ class TileRestorer:
                 while running:
                     some, future = running.popleft()
                     patches = future.result()
-                    for text in self._backend.told():
+                    for text in self._backend.take_notes():
                         self._warn(text)
                     if self._limits() != told:
                         told = self._limits()

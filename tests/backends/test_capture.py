@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from dcls_cli.backends.capture import EAGER_RUNS, Captured, CudaGraph, Run
+from dcls_cli.backends.gpu import EAGER_RUNS, Captured, CudaGraph, Run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS, Blur, repeated
 
@@ -64,7 +64,7 @@ def test_a_shape_that_comes_again_is_recorded_once_and_gives_the_same(network: D
         lr, blur = inputs(network, seed)
         torch.testing.assert_close(captured(lr, blur), network.restore(lr, blur))
     assert Fixed.made == 1
-    assert captured.told() == []
+    assert captured.take_notes() == []
 
 
 @torch.inference_mode()
@@ -104,11 +104,11 @@ def test_what_cannot_be_recorded_runs_as_it_is_and_is_told_once(network: DCLS) -
         lr, blur = inputs(network, seed)
         torch.testing.assert_close(captured(lr, blur), network.restore(lr, blur))
     assert tries == [(2, 3, 12, 12)]
-    (note,) = captured.told()
+    (note,) = captured.take_notes()
     assert note == (
         "no CUDA graph of 2 tiles of 12x12 pixels, they take longer: CUDA out of memory."
     )
-    assert captured.told() == []
+    assert captured.take_notes() == []
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ import torch
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.metrics import psnr
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.speed.comparison import compare

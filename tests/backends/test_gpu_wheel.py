@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli import example
-from dcls_cli.backends import providers, wheels
-from dcls_cli.backends.parts import has_int8_instructions
+from dcls_cli.backends import sessions, wheels
+from dcls_cli.backends.split_graphs import has_int8_instructions
 
 pytestmark = [
     pytest.mark.skipif(
@@ -65,9 +65,9 @@ def batch(photos: Path, out: Path, libraries: Path | None) -> subprocess.Complet
 
 
 def test_the_wheel_has_cuda_and_auto_does_not_try_it() -> None:
-    assert "CUDAExecutionProvider" in providers.available()
-    assert providers.candidates("auto") == ["cpu"]
-    assert providers.candidates("cuda:1") == ["cuda:1"]
+    assert "CUDAExecutionProvider" in sessions.available_providers()
+    assert sessions.device_candidates("auto") == ["cpu"]
+    assert sessions.device_candidates("cuda:1") == ["cuda:1"]
 
 
 def test_without_a_driver_nothing_is_said(photos: Path, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image
 
 from dcls_cli import example, graphs
-from dcls_cli.backends import load_backend, parts, providers, wheels
+from dcls_cli.backends import sessions, split_graphs, wheels
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import BackendError, DclsError, WeightsError
 from dcls_cli.metrics import psnr
 from dcls_cli.network.restorer import FP32_LAYERS
@@ -22,7 +24,7 @@ Capture = pytest.CaptureFixture[str]
 LIGHT = location(release("dcls-light-x4"))
 PHOTO = location(release("dcls-photo-x4"))
 
-ON_GPU = wheels.has_nvidia_gpu() or "CoreMLExecutionProvider" in providers.available()
+ON_GPU = wheels.has_nvidia_gpu() or "CoreMLExecutionProvider" in sessions.available_providers()
 
 
 @pytest.mark.parametrize("weights", [*map(location, RELEASES)], ids=lambda path: path.stem)
@@ -42,8 +44,8 @@ def test_pictures_are_near_those_of_fp32(weights: Path) -> None:
 
 
 def test_convolutions_are_int8_and_the_closed_forms_are_not() -> None:
-    """Those whose inputs and outputs training rounds are in int8, the others are not."""
-    _, path = graphs.halves(LIGHT.with_suffix(".onnx"), "int8")
+    """All convolutions of the restorer are in int8 but those that its code names."""
+    _, path = graphs.main_part_paths(LIGHT.with_suffix(".onnx"), "int8")
     model = onnx.load(path)
     made_by = {name: node for node in model.graph.node for name in node.output}
     weights = [node.input[1] for node in model.graph.node if node.op_type == "Conv"]
@@ -53,10 +55,9 @@ def test_convolutions_are_int8_and_the_closed_forms_are_not() -> None:
     assert filters not in {item.name for item in model.graph.initializer}  # made for each kernel
     names = {name.split(".", 1)[1].removesuffix(".weight") for name in kept if name != filters}
     assert names == set(FP32_LAYERS)
-    network = load(LIGHT)
-    in_int8 = {id(layer) for layer in network.restorer.int8_convolutions()}  # those it trains for
-    named = network.restorer.named_modules()
-    assert {name for name, layer in named if id(layer) in in_int8} == {
+    layers = load(LIGHT).restorer.named_modules()
+    convolutions = {name for name, layer in layers if isinstance(layer, torch.nn.Conv2d)}
+    assert convolutions - set(FP32_LAYERS) == {
         name.removesuffix(".weight_quantized").removeprefix("restorer.").removesuffix(".weight")
         for name in (made_by[name].input[0] for name in weights if name not in kept)
     }
@@ -79,13 +80,13 @@ def test_who_gets_int8_by_himself(monkeypatch: Patch, tmp_path: Path) -> None:
     def precision(weights: Path = LIGHT, device: str = "auto") -> str:
         return load_backend(weights, device, "auto", "onnx").precision
 
-    monkeypatch.setattr(parts, "processor_flags", lambda: frozenset({"avx2"}))
+    monkeypatch.setattr(split_graphs, "processor_flags", lambda: frozenset({"avx2"}))
     assert precision() == "fp32"
     for flag in ("avx512_vnni", "avx_vnni"):
-        monkeypatch.setattr(parts, "processor_flags", lambda flag=flag: frozenset({flag}))
+        monkeypatch.setattr(split_graphs, "processor_flags", lambda flag=flag: frozenset({flag}))
         assert precision() == precision(device="cpu") == "int8"
-    assert not parts.is_int8_faster("cuda")
-    for path in (LIGHT, *graphs.halves(LIGHT.with_suffix(".onnx"))):
+    assert not split_graphs.is_int8_faster("cuda")
+    for path in (LIGHT, *graphs.main_part_paths(LIGHT.with_suffix(".onnx"))):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     assert precision(tmp_path / LIGHT.name, "cpu") == "fp32"  # there is none
 
@@ -102,7 +103,7 @@ def test_what_is_refused(tmp_path: Path, capsys: Capture) -> None:
         load_backend(alone, "cpu", "int8")
     with pytest.raises(BackendError, match="ONNX Runtime has no bf16"):
         load_backend(LIGHT, "cpu", "bf16", "onnx")
-    _, path = graphs.halves(LIGHT.with_suffix(".onnx"), "int8")
+    _, path = graphs.main_part_paths(LIGHT.with_suffix(".onnx"), "int8")
     with pytest.raises(BackendError, match="precision fp32 is not that of the graph, int8"):
         load_backend(path, "cpu", "fp32")
     small, out = tmp_path / "small.png", tmp_path / "out.png"
@@ -123,7 +124,7 @@ def with_a_value(path: Path, folder: Path, value: float) -> Path:
 
     What the layers in int8 give is always finite: only the linear answer can be otherwise.
     """
-    content, info = graphs.read(path)
+    content, info = graphs.read_graph(path)
     model = onnx.load_model_from_string(content)
     (prior,) = (item for item in model.graph.initializer if item.name == "linear.spectrum")
     numbers = onnx.numpy_helper.to_array(prior).copy()
@@ -131,21 +132,23 @@ def with_a_value(path: Path, folder: Path, value: float) -> Path:
     prior.CopyFrom(onnx.numpy_helper.from_array(numbers, prior.name))
     copy = folder / path.name
     copy.write_bytes(graphs.stamp(model, info))
-    estimator = graphs.part(graphs.named(path)[0], "estimator")
+    estimator = graphs.part_path(graphs.parse_part_name(path)[0], "estimator")
     (folder / estimator.name).write_bytes(estimator.read_bytes())
     return copy
 
 
 def test_a_tile_that_is_not_finite_is_restored_in_fp32_or_an_error(tmp_path: Path) -> None:
     whole = LIGHT.with_suffix(".onnx")
-    exact = graphs.halves(whole)[1]
-    bad = with_a_value(graphs.halves(whole, "int8")[1], tmp_path, np.nan)
+    exact = graphs.main_part_paths(whole)[1]
+    bad = with_a_value(graphs.main_part_paths(whole, "int8")[1], tmp_path, np.nan)
     lr = example.pixels(24, 20)
     backend = load_backend(bad, "cpu")
     blur = backend.estimate(lr)
     with pytest.raises(DclsError, match="non-finite values in int8, and there is no graph in fp32"):
         backend.restore(lr[None], blur)
-    (tmp_path / exact.name).write_bytes(graphs.halves(PHOTO.with_suffix(".onnx"))[1].read_bytes())
+    (tmp_path / exact.name).write_bytes(
+        graphs.main_part_paths(PHOTO.with_suffix(".onnx"))[1].read_bytes()
+    )
     with pytest.raises(WeightsError, match="not of the same network in fp32"):
         backend.restore(lr[None], blur)
     (tmp_path / exact.name).write_bytes(exact.read_bytes())

@@ -9,8 +9,9 @@ import torch
 from PIL import Image as PillowImage
 
 from dcls_cli import weights
-from dcls_cli.backends import Blur, load_backend
-from dcls_cli.backends.memory import free_bytes, require, translated_memory_errors
+from dcls_cli.backends import Blur
+from dcls_cli.backends.devices import free_device_bytes, require_memory, translated_memory_errors
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError, WeightsError
@@ -261,10 +262,10 @@ def test_memory_that_runs_out_is_our_error_and_other_errors_stay() -> None:
 
 def test_work_for_which_there_is_no_memory_is_refused_before_it_starts() -> None:
     cpu = torch.device("cpu")
-    free = free_bytes(cpu)
-    require((2, 3, 100, 50), int(0.5 * free) // 10_000, cpu)
+    free = free_device_bytes(cpu)
+    require_memory((2, 3, 100, 50), int(0.5 * free) // 10_000, cpu)
     with pytest.raises(OutOfMemoryError, match="50x100"):
-        require((2, 3, 100, 50), int(1.5 * free) // 10_000, cpu)
+        require_memory((2, 3, 100, 50), int(1.5 * free) // 10_000, cpu)
     with pytest.raises(OutOfMemoryError):
         PyTorchBackend(network(LIGHT), "cpu", "fp32").restore(
             np.broadcast_to(np.float32(0), (10**9, 3, 100, 100)), Blur(np.ones((21, 21)) / 441)

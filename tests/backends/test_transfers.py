@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from dcls_cli.backends import transfers
-from dcls_cli.backends.transfers import Transfers
+from dcls_cli.backends import gpu
+from dcls_cli.backends.gpu import Transfers
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 DEVICES = ["cpu", pytest.param("cuda", marks=NO_GPU)]
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("limit", [0, transfers.PINNED_BYTES])
+@pytest.mark.parametrize("limit", [0, gpu.PINNED_BYTES])
 def test_a_picture_comes_back(device: str, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfers, "PINNED_BYTES", limit)
+    monkeypatch.setattr(gpu, "PINNED_BYTES", limit)
     image = np.random.default_rng(0).random((2, 3, 5, 7), np.float32)[..., ::-1]
     copies = Transfers(torch.device(device))
     there = copies.upload(image)

@@ -143,7 +143,7 @@ def test_an_archive_is_packed_once(
     import zipfile
 
     from dcls_cli.cli.data import training_images
-    from dcls_cli.data import home as homes
+    from dcls_cli.data import catalogue as homes
     from dcls_cli.data.catalogue import DATASETS, Archive, Dataset
 
     home = tmp_path / "data"

@@ -16,7 +16,7 @@ from dcls_cli.cli.app import run
 from dcls_cli.cli.kernel import beside, drawing, measures
 from dcls_cli.config import ModelConfig
 from dcls_cli.kernels import shape_of
-from dcls_cli.kernels.files import read
+from dcls_cli.kernels.user_kernel import read_kernel
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.upscaler import Upscaler
 from tests import oracle
@@ -64,7 +64,7 @@ def test_a_folder_gets_both_files_of_each_photo(x2: str) -> None:
     assert run(["kernel", "a.png", "b.png", "-w", x2, "-o", "out"]) == 0
     names = sorted(path.name for path in Path("out").iterdir())
     assert names == ["a_kernel.npy", "a_kernel.png", "b_kernel.npy", "b_kernel.png"]
-    exact, shown = (read(Path(f"out/a_kernel{suffix}")).taps for suffix in (".npy", ".png"))
+    exact, shown = (read_kernel(Path(f"out/a_kernel{suffix}")).taps for suffix in (".npy", ".png"))
     assert np.abs(exact.clip(0) - shown).sum() < 0.1
 
 

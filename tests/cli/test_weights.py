@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from dcls_cli import weights
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS

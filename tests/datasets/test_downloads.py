@@ -14,8 +14,7 @@ import pytest
 from huggingface_hub import constants
 
 from dcls_cli.data.catalogue import DATASETS
-from dcls_cli.data.mirrors import part_of
-from dcls_cli.data.obtaining import Obtained, obtain
+from dcls_cli.data.obtaining import Obtained, obtain, part_of
 from dcls_cli.errors import DataError
 from dcls_cli.hub import transfer
 from dcls_cli.hub.transfer import Listener

@@ -11,7 +11,6 @@ from scipy.ndimage import correlate
 from torch import Tensor
 
 from dcls_cli.degradation import (
-    add_noise,
     anisotropic_gaussian_kernel,
     bicubic,
     blur,
@@ -223,26 +222,3 @@ class TestQuantise:
     def test_is_idempotent(self) -> None:
         levels = torch.arange(256) / 255
         assert torch.equal(quantise(levels), levels)
-
-
-class TestNoise:
-    """White noise, seeded."""
-
-    def test_has_the_level_asked_for(self) -> None:
-        image = torch.full((2, 3, 128, 128), 0.5)
-        noisy = add_noise(image, torch.tensor([15.0, 30.0]), torch.Generator().manual_seed(0))
-        deviation = (noisy - image).flatten(1).std(1) * 255
-        torch.testing.assert_close(deviation, torch.tensor([15.0, 30.0]), rtol=0.02, atol=0)
-        assert abs(float((noisy - image).mean())) < 1e-3
-
-    def test_depends_on_the_seed_alone(self) -> None:
-        image = images(1, 8, 8)
-        first, again, other = (
-            add_noise(image, 15, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
-        )
-        assert torch.equal(first, again)
-        assert not torch.equal(first, other)
-
-    def test_level_zero_changes_nothing(self) -> None:
-        image = images(1, 4, 4)
-        assert torch.equal(add_noise(image, 0.0, torch.Generator()), image)

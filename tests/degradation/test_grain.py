@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from dcls_cli.degradation.grain import WHITE, blotches, grained
 from dcls_cli.degradation.jpeg import TO_YCBCR
+from dcls_cli.degradation.photo import WHITE, blotches, grained
 
 
 def white(count: int, channels: int, side: int = 40) -> torch.Tensor:

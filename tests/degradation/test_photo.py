@@ -7,8 +7,13 @@ import torch
 
 from dcls_cli.degradation import anisotropic_gaussian_kernel, bicubic, blur
 from dcls_cli.degradation.draws import draw_damage
-from dcls_cli.degradation.photo import Damaged, PhotoDamage, damage_photo
-from dcls_cli.degradation.sharpening import effective_kernel, sharpened
+from dcls_cli.degradation.photo import (
+    Damaged,
+    PhotoDamage,
+    damage_photo,
+    effective_kernel,
+    sharpened,
+)
 
 
 def sharp(count: int, side: int = 120) -> torch.Tensor:

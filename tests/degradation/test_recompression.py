@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dcls_cli.degradation.recompression import compressed, compressed_elsewhere
+from dcls_cli.degradation.jpeg import compressed, compressed_elsewhere
 from tests import oracle
 from tests.degradation.test_jpeg import by_pillow, photo
 

@@ -10,8 +10,8 @@ from PIL import Image
 from scipy import ndimage
 
 from dcls_cli.degradation import gaussian_kernel
-from dcls_cli.degradation.reductions import REDUCTIONS, Reduction, as_bicubic, relative_taps
-from dcls_cli.degradation.separable import degrade
+from dcls_cli.degradation.classical import degrade
+from dcls_cli.degradation.draws import REDUCTIONS, Reduction, as_bicubic, relative_taps
 
 PHOTO = Path(__file__).parents[2] / "examples" / "dog-original.png"
 PILLOW = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dcls_cli.degradation import anisotropic_gaussian_kernel, bicubic, blur
-from dcls_cli.degradation.separable import SMALLEST_PART, degrade, separable_parts
+from dcls_cli.degradation.classical import SMALLEST_PART, degrade, separable_parts
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

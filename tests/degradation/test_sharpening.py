@@ -9,9 +9,8 @@ import torch
 from scipy import ndimage
 
 from dcls_cli.degradation import anisotropic_gaussian_kernel
-from dcls_cli.degradation.photo import PhotoDamage, damage_photo
-from dcls_cli.degradation.separable import degrade
-from dcls_cli.degradation.sharpening import effective_kernel, sharpened
+from dcls_cli.degradation.classical import degrade
+from dcls_cli.degradation.photo import PhotoDamage, damage_photo, effective_kernel, sharpened
 
 AMOUNTS = torch.tensor([0.0, 0.3, 1.2])
 

@@ -14,7 +14,7 @@ from dcls_cli.evaluation.kernel_metrics import (
     whole_reduction,
 )
 from dcls_cli.evaluation.samples import Sample, TrueKernel
-from dcls_cli.kernels.spaces import to_lr
+from dcls_cli.kernels.geometry import to_lr
 from tests import oracle, scenes
 
 

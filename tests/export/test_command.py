@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 
 from dcls_cli.cli.app import run
-from dcls_cli.graphs import read
+from dcls_cli.graphs import read_graph
 
 Capture = pytest.CaptureFixture[str]
 
@@ -110,7 +110,7 @@ def test_over_a_link_and_killed(weight_file: Path, tmp_path: Path) -> None:
             time.sleep(draw.uniform(0.3, 1.1) * whole_s)
             process.send_signal(signal.SIGKILL)
         content = output.read_bytes()
-        assert content == before or read(output)
+        assert content == before or read_graph(output)
     subprocess.run(command(weight_file, output), check=True, capture_output=True)
     assert [path.name for path in folder.iterdir()] == ["x.onnx"]  # nothing stale is left
 

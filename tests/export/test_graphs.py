@@ -13,7 +13,7 @@ from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, ExportError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.export import ExportOptions, Shape, _write, export, parity
-from dcls_cli.graphs import exact, named, read
+from dcls_cli.graphs import exact_restorer_path, parse_part_name, read_graph
 from dcls_cli.network.dcls import DCLS, repeated
 from tests import scenes
 from tests.export.conftest import CONFIG, Exported, exported
@@ -82,7 +82,7 @@ def test_files_are_whole_checked_and_say_what_they_are(
             onnx.checker.check_model(model, full_check=True)
             assert ("", 20) in [(item.domain, item.version) for item in model.opset_import]
             assert not any(tensor.external_data for tensor in model.graph.initializer)
-            content, info = read(graph.path)
+            content, info = read_graph(graph.path)
             assert len(content) == graph.size == graph.path.stat().st_size
             precision = "int8" if "int8" in graph.path.name else "fp32"
             assert graph.precision == precision
@@ -98,8 +98,8 @@ def test_files_are_whole_checked_and_say_what_they_are(
     estimator, restorer, quantised = split.paths
     whole = estimator.with_name("tiny.onnx")
     kinds = ["estimator", "restorer", "restorer"]
-    assert [named(path) for path in split.paths] == [(whole, kind) for kind in kinds]
-    assert [exact(path) for path in split.paths] == [restorer] * 3
+    assert [parse_part_name(path) for path in split.paths] == [(whole, kind) for kind in kinds]
+    assert [exact_restorer_path(path) for path in split.paths] == [restorer] * 3
     assert quantised.stat().st_size < restorer.stat().st_size
 
 
@@ -282,7 +282,7 @@ def damaged(path: Path, tmp_path: Path, change: str) -> Path:
 def test_bad_graph_files(split: Exported, tmp_path: Path, change: str, message: str) -> None:
     path = damaged(split.paths[0], tmp_path, change)
     with pytest.raises(WeightsError, match=message) as caught:
-        read(path)
+        read_graph(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dcls_cli import example, graphs, weights
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import DclsError
 from dcls_cli.export import ExportOptions, export, parity
 from dcls_cli.export.modules import FusedGraph
@@ -41,7 +41,7 @@ def test_a_tile_that_overflows_in_fp16_is_restored_in_fp32_or_an_error(tmp_path:
     for half in (False, True):
         options = ExportOptions(fft="matmul", split=True, half=half)
         export(path, output, options, verify=False, overwrite=True)
-    restorer, half = (graphs.halves(output, kind)[1] for kind in ("fp32", "fp16"))
+    restorer, half = (graphs.main_part_paths(output, kind)[1] for kind in ("fp32", "fp16"))
     assert half.name == "big-restorer-fp16.onnx"
     lr = example.pixels(24, 20)
     exact = load_backend(restorer, "cpu")

@@ -7,10 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from dcls_cli.backends.gathering import Gathering
+from dcls_cli.backends.graph_estimation import GraphEstimator
 from dcls_cli.config import ModelConfig
-from dcls_cli.export.modules import EstimatorGraph, FusedGraph, RestorerGraph
-from dcls_cli.export.statistics import GatesGraph, SmoothingGraph
+from dcls_cli.export.modules import (
+    EstimatorGraph,
+    FusedGraph,
+    GatesGraph,
+    RestorerGraph,
+    SmoothingGraph,
+)
 from dcls_cli.graphs import Kind, estimates_of, parts_of, statistics_of
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.statistics import Source, gather
@@ -87,7 +92,7 @@ def gathered(network: DCLS, lr: torch.Tensor, **options: object) -> tuple[np.nda
         made["gates"] = GatesGraph(network, "matmul")
     sessions = {kind: Eager(module) for kind, module in made.items()}
     with torch.inference_mode():
-        blur = Gathering(network.config, sessions).estimate(lr[0].numpy(), **options)  # type: ignore[arg-type]
+        blur = GraphEstimator(network.config, sessions).estimate(lr[0].numpy(), **options)  # type: ignore[arg-type]
     return blur.kernel, blur.smoothing, blur.noise, blur.gates
 
 

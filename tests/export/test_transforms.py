@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from dcls_cli.export.linear import RealLinearSuperResolver
 from dcls_cli.export.modules import adaptive_pool
 from dcls_cli.export.transforms import (
     MatrixTransform,
     OperatorTransform,
+    RealLinearSuperResolver,
     Transform,
     constrained_least_squares,
     transfer_function,

@@ -18,7 +18,7 @@ from huggingface_hub import constants, hf_hub_download
 import dcls_cli
 from dcls_cli import releases, weights
 from dcls_cli.errors import WeightsError
-from dcls_cli.hub import HubFile, Listener, find, parse
+from dcls_cli.hub import HubFile, Listener, find, parse_hub_name
 from dcls_cli.hub.resolving import fetch
 from dcls_cli.hub.transfer import SILENT
 from tests.hub_server import Hub, connect, serving, write_tiny
@@ -271,7 +271,7 @@ def test_a_branch_is_looked_up_again_after_its_removal_only(hub: Hub, content: b
     first = find(NAME)
     hub.commits["me/net"] = OTHER
     assert find(NAME) == first
-    other = fetch(parse(f"hf:me/net@{OTHER}/tiny.safetensors"))
+    other = fetch(parse_hub_name(f"hf:me/net@{OTHER}/tiny.safetensors"))
     assert other.path != first
     assert other.content == first.resolve()  # the content is shared
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dcls_cli.errors import UsageError
-from dcls_cli.hub import HubFile, is_hub_name, parse
+from dcls_cli.hub import HubFile, is_hub_name, parse_hub_name
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from dcls_cli.hub import HubFile, is_hub_name, parse
 )
 def test_a_name_is_read_and_written(text: str, expected: HubFile) -> None:
     assert is_hub_name(text)
-    assert parse(text) == expected
-    assert parse(str(expected)) == expected
+    assert parse_hub_name(text) == expected
+    assert parse_hub_name(str(expected)) == expected
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_name_is_read_and_written(text: str, expected: HubFile) -> None:
 )
 def test_other_names_are_refused_with_the_name(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse(text)
+        parse_hub_name(text)
     assert repr(text) in str(caught.value)
 
 

@@ -12,10 +12,10 @@ import tifffile
 from PIL import Image
 
 from dcls_cli.errors import ImageError, OutOfMemoryError
-from dcls_cli.image import Photo, check_output, write
-from dcls_cli.image.encoders import header, tiff, whole
-from dcls_cli.image.picture import Carried
-from dcls_cli.image.space import expected_bytes
+from dcls_cli.image import Photo, check_output, encoders, write
+from dcls_cli.image.encoders import pillow, tiff
+from dcls_cli.image.photo import Carried
+from dcls_cli.image.writing import expected_bytes
 
 RANDOM = np.random.default_rng(5)
 
@@ -132,7 +132,7 @@ def test_formats_without_rows_wait_on_the_disk(
 ) -> None:
     samples = smooth(4, np.uint8)
     write(Stream(samples), tmp_path / "memory.webp", overwrite=False)
-    monkeypatch.setattr(whole, "LARGEST_IN_MEMORY", 10**6)
+    monkeypatch.setattr(pillow, "LARGEST_IN_MEMORY", 10**6)
     write(Stream(samples), tmp_path / "disk.webp", overwrite=False)
     assert (tmp_path / "disk.webp").read_bytes() == (tmp_path / "memory.webp").read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
@@ -154,7 +154,7 @@ def test_what_breaks_midway_leaves_nothing(
 @pytest.mark.parametrize("count", [1, 5, 64, 1000])
 def test_rows_are_regrouped(count: int) -> None:
     samples = RANDOM.integers(0, 255, (97, 3, 1))
-    groups = list(header.regrouped([samples[:1], samples[1:50], samples[50:]], count))
+    groups = list(encoders.regrouped([samples[:1], samples[1:50], samples[50:]], count))
     assert [len(group) for group in groups[:-1]] == [count] * (len(groups) - 1)
     assert np.array_equal(np.concatenate(groups), samples)
 

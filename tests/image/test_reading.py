@@ -4,7 +4,9 @@ import io
 import os
 import struct
 import time
+import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import imagecodecs
@@ -13,7 +15,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli.errors import ImageError
-from dcls_cli.image import read
+from dcls_cli.image import decode, read
+from dcls_cli.image.tiff import read_tags
 from tests.pace import stretched
 
 
@@ -252,3 +255,44 @@ def test_damaged_bytes_give_a_photo_or_one_line(
         else:
             assert np.isfinite(photo.pixels).all()
     assert capfd.readouterr() == ("", "")
+
+
+def tiff_directory(*tags: tuple[int, int, int, int]) -> bytes:
+    """A file of 8x8 grey samples with more tags: number, type, count, place."""
+    samples = [(256, 4, 1, 8), (257, 4, 1, 8), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    strips = [(273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, 8), (279, 4, 1, 64)]
+    entries = {entry[0]: entry for entry in (*samples, *strips, *tags)}
+    table = b"".join(struct.pack("<HHII", *entries[tag]) for tag in sorted(entries))
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + table + bytes(4)
+
+
+def peak_bytes(work: Callable[[], object]) -> int:
+    """What Python and numpy take meanwhile."""
+    tracemalloc.start()
+    work()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_a_tiff_of_millions_of_strips_takes_no_memory(tmp_path: Path) -> None:
+    """The file is sparse and takes 4 kB of disk; lists of its strips would take gigabytes."""
+    count = 2**24
+    path = tmp_path / "sparse.tif"
+    path.write_bytes(tiff_directory((273, 4, count, 4096), (279, 4, count, 4096)))
+    with path.open("rb+") as file:
+        file.truncate(4096 + 4 * count)
+        assert peak_bytes(lambda: read_tags(file)) < 2**20
+
+
+def test_tiff_tags_that_share_one_large_value_are_refused() -> None:
+    """Pillow would read the megabytes again for each of them."""
+    size = 2**22
+    head = tiff_directory(*((40_000 + index, 7, size, 8) for index in range(200)))
+    file = io.BytesIO(head + bytes(size))
+
+    def refused() -> None:
+        with pytest.raises(ImageError, match="made to fill the memory"):
+            decode(file)
+
+    assert peak_bytes(refused) < 2**24

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dcls_cli.image import Photo
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.image.resizing import OutputSize, Resized
 
 RANDOM = np.random.default_rng(6)

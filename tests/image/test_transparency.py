@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from dcls_cli.image import from_array
-from dcls_cli.image.transparency import without_hidden_colours
+from dcls_cli.image.colour import without_hidden_colours
 
 RANDOM = np.random.default_rng(8)
 

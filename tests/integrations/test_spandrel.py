@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from dcls_cli import official, releases, weights
-from dcls_cli.backends import load_backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import WeightsError
 from dcls_cli.network.dcls import DCLS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dcls_cli.kernels.spaces import to_hr, to_lr
+from dcls_cli.kernels.geometry import to_hr, to_lr
 from dcls_cli.network.reformulation import ReformulatedKernel
 from tests import oracle
 

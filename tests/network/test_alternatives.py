@@ -11,14 +11,14 @@ from dcls_cli import weights
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import WeightsError
-from dcls_cli.network.alternatives import (
+from dcls_cli.network.dcls import DCLS
+from dcls_cli.network.deconvolution import (
     COMPONENTS,
+    ConstrainedLeastSquares,
     FixedSmoothing,
     KernelStretching,
     principal_components,
 )
-from dcls_cli.network.dcls import DCLS
-from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 from dcls_cli.network.fourier import constrained_least_squares, unit_sum
 from tests import oracle, scenes
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from dcls_cli.config import ModelConfig
-from dcls_cli.network.dcls import DCLS
-from dcls_cli.network.shapes import shapes_only
+from dcls_cli.network.dcls import DCLS, shapes_only
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from torch import Tensor
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.estimator import EnergyPooling
-from dcls_cli.network.sampling import JOINT_PIXELS, JOINT_SIDE_PX, SAMPLE_WINDOWS
-from dcls_cli.network.statistics import Source, gather, joint_windows
-from dcls_cli.network.windows import intervals
+from dcls_cli.network.statistics import Source, gather, read_joint_windows
+from dcls_cli.network.windows import JOINT_PIXELS, JOINT_SIDE_PX, SAMPLE_WINDOWS, intervals
 from tests import scenes
 
 TINY = {"features": 16, "groups": 2, "blocks": 2, "latent": 8, "kernel_channels": 4}
@@ -135,7 +134,7 @@ def test_a_large_image_gives_a_sample_from_all_over_it(size: tuple[int, int]) ->
         places.append((rows.start, columns.start))
         return torch.zeros(1, 3, rows.stop - rows.start, columns.stop - columns.start)
 
-    lr, (rows, columns) = joint_windows(Source(read, height, width))
+    lr, (rows, columns) = read_joint_windows(Source(read, height, width))
     assert SAMPLE_WINDOWS // 2 < lr.shape[0] == len(set(places)) <= SAMPLE_WINDOWS
     tall, wide = lr[0, 0, rows, columns].shape
     assert (tall, wide) == (64 if height > 96 else height, 64 if width > 96 else width)

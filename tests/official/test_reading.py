@@ -169,5 +169,5 @@ def test_a_missing_file_a_folder_and_a_huge_file_are_refused(tmp_path: Path) -> 
     (tmp_path / "folder.pth").mkdir()
     refused(tmp_path / "folder.pth", "not a file")
     with (tmp_path / "huge.pth").open("wb") as file:
-        file.truncate(official.reading.LARGEST_FILE_BYTES + 1)
+        file.truncate(official.LARGEST_FILE_BYTES + 1)
     refused(tmp_path / "huge.pth", "larger than 1024 MiB")

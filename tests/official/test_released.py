@@ -10,7 +10,7 @@ from PIL import Image
 
 from dcls_cli import weights
 from dcls_cli.cli.app import run
-from dcls_cli.official.names import official_names
+from dcls_cli.official import official_names
 from tests.goldens import CARRIED, golden
 from tests.official.test_names import RELEASED
 

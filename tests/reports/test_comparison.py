@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli.reports.comparison import Comparison, FigureTable, comparison_page
-from dcls_cli.reports.curves import draw_curves
-from dcls_cli.reports.montage import GAP_PX, TITLE_PX, Panel, montage, with_inset
-from dcls_cli.reports.pictures import encode
+from dcls_cli.reports.figures import draw_curves
+from dcls_cli.reports.pictures import GAP_PX, TITLE_PX, Panel, encode, montage, with_inset
 
 VOID = {"meta", "img", "br", "link", "input"}
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import convolve
 
 from dcls_cli.reports import consistency as module
-from dcls_cli.reports.consistency import consistency, damage
+from dcls_cli.reports.consistency import consistency, damage_again
 from tests import oracle, scenes
 
 COMET = np.zeros((21, 21))
@@ -27,14 +27,16 @@ def planes(image: scenes.Image) -> np.ndarray:
 def test_damage_is_convolution_then_bicubic(scale: int) -> None:
     hr = scenes.natural(24 * scale, 30 * scale)
     expected = damaged(hr, COMET, scale).clip(0, 1)
-    np.testing.assert_allclose(damage(planes(hr), COMET, "hr", scale), planes(expected), atol=1e-4)
+    np.testing.assert_allclose(
+        damage_again(planes(hr), COMET, "hr", scale), planes(expected), atol=1e-4
+    )
 
 
 def test_damage_in_lr_pixels_is_bicubic_then_convolution() -> None:
     hr = scenes.natural(80, 60)
     low = oracle.imresize(hr, 1 / 2)
     expected = np.stack([convolve(low[..., c], COMET, mode="mirror") for c in range(3)]).clip(0, 1)
-    np.testing.assert_allclose(damage(planes(hr), COMET, "lr", 2), expected, atol=1e-6)
+    np.testing.assert_allclose(damage_again(planes(hr), COMET, "lr", 2), expected, atol=1e-6)
 
 
 def test_the_true_original_is_consistent_to_the_rounding_and_bicubic_is_not() -> None:

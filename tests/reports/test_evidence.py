@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcls_cli.reports.evidence import Evidence, page
-from dcls_cli.reports.pictures import encode
-from dcls_cli.reports.slider import slider
+from dcls_cli.reports.evidence import Evidence, evidence_page
+from dcls_cli.reports.pictures import encode, slider
 from tests import oracle, scenes
 
 KERNEL = np.outer(oracle.gauss1d(21, 2.0), oracle.gauss1d(21, 1.0)).astype(np.float32)
@@ -76,7 +75,7 @@ def evidence(height: int = 60, width: int = 50, **changes: object) -> Evidence:
 
 def test_a_small_picture_is_in_the_page_pixel_by_pixel() -> None:
     made = evidence()
-    reader = Reader(page(made))
+    reader = Reader(evidence_page(made))
     small, before, after, kernel, spectrum, residual = reader.images()
     np.testing.assert_array_equal(small, np.rint(made.lr * 255).transpose(1, 2, 0))
     np.testing.assert_array_equal(after, np.rint(made.sr * 255).transpose(1, 2, 0))
@@ -89,7 +88,7 @@ def test_a_small_picture_is_in_the_page_pixel_by_pixel() -> None:
 
 
 def test_the_page_loads_nothing_and_says_what_it_shows() -> None:
-    text = page(evidence(noise=1e-3))
+    text = evidence_page(evidence(noise=1e-3))
     reader = Reader(text)
     for tag, attributes in reader.elements:
         assert not {"href", "srcset", "data", "action"} & set(attributes), tag
@@ -115,7 +114,7 @@ def test_the_page_loads_nothing_and_says_what_it_shows() -> None:
 
 def test_names_are_text_and_never_markup() -> None:
     name = "<script>alert(1)</script>&\"'$title.png"
-    text = page(evidence(source=name, output=name, model=name))
+    text = evidence_page(evidence(source=name, output=name, model=name))
     reader = Reader(text)
     assert [tag for tag, _ in reader.elements].count("script") == 1
     assert "alert(1)</script>" not in text
@@ -124,7 +123,7 @@ def test_names_are_text_and_never_markup() -> None:
 
 def test_a_large_picture_becomes_a_preview_and_squares_and_stays_small() -> None:
     made = evidence(170, 300)
-    text = page(made)
+    text = evidence_page(made)
     assert len(text) < 5e6
     _, before, after, *squares, _, _, _ = Reader(text).images()
     assert max(after.shape) <= 1024
@@ -150,7 +149,7 @@ def test_a_large_picture_becomes_a_preview_and_squares_and_stays_small() -> None
 
 
 def test_a_given_kernel_in_input_pixels_is_called_that() -> None:
-    text = Reader(page(evidence(space="lr", known=True))).text
+    text = Reader(evidence_page(evidence(space="lr", known=True))).text
     assert "given by the user" in text
     assert "each one input pixel" in text
     assert "orange square" not in text
@@ -162,16 +161,16 @@ def test_a_result_that_explains_less_than_enlargement_is_doubted() -> None:
     blurred = evidence()
     small = oracle.imresize(oracle.blur(scenes.natural(240, 200), 1.5), 1 / 4).transpose(2, 0, 1)
     kernel = oracle.gauss_iso(21, 1.5)
-    assert "less well" not in Reader(page(evidence(lr=small, kernel=kernel))).text
+    assert "less well" not in Reader(evidence_page(evidence(lr=small, kernel=kernel))).text
     other = scenes.natural(240, 200, seed=1).transpose(2, 0, 1)
-    assert "less well" in Reader(page(evidence(lr=blurred.lr, sr=other))).text
+    assert "less well" in Reader(evidence_page(evidence(lr=blurred.lr, sr=other))).text
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 700), (3, 2)])
 def test_pictures_of_any_shape_have_a_page(size: tuple[int, int]) -> None:
     lr = np.random.default_rng(0).random((3, *size))
     made = evidence(lr=lr, sr=lr.repeat(4, 1).repeat(4, 2))
-    assert len(Reader(page(made)).images()) >= 6
+    assert len(Reader(evidence_page(made)).images()) >= 6
 
 
 def test_a_slider_is_two_figures_in_order_with_their_names() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dcls_cli.reports.regions import most_detailed, reduced
+from dcls_cli.reports.views import most_detailed, reduced
 
 
 def test_reduced_is_the_mean_of_blocks_also_of_the_last_ones() -> None:

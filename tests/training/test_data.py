@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli.degradation.separable import degrade
+from dcls_cli.degradation.classical import degrade
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.batches import Batch, PatchSampler, _softened
 from dcls_cli.training.config import TrainConfig

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dcls_cli.backends import Backend, load_backend
+from dcls_cli.backends import Backend
+from dcls_cli.backends.loading import load_backend
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.image import Photo, from_array
 from dcls_cli.releases import location, release

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from dcls_cli.config import KernelSpace
 from dcls_cli.image import decode
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.upscaling import consistency, upscale
 from dcls_cli.upscaling.consistency import degraded, keep_consistent
 from dcls_cli.upscaling.finishing import keep_range

@@ -10,7 +10,7 @@ from dcls_cli.backends import Blur, Memory
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo, from_pil
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.releases import location, release

@@ -14,7 +14,7 @@ from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.degradation import bicubic
 from dcls_cli.errors import UsageError
 from dcls_cli.image import Photo
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.metrics import psnr
 from dcls_cli.tiling import plan

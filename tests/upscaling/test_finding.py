@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dcls_cli.image import from_array
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.releases import RELEASES
 from dcls_cli.upscaling import find_blur, upscale

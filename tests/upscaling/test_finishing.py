@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dcls_cli.image import from_array
-from dcls_cli.image.picture import collect
+from dcls_cli.image.photo import collect
 from dcls_cli.upscaling import upscale
 from dcls_cli.upscaling.finishing import edge_width, keep_brightness, keep_smooth
 from dcls_cli.upscaling.planes import enlarged_by

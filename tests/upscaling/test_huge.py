@@ -24,7 +24,7 @@ from dcls_cli.upscaling import upscale
 
 class Stub:
     config, device, precision, lanes, batch_px = ModelConfig.light(4), "none", "fp32", 1, 0
-    def told(self):
+    def take_notes(self):
         return []
     def memory(self):
         return Memory(2**33, 2000)

@@ -14,7 +14,7 @@ from PIL import Image
 from dcls_cli.choice import choose
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.image import Photo, decode
-from dcls_cli.image.traces import Traces, traces
+from dcls_cli.image.traces import Traces, measure_traces
 from tests.web import pictures
 from tests.web.nodes import SOURCE, call
 from tests.web.test_page import example
@@ -213,7 +213,7 @@ def seen() -> Seen:
 @pytest.mark.parametrize("name", FILES)
 def test_traces_are_those_of_python(seen: Seen, name: str) -> None:
     picture, ours = seen[name]
-    theirs = asdict(traces(picture.colour, picture.transparency))
+    theirs = asdict(measure_traces(picture.colour, picture.transparency))
     assert len(ours["traces"]) == len(Traces.__dataclass_fields__)
     renamed = {"plain_noise": "plainNoise", "nearly_flat": "nearlyFlat"}
     for feature, value in theirs.items():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcls_cli.image.transparency import without_hidden_colours
+from dcls_cli.image.colour import without_hidden_colours
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Span, plan
 from tests.web.nodes import call

@@ -1,32 +1,108 @@
-"""Rows of samples and metadata to the bytes of a file."""
+"""What an encoder knows before the first row, and work that it shares out."""
 
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
-from typing import BinaryIO
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
-from dcls_cli.image.encoders.header import Header
-from dcls_cli.image.encoders.jpeg import write_jpeg
-from dcls_cli.image.encoders.png import write_png
-from dcls_cli.image.encoders.tiff import write_tiff
-from dcls_cli.image.encoders.whole import write_avif, write_webp
+from dcls_cli.errors import ImageError
+from dcls_cli.image.formats import Encoding
+from dcls_cli.image.photo import Carried
+from dcls_cli.machine import threads_take_memory, usable_processors
 
-#: Writes all bands, (h, W, C) each, into an open, seekable file.
-Encoder = Callable[[BinaryIO, Header, Iterator[np.ndarray]], None]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-#: By Pillow's name of the format.
-ENCODERS: Mapping[str, Encoder] = MappingProxyType(
-    {
-        "PNG": write_png,
-        "JPEG": write_jpeg,
-        "TIFF": write_tiff,
-        "WEBP": write_webp,
-        "AVIF": write_avif,
-    }
-)
 
-#: Formats that are written while their rows arrive; the others need all of them first.
-STREAMED = frozenset({"PNG", "JPEG", "TIFF"})
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """A file before its rows.
 
-__all__ = ["ENCODERS", "STREAMED", "Encoder", "Header"]
+    Attributes:
+        width, height: pixels.
+        channels: 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+        dtype: of the samples, uint8 or uint16.
+        carried: metadata, as much as the format holds.
+        encoding: quality and so on.
+        folder: where large intermediate data may lie.
+    """
+
+    width: int
+    height: int
+    channels: int
+    dtype: np.dtype
+    carried: Carried
+    encoding: Encoding
+    folder: Path
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of the samples of a row."""
+        return self.width * self.channels * self.dtype.itemsize
+
+    @property
+    def bytes(self) -> int:
+        """Size of all samples."""
+        return self.row_bytes * self.height
+
+    def rows_of(self, size: int) -> int:
+        """Rows that have about so many bytes, at least one."""
+        return max(size // self.row_bytes, 1)
+
+
+def regrouped(bands: Iterable[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Give rows in groups of `count`, whatever they come in; the last may be smaller."""
+    waiting: list[np.ndarray] = []
+    have = 0
+    for band in bands:
+        rest = band
+        while have + len(rest) >= count:
+            waiting.append(rest[: count - have])
+            rest = rest[count - have :]
+            yield waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+            waiting, have = [], 0
+        if len(rest):
+            waiting.append(rest)
+            have += len(rest)
+    if waiting:
+        yield np.concatenate(waiting)
+
+
+def shared_out(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Apply a function in threads, in order, without reading far ahead.
+
+    For functions that release Python's lock while they work, as compressors do.
+    """
+    threads = usable_processors()
+    with threads_take_memory(), ThreadPoolExecutor(threads) as pool:
+        running: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                running.append(pool.submit(function, item))
+                if len(running) > threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@contextmanager
+def one_line_errors(name: str) -> Iterator[None]:
+    """Turn what an encoder raises into our error.
+
+    Raises:
+        ImageError: the block raised what encoders raise.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except (OSError, ValueError, RuntimeError, OverflowError) as error:
+        raise ImageError(f"cannot be encoded as {name}: {error}") from error

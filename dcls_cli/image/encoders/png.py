@@ -7,8 +7,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from dcls_cli.image.encoders.header import Header, regrouped, shared_out
-from dcls_cli.image.picture import Carried
+from dcls_cli.image.encoders import Header, regrouped, shared_out
+from dcls_cli.image.photo import Carried
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels
@@ -70,12 +70,9 @@ def _pieces(header: Header, bands: Iterator[np.ndarray]) -> Iterator[_Piece]:
 
 
 def _filtered(raw: np.ndarray, above: np.ndarray, step: int) -> bytes:
-    """Put the differences to the mean of left and upper neighbour in place of samples.
+    """Put the differences to the mean of left and upper neighbour in place of samples, by bytes.
 
-    Args:
-        raw: (h, bytes of a row).
-        above: the row before them.
-        step: bytes of a pixel.
+    Rows are (h, bytes of a row), `step` the bytes of a pixel.
     """
     mean = np.empty(raw.shape, np.uint16)
     mean[0], mean[1:] = above, raw[:-1]

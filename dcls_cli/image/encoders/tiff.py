@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, TiffTags
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from dcls_cli.image.encoders.header import Header, regrouped, shared_out
+from dcls_cli.image.encoders import Header, regrouped, shared_out
 
 _CLASSIC, _BIG = b"II\x2a\x00" + bytes(4), b"II\x2b\x00\x08\x00\x00\x00" + bytes(8)
 
@@ -107,14 +107,7 @@ def _directory(
 
 
 def _with_offsets(directory: bytes, offsets: list[int], start: int, *, big: bool) -> bytes:
-    """Put the strips' offsets into a directory, which Pillow takes for relative to its end.
-
-    Args:
-        directory: its bytes.
-        offsets: of the strips in the file.
-        start: of the directory in the file.
-        big: whether it is a BigTIFF.
-    """
+    """Put the strips' offsets into a directory, which Pillow takes for relative to its end."""
     count_of, entry, letter = ("<Q", "<HHQQ", "Q") if big else ("<H", "<HHII", "I")
     data = bytearray(directory)
     (entries,) = struct.unpack_from(count_of, data)

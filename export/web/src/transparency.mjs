@@ -8,7 +8,7 @@
 
 /**
  * Give the pixels with alpha 0 the mean colour of the visible ones in the smallest square of 2, 4, 8,
- * ... pixels around them that has any. As `dcls_cli/image/transparency.py`.
+ * ... pixels around them that has any. As `dcls_cli/image/colour.py`.
  *
  * @param {Uint8ClampedArray} samples (height, width, 4), changed in place.
  * @param {number} width

@@ -1,0 +1,173 @@
+"""What keeps a GPU busy: copies beside the computation, and launches that are recorded once.
+
+A tile is a few hundred short kernels, and launching each from Python takes longer than the kernel
+itself. A CUDA graph launches all of them at once.
+"""
+
+from collections.abc import Callable
+from threading import Lock
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dcls_cli.network.dcls import Blur
+
+#: Pictures up to this size pass through pinned memory, which is kept for the next ones and which
+#: the system cannot page out; one larger is a photo in one piece, with nothing to overlap.
+PINNED_BYTES = 256 << 20
+
+
+class Transfers:
+    """Copies of one device; several threads may use it at a time.
+
+    On a GPU pictures come and go on a stream of their own each: while one thread's tiles are
+    computed, another's are copied, and each waits for its own copy only. With two threads that is
+    double buffering in both directions.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        """Copy to and from a device, `cpu` or `cuda`."""
+        self._device = device
+        on_gpu = device.type == "cuda"
+        self._up = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
+        self._down = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
+
+    def upload(self, image: np.ndarray) -> Tensor:
+        """(B, C, H, W) on the device, fp32 and channels last."""
+        tensor = torch.from_numpy(np.ascontiguousarray(image, np.float32))
+        if self._up is None or tensor.nbytes > PINNED_BYTES:
+            there = tensor.to(self._device)
+        else:  # GPU only
+            # The allocator of pinned memory keeps it until the copy is done.
+            pinned = tensor.pin_memory()
+            with torch.cuda.stream(self._up):
+                there = pinned.to(self._device, non_blocking=True)
+                copied = self._up.record_event()
+            current = torch.cuda.current_stream(self._device)
+            current.wait_event(copied)
+            there.record_stream(current)  # or its memory would be reused while it is read
+        return there.contiguous(memory_format=torch.channels_last)
+
+    def download(self, tensor: Tensor) -> np.ndarray:
+        """(B, C, H, W) float32 in the order of its axes; done when this returns."""
+        exact = tensor.float().contiguous()
+        if self._down is None or exact.nbytes > PINNED_BYTES:
+            return np.asarray(exact.cpu().numpy())
+        # GPU only from here on.
+        computed = torch.cuda.current_stream(self._device).record_event()
+        host = torch.empty(exact.shape, dtype=torch.float32, pin_memory=True)
+        with torch.cuda.stream(self._down):
+            self._down.wait_event(computed)
+            host.copy_(exact, non_blocking=True)
+            exact.record_stream(self._down)  # or its memory would be reused under the copy
+            copied = self._down.record_event()
+        copied.synchronize()
+        return np.asarray(host.numpy())
+
+
+#: Restores images (B, 3, H, W) that have a blur: (B, 3, s H, s W).
+Run = Callable[[Tensor, Blur], Tensor]
+
+#: Runs with images and a blur and makes a run for all others of the same shapes.
+Record = Callable[[Run, Tensor, Blur], Run]
+
+#: Runs of a shape before it is recorded: a recording takes longer than three runs.
+EAGER_RUNS = 2
+
+_Key = tuple[torch.Size | None, ...]
+
+
+class Captured:
+    """Runs, recorded where that pays; threads take turns, as a recording has one input.
+
+    One shape is recorded at a time: that of the tiles. Others, and all shapes before they have come
+    a few times, run as they are. So do those whose recording fails, which is reported.
+    """
+
+    def __init__(self, run: Run, record: Record) -> None:
+        """Record nothing yet."""
+        self._run, self._record = run, record
+        self._turn = Lock()
+        self._counts: dict[_Key, int] = {}
+        self._failed: set[_Key] = set()
+        self._recorded: tuple[_Key, Run] | None = None
+        self._notes: list[str] = []
+
+    def __call__(self, lr: Tensor, blur: Blur) -> Tensor:
+        """Restore images; see `Run`."""
+        key = (lr.shape, *(None if part is None else part.shape for part in blur))
+        with self._turn:
+            if self._recorded is None or self._recorded[0] != key:
+                count = self._counts.get(key, 0)
+                self._counts[key] = count + 1
+                if count < EAGER_RUNS or key in self._failed or not self._recording(key, lr, blur):
+                    return self._run(lr, blur)
+            assert self._recorded is not None
+            return self._recorded[1](lr, blur)
+
+    def take_notes(self) -> list[str]:
+        """What could not be recorded since the last call, for people to read."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def forget(self) -> None:
+        """Give the memory of the recording back, and record nothing of that shape again."""
+        with self._turn:
+            if self._recorded is not None:
+                self._failed.add(self._recorded[0])
+                self._recorded = None
+
+    def _recording(self, key: _Key, lr: Tensor, blur: Blur) -> bool:
+        """Record a shape in place of the one before; false, and told, if that fails."""
+        self._recorded = None  # its memory first
+        try:
+            self._recorded = key, self._record(self._run, lr, blur)
+        except RuntimeError as error:  # PyTorch's, out of memory among them
+            self._failed.add(key)
+            count, _, height, width = lr.shape
+            reason = str(error).strip().splitlines()[0]
+            self._notes.append(
+                f"no CUDA graph of {count} tiles of {width}x{height} pixels, they take longer: "
+                f"{reason}"
+            )
+            return False
+        return True
+
+
+class CudaGraph:
+    """A `Run` whose launches are a CUDA graph. GPU only."""
+
+    def __init__(self, run: Run, lr: Tensor, blur: Blur) -> None:
+        """Record a run.
+
+        The graph reads and writes the same memory at each replay: copies of its input, and a pool
+        of its own.
+
+        Raises:
+            RuntimeError: memory ran out, or something in the run cannot be recorded.
+        """
+        self._lr = lr.clone()
+        kernel, *others = blur
+        self._blur = Blur(
+            kernel.clone(), *[None if part is None else part.clone() for part in others]
+        )
+        current = torch.cuda.current_stream(lr.device)
+        side = torch.cuda.Stream(lr.device)  # type: ignore[no-untyped-call]
+        side.wait_stream(current)
+        with torch.cuda.stream(side):  # plans and workspaces of the libraries are made outside
+            run(self._lr, self._blur)
+        current.wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        # Other threads go on meanwhile, such as one that waits for its result.
+        with torch.cuda.graph(self._graph, stream=side, capture_error_mode="thread_local"):
+            self._sr = run(self._lr, self._blur)
+
+    def __call__(self, lr: Tensor, blur: Blur) -> Tensor:
+        """Replay with other images and another blur of the same shapes."""
+        self._lr.copy_(lr)
+        for mine, other in zip(self._blur, blur, strict=True):
+            if mine is not None and other is not None:
+                mine.copy_(other)
+        self._graph.replay()
+        return self._sr.clone()

@@ -1,0 +1,160 @@
+"""Devices of ONNX Runtime: their options, and the cause that is told where one is not to be had."""
+
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from dcls_cli.backends import sessions, wheels
+from dcls_cli.backends.loading import load_backend
+from dcls_cli.errors import BackendError
+from dcls_cli.releases import location, release
+
+LIGHT = location(release("dcls-light-x4"))
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+HAS_CUDA = CUDA in onnxruntime.get_available_providers()
+
+#: The wheel that is installed, by pip's records.
+INSTALLED = [*wheels.installed_wheels(), "none"][0]
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A wheel's metadata, as pip leaves them."""
+    about = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(folder))
+
+
+NO_CUDA = pytest.mark.skipif(HAS_CUDA, reason="another test has the wheel for GPUs")
+
+
+@pytest.mark.parametrize(
+    ("device", "what_to_do"),
+    [
+        pytest.param("cuda", r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'", marks=NO_CUDA),
+        pytest.param("cuda:1", r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'", marks=NO_CUDA),
+        pytest.param("tensorrt", r"pip install 'onnxruntime-gpu\[cuda,cudnn\]'", marks=NO_CUDA),
+        ("directml", f"on Windows pip uninstall -y {INSTALLED}, .* install onnxruntime-directml"),
+        ("coreml", "the wheels for macOS have it"),
+    ],
+)
+def test_a_device_that_is_named_is_used_or_the_command_fails(device: str, what_to_do: str) -> None:
+    with pytest.raises(BackendError, match=f"'{device}' .* {INSTALLED} has no .*{what_to_do}"):
+        load_backend(LIGHT, device, "auto", "onnx")
+    if not device.startswith("cuda"):  # which PyTorch has as well
+        with pytest.raises(BackendError, match=f"'{device}' is not usable: {INSTALLED} has no"):
+            load_backend(LIGHT, device)
+
+
+def test_two_wheels_at_once_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert wheels.clash() is None
+    install(tmp_path, monkeypatch, "onnxruntime" if HAS_CUDA else "onnxruntime-gpu")
+    both = "onnxruntime and onnxruntime-gpu are installed at once and overwrite each other: pip"
+    with pytest.raises(BackendError, match=f"'directml' is not usable: {both}"):
+        load_backend(LIGHT, "directml")
+
+
+def test_files_of_another_wheel_than_pip_knows_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left where one wheel was put over the other by a program that keeps no records."""
+    other = "onnxruntime" if HAS_CUDA else "onnxruntime-gpu"
+    monkeypatch.setattr("onnxruntime.capi.build_and_package_info.package_name", other)
+    told = f"{INSTALLED} is installed, but its files are those of {other}: pip uninstall -y"
+    assert str(wheels.clash()).startswith(told)
+
+
+def session_of(*used: str) -> sessions.Opener:
+    """What ONNX Runtime opens where the library of a provider does not load."""
+
+    class Session:
+        def get_providers(self) -> list[str]:
+            return list(used)
+
+    return lambda _: Session()  # type: ignore[return-value]
+
+
+@pytest.fixture
+def gpu_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """As if ONNX Runtime were that for CUDA; the folder of its libraries."""
+    monkeypatch.setattr(sessions, "available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(wheels, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(wheels, "has_nvidia_gpu", lambda: True)
+    libraries = tmp_path / "onnxruntime" / "capi"
+    libraries.mkdir(parents=True)
+    monkeypatch.setattr(onnxruntime, "__file__", str(libraries.parent / "__init__.py"))
+    return libraries
+
+
+def test_a_missing_library_is_named(gpu_wheel: Path) -> None:
+    library = gpu_wheel / "libonnxruntime_providers_cuda.so"
+    library.write_bytes(b"not a library")
+    told = f"'cuda' is not usable: a library is missing: .*{library}: .*; pip install"
+    with pytest.raises(BackendError, match=told):
+        sessions.open_session("cuda", session_of(CPU))
+
+
+def test_what_the_driver_says_is_told(gpu_wheel: Path) -> None:
+    """A number that no GPU has: ONNX Runtime refuses to make the provider."""
+
+    def refuse(_: list[object]) -> onnxruntime.InferenceSession:
+        raise BackendError("ONNX Runtime cannot load the graph: CUDA failure 101")
+
+    with pytest.raises(BackendError, match="'cuda:7' is not usable: .*CUDA failure 101; use --dev"):
+        sessions.open_session("cuda:7", refuse)
+    with pytest.raises(BackendError, match="^ONNX Runtime cannot load the graph: CUDA failure 101"):
+        sessions.open_session("cpu", refuse)
+
+
+def test_auto_tries_a_gpu_that_may_be_there_and_then_the_cpu(gpu_wheel: Path) -> None:
+    assert sessions.device_candidates("auto") == ["cuda", "cpu"]
+    assert sessions.open_session("cuda", session_of(CUDA, CPU)).get_providers()[0] == CUDA
+
+
+def test_onnx_runtime_itself_never_goes_on_with_another_provider(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Its own fallback prints on stdout and takes the CPU, without our knowing at run time."""
+    with pytest.raises(BackendError, match="^ONNX Runtime cannot load the graph: [^/]*$"):
+        sessions.start_session(b"no graph", [CPU])
+    content = LIGHT.with_name("dcls-light-x4-estimator.onnx").read_bytes()
+    assert sessions.start_session(content, [CPU])._enable_fallback is False
+    assert capfd.readouterr() == ("", "")
+
+
+def test_options_of_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = sessions.provider_options("cuda", 1)
+    assert (cuda["device_id"], cuda["cudnn_conv_algo_search"]) == ("1", "HEURISTIC")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    tensorrt = sessions.provider_options("tensorrt", 2)
+    folder = tmp_path / "cache" / "dcls" / "tensorrt"
+    assert folder.is_dir()
+    assert tensorrt == {
+        "device_id": "2",
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(folder),
+    }
+    assert list(folder.iterdir()) == []
+    assert sessions.provider_options("directml", 3) == {"device_id": "3"}
+    assert sessions.provider_options("cpu", 0) == sessions.provider_options("coreml", 0) == {}
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "dcls").write_bytes(b"a file")
+    with pytest.raises(BackendError, match="TensorRT's engines cannot be kept there: Not a direct"):
+        sessions.provider_options("tensorrt", 0)
+
+
+def test_devices_that_are_unknown() -> None:
+    for device in ("gpu", "cpu:1", "cuda:", "coreml:0"):
+        with pytest.raises(BackendError, match=f"unknown device '{device}'"):
+            sessions.parse_device(device)
+    assert sessions.parse_device("tensorrt:12") == ("tensorrt", 12)
