@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from dcls_cli.cli.commands import ENGINE, KERNEL, OUTPUT, RESTORATION, SELECTION
-from dcls_cli.jobs.request import DEFAULT_MAX_PIXELS, DEFAULT_NAME, wrong_tile
+from dcls_cli.jobs import DEFAULT_MAX_PIXELS, DEFAULT_NAME
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -252,6 +252,8 @@ def tile_of(text: str) -> int | None:
     Raises:
         UsageError: neither auto nor a number.
     """
+    from dcls_cli.jobs.request import wrong_tile
+
     if text == "auto":
         return None
     if not text.isdecimal():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcls_cli.errors import UsageError
+from dcls_cli.jobs import DEFAULT_MAX_PIXELS, DEFAULT_NAME
 
 if TYPE_CHECKING:
     from dcls_cli.config import KernelSpace
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from dcls_cli.jobs.events import Event
     from dcls_cli.jobs.selection import Shard
     from dcls_cli.upscaling import KernelMode
-
-#: Names of outputs that the user has not named.
-DEFAULT_NAME = "{stem}_{size}"
-
-#: Larger photos are refused, as Pillow does.
-DEFAULT_MAX_PIXELS = 178_956_970
 
 #: Is given each event.
 Emit = Callable[["Event"], None]
