@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from dcls_cli import __version__, example
-from dcls_cli.backends import has_torch, wheels
+from dcls_cli.backends import wheels
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.backends.sessions import available_providers, cache_folder
 from dcls_cli.backends.split_graphs import has_int8_instructions
 from dcls_cli.errors import BackendError, DclsError
-from dcls_cli.hub.transfer import StalledError, within
-from dcls_cli.installation import install_command
+from dcls_cli.installation import has_torch, install_command
 from dcls_cli.machine import free_memory_bytes, usable_processors
-from dcls_cli.releases import RELEASES, location
+from dcls_cli.models.hub.transfer import StalledError, within
+from dcls_cli.models.releases import RELEASES, location
 
 #: Side of the tile that every engine restores, LR pixels.
 TILE_PX = 64

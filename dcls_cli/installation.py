@@ -3,9 +3,12 @@
 import json
 import shlex
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from dcls_cli.errors import BackendError
 
 #: Name on PyPI. The name `dcls` belongs to another project there.
 DISTRIBUTION = "dcls-cli"
@@ -39,3 +42,18 @@ def _from_folder(path: Path, extra: str, *, editable: bool = False) -> str:
     name = "." if path == Path.cwd() else str(path)
     option = "-e " if editable else ""
     return f"pip install {option}{shlex.quote(f'{name}[{extra}]')}"
+
+
+def has_torch() -> bool:
+    """Whether PyTorch is installed; it is not imported."""
+    return find_spec("torch") is not None
+
+
+def require_torch(what: str) -> None:
+    """Refuse what needs PyTorch where it is not installed.
+
+    Raises:
+        BackendError: it is not.
+    """
+    if not has_torch():
+        raise BackendError(f"{what} needs PyTorch: {install_command('torch')}")

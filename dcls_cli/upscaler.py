@@ -19,7 +19,6 @@ from PIL import Image
 from dcls_cli.backends import Backend
 from dcls_cli.config import KernelSpace
 from dcls_cli.errors import DclsError, ImageError, UsageError
-from dcls_cli.hub import is_hub_name
 from dcls_cli.image import Photo, Picture, from_array, from_pil, read, to_array, to_pil
 from dcls_cli.image.metadata import Kept
 from dcls_cli.image.resizing import OutputSize, Resized
@@ -31,7 +30,8 @@ from dcls_cli.jobs.request import Request
 from dcls_cli.jobs.worker import Worker, workers_of
 from dcls_cli.kernels import UserKernel, fit_kernel
 from dcls_cli.kernels.user_kernel import read_kernel
-from dcls_cli.releases import RELEASES
+from dcls_cli.models.hub import is_hub_name
+from dcls_cli.models.releases import RELEASES
 from dcls_cli.upscaling import KernelMode, Progress, Upscaled, upscale
 
 if TYPE_CHECKING:

@@ -22,11 +22,11 @@ from PIL import Image
 
 from dcls_cli.backends import Backend
 from dcls_cli.backends.loading import load_backend
-from dcls_cli.choice import choose, features
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.evaluation.restorers import UpscaleCommand
-from dcls_cli.hub import find
 from dcls_cli.image import decode
+from dcls_cli.models.choice import choose, features
+from dcls_cli.models.hub import find
 from dcls_cli.training.graphics import KINDS, draw_graphic
 
 SCALE = 4

@@ -1,6 +1,6 @@
 """Learns the rule of `-m auto` from what `label_networks.py` found, and writes it.
 
-    python docs/learn_choice.py labels/labels.csv [more.csv ...] [-o dcls_cli/choice.json]
+    python docs/learn_choice.py labels/labels.csv [more.csv ...] [-o dcls_cli/models/choice.json]
 
 The rule adds up steps, each of one feature: gradient boosting of stumps (Friedman 2001) on the
 gain of the photo network over the light one. Printed are the mean losses against always choosing
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from label_damage import FILTERS
 
-from dcls_cli.choice import Step, suits_photo
+from dcls_cli.models.choice import Step, suits_photo
 
 FEATURES = (
     "noise",

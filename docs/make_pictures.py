@@ -11,7 +11,7 @@ from dcls_cli import Upscaler
 from dcls_cli.degradation import degrade_isotropic, quantise
 from dcls_cli.degradation.draws import draw_damage
 from dcls_cli.degradation.photo import PhotoDamage, damage_photo
-from dcls_cli.releases import RELEASES
+from dcls_cli.models.releases import RELEASES
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"

@@ -15,8 +15,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from dcls_cli.atomic import atomic_write
 from dcls_cli.errors import ImageError
+from dcls_cli.files.atomic import atomic_write
 from dcls_cli.training.graphics import draw_graphic
 
 FOLDER = Path(__file__).resolve().parents[1] / "evaluation" / "val2"

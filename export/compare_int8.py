@@ -13,7 +13,7 @@ import numpy as np
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.image import read
 from dcls_cli.metrics import psnr
-from dcls_cli.releases import location, release
+from dcls_cli.models.releases import location, release
 
 #: Of a photo, so much of its middle a side.
 SIDE_PX = 192

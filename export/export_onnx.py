@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from dcls_cli.atomic import atomic_write
 from dcls_cli.export import ExportOptions, Parity, export
+from dcls_cli.files.atomic import atomic_write
 from dcls_cli.graphs import main_part_paths
-from dcls_cli.releases import RELEASES, location, release
+from dcls_cli.models.releases import RELEASES, location, release
 
 #: Pictures to measure the ranges of int8 on.
 CALIBRATION = Path(__file__).parent / "calibration"

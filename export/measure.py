@@ -23,10 +23,10 @@ from statistics import median
 import numpy as np
 import torch
 
-from dcls_cli import weights
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.evaluation.samples import read_hr
 from dcls_cli.graphs import part_path, parts_of
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import ConstrainedLeastSquares
 from dcls_cli.speed.comparison import plain_least_squares

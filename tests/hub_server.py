@@ -16,9 +16,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from dcls_cli import weights
 from dcls_cli.config import ModelConfig
-from dcls_cli.hub import transfer
+from dcls_cli.models import weights
+from dcls_cli.models.hub import transfer
 from dcls_cli.network.dcls import DCLS
 
 RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")

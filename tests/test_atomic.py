@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pytest
 
-from dcls_cli.atomic import atomic_write, check_writable
+from dcls_cli.files.atomic import atomic_write, check_writable
 
 OLD = b"old content"
 
@@ -197,7 +197,7 @@ def test_one_of_many_writers_wins_and_no_content_is_mixed(tmp_path: Path) -> Non
 FOREVER = """
 import sys
 from pathlib import Path
-from dcls_cli.atomic import atomic_write
+from dcls_cli.files.atomic import atomic_write
 content = [letter * 200_000 for letter in (b"a", b"b")]
 while True:
     for part in content:

@@ -70,7 +70,7 @@ def test_a_limit_of_addresses_is_a_limit_of_memory() -> None:
 def test_restoring_does_not_load_the_compiler() -> None:
     """It takes as long to load as all the rest: with released weights, and a tile."""
     code = (
-        "import sys; from dcls_cli import example, releases; "
+        "import sys; from dcls_cli import example; from dcls_cli.models import releases; "
         "from dcls_cli.backends.loading import load_backend; lr = example.pixels(24, 24); "
         "backend = load_backend(releases.location(releases.RELEASES[0]), 'cpu', engine='torch'); "
         "backend.restore(lr[None], backend.estimate(lr)); print('torch._dynamo' in sys.modules)"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dcls_cli import temporaries
-from dcls_cli.atomic import atomic_write
+from dcls_cli.files import temporaries
+from dcls_cli.files.atomic import atomic_write
 
 FOREIGN = ".a.png.00000000.{pid}-1.0123456789abcdef.dcls-tmp"
 
@@ -18,7 +18,7 @@ FOREIGN = ".a.png.00000000.{pid}-1.0123456789abcdef.dcls-tmp"
 WRITER = """
 import sys
 from pathlib import Path
-from dcls_cli import temporaries
+from dcls_cli.files import temporaries
 with temporaries.opened(Path(sys.argv[1])) as (temporary, file):
     print(temporary.name, flush=True)
     sys.stdin.read()
@@ -98,8 +98,8 @@ def test_a_name_fits_and_says_what_it_is(name: str, tmp_path: Path) -> None:
 ABANDON = """
 import os, sys, threading, time
 from pathlib import Path
-from dcls_cli import temporaries
-from dcls_cli.atomic import atomic_write
+from dcls_cli.files import temporaries
+from dcls_cli.files.atomic import atomic_write
 def write(number):
     while True:
         atomic_write(Path(f"{number}.bin"), lambda file: file.write(bytes(300_000)), overwrite=True)

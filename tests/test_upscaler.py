@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 import dcls_cli
-from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, DclsError, ImageError, UsageError, WeightsError
 from dcls_cli.jobs.events import Event
 from dcls_cli.jobs.pool import threads_are_left
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.upscaler import Upscaler, upscale_file, upscale_files
 

@@ -12,11 +12,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from dcls_cli import releases, weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, UsageError, WeightsError
+from dcls_cli.models import releases, weights
+from dcls_cli.models.releases import RELEASES, Release, location, release, verify
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.releases import RELEASES, Release, location, release, verify
 
 CONFIG = ModelConfig.light(
     2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from dcls_cli.metrics import psnr
-from dcls_cli.releases import RELEASES, location, release
+from dcls_cli.models.releases import RELEASES, location, release
+from dcls_cli.models.weights import read
 from dcls_cli.upscaler import Upscaler
-from dcls_cli.weights import read
 from tests.pace import importing_s, processor_s
 
 ROOT = Path(__file__).resolve().parent.parent

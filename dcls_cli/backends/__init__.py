@@ -1,14 +1,11 @@
 """Engines that run a network; everything above them sees numpy arrays only."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
 
 from dcls_cli.config import ModelConfig
-from dcls_cli.errors import BackendError
-from dcls_cli.installation import install_command
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,18 +125,3 @@ class Backend(Protocol):
             OutOfMemoryError: the batch does not fit.
         """
         ...
-
-
-def has_torch() -> bool:
-    """Whether PyTorch is installed; it is not imported."""
-    return find_spec("torch") is not None
-
-
-def require_torch(what: str) -> None:
-    """Refuse what needs PyTorch where it is not installed.
-
-    Raises:
-        BackendError: it is not.
-    """
-    if not has_torch():
-        raise BackendError(f"{what} needs PyTorch: {install_command('torch')}")

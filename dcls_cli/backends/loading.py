@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from dcls_cli.backends import Backend, has_torch, require_torch
+from dcls_cli.backends import Backend
 from dcls_cli.errors import BackendError, UsageError
 from dcls_cli.graphs import SUFFIX
+from dcls_cli.installation import has_torch, require_torch
 
 #: What `load_backend` takes as `engine`.
 ENGINES = ("auto", "torch", "onnx")

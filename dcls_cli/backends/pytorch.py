@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcls_cli import example, weights
+from dcls_cli import example
 from dcls_cli.backends import Blur, Memory, Raster
 from dcls_cli.backends.devices import (
     DTYPES,
@@ -24,11 +24,12 @@ from dcls_cli.backends.gpu import Captured, CudaGraph, Run, Transfers
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
 from dcls_cli.machine import use_large_pages
+from dcls_cli.models import weights
+from dcls_cli.models.releases import is_released
 from dcls_cli.network import statistics
 from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
 from dcls_cli.network.windows import WINDOW_PX
-from dcls_cli.releases import is_released
 
 #: Of the windows that the blur is estimated in, pixels.
 SMALLEST_WINDOW_PX = 64

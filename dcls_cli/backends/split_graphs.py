@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Self
 
 from dcls_cli import graphs
-from dcls_cli.backends import has_torch
 from dcls_cli.errors import BackendError, WeightsError
-from dcls_cli.installation import install_command
+from dcls_cli.installation import has_torch, install_command
 from dcls_cli.machine import processor_flags
 
 #: Precisions that a restorer of ONNX Runtime can have.

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dcls_cli import __version__, temporaries
+from dcls_cli import __version__
 from dcls_cli.cli import commands, console, signals
 from dcls_cli.cli.ablate import ablate
 from dcls_cli.cli.batch import batch
@@ -22,6 +22,7 @@ from dcls_cli.cli.models import models
 from dcls_cli.cli.train import train
 from dcls_cli.cli.upscale import upscale
 from dcls_cli.cli.weights import weights
+from dcls_cli.files import temporaries
 
 app = typer.Typer(
     name="dcls",

@@ -51,7 +51,7 @@ def bench(
 
     Without PyTorch, the released networks on ONNX Runtime alone.
     """
-    from dcls_cli.backends import has_torch
+    from dcls_cli.installation import has_torch
 
     options = Options(preset, scale, device, threads, seconds, batch, side, tile)
     if has_torch():
@@ -126,9 +126,9 @@ def _measure_pytorch(options: Options, *, json: bool) -> None:
 
 def _measure_onnx(options: Options, *, json: bool) -> None:
     """The released networks of the preset, if there are any."""
-    from dcls_cli.backends import has_torch, require_torch
     from dcls_cli.config import checked_scale
     from dcls_cli.errors import BackendError
+    from dcls_cli.installation import has_torch, require_torch
     from dcls_cli.speed.onnx import measure_release, releases_of
 
     preset, scale, device, threads, seconds, _, side, tile = options

@@ -7,7 +7,7 @@ from pathlib import Path
 from dcls_cli.cli import console
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
-from dcls_cli.hub import Listener, find
+from dcls_cli.models.hub import Listener, find
 
 DEFAULT_SCALE = 4
 
@@ -34,7 +34,7 @@ def choose_weights(
     """
     from dcls_cli.config import scale_for
     from dcls_cli.graphs import SUFFIX, graph_info
-    from dcls_cli.weights import read_metadata
+    from dcls_cli.models.weights import read_metadata
 
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")

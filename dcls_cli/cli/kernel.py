@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dcls_cli.cli import console, options
-from dcls_cli.errors import DclsError, UsageError
+from dcls_cli.errors import DclsError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from dcls_cli.backends import Backend
-    from dcls_cli.cli.photo_views import PhotoView
-    from dcls_cli.config import KernelSpace
-    from dcls_cli.jobs.networks import Networks
+    from dcls_cli.jobs.blur import PhotoBlur
     from dcls_cli.kernels import KernelShape
-    from dcls_cli.upscaling import FoundBlur
 
 
 #: From nothing to the largest tap; the second for terminals without UTF-8.
@@ -30,7 +26,7 @@ ASCII_SHADES = " .:-=+*#%@"
 ROUND = 0.05
 
 #: Whose pixels the taps are, in words.
-PIXELS: "dict[KernelSpace, str]" = {"hr": "output", "lr": "input"}
+PIXELS: "dict[str, str]" = {"hr": "output", "lr": "input"}
 
 
 def kernel(
@@ -63,6 +59,7 @@ def kernel(
     from dcls_cli.cli.downloads import find_model
     from dcls_cli.cli.photo_views import PhotoView
     from dcls_cli.cli.upscale import conclude
+    from dcls_cli.jobs.blur import estimate_blur, plan_files
     from dcls_cli.jobs.events import Failed
     from dcls_cli.jobs.networks import Networks
     from dcls_cli.jobs.report import Tally
@@ -96,131 +93,44 @@ def kernel(
             fail(photo, error)
     for photo, targets in ready:
         try:
-            show(photo, targets, networks, view, overwrite=overwrite, json=json)
+            blur = estimate_blur(photo, targets, networks, overwrite=overwrite)
+            for text in blur.notes:
+                console.note(f"{photo}: {text}")
+            if not json:
+                view.explain(photo, blur.network)
+            print_blur(photo, targets, blur, json=json)
             tally.done += 1
         except DclsError as error:
             fail(photo, error)
     raise typer.Exit(conclude(tally, json=json))
 
 
-def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
-    """Name the files of each photo and make the folder that they go to.
-
-    Raises:
-        UsageError: one file for several photos, another suffix, one name for two photos, or an
-            output that is one of the photos.
-        DclsError: the folder cannot be made.
-    """
-    from dcls_cli.jobs.plan import make_folder
-    from dcls_cli.kernels.user_kernel import WRITABLE_KERNELS
-
-    if output is None:
-        return [[] for _ in photos]
-    path = Path(output)
-    if path.suffix.lower() in WRITABLE_KERNELS and not path.is_dir() and not output.endswith("/"):
-        if len(photos) > 1:
-            raise UsageError(f"{console.visible(path)}: several photos need a folder as --output")
-        files = [[path]]
-    elif path.is_file() or (path.suffix and not path.exists() and not output.endswith("/")):
-        raise UsageError(
-            f"{console.visible(path)}: expected a file that ends in "
-            f"{' or '.join(WRITABLE_KERNELS)}, or a folder (with a slash at its end, if it is new)"
-        )
-    else:
-        make_folder(path)
-        files = [
-            [path / f"{photo.stem}_kernel{suffix}" for suffix in WRITABLE_KERNELS]
-            for photo in photos
-        ]
-    _refuse_collisions(photos, files)
-    return files
-
-
-def _refuse_collisions(photos: list[Path], files: list[list[Path]]) -> None:
-    """No file may be written twice, and none over a photo."""
-    sources = {photo.resolve() for photo in photos}
-    seen: set[Path] = set()
-    for photo, targets in zip(photos, files, strict=True):
-        for target in targets:
-            place = target.resolve()
-            if place in sources:
-                raise UsageError(f"{console.visible(target)}: the output would replace a photo")
-            if place in seen:
-                raise UsageError(
-                    f"{console.visible(target)}: would be written for {console.visible(photo)} "
-                    "and another photo of that name; use different folders"
-                )
-            seen.add(place)
-
-
-def show(
-    photo: Path,
-    targets: list[Path],
-    networks: "Networks",
-    view: "PhotoView",
-    *,
-    overwrite: bool,
-    json: bool,
-) -> None:
-    """Estimate the blur of one photo, write it, and tell about it.
-
-    Raises:
-        DclsError: there is no estimate, or a file cannot be written.
-    """
-    from dcls_cli.image import read
-    from dcls_cli.kernels.user_kernel import write_kernel
-    from dcls_cli.upscaling import find_blur
-
-    picture = read(photo)
-    named = networks.choose(picture, networks.factor)
-    backend = networks.load(named)
-    found = find_blur(picture.colour, backend, tiled=False)
-    blur = found.blur
-    space = backend.config.kernel_space
-    for target in targets:
-        write_kernel(blur.kernel, space, target, overwrite=overwrite)
-    for text in picture.notes:
-        console.note(f"{photo}: {text}")
-    if not json:
-        view.explain(photo, named)
-    if found.warning is not None:
-        console.note(f"{photo}: {found.warning}")
-    print_blur(photo, targets, named.name, backend, found, json=json)
-
-
-def print_blur(
-    photo: Path,
-    targets: list[Path],
-    model: str,
-    backend: "Backend",
-    found: "FoundBlur",
-    *,
-    json: bool,
-) -> None:
+def print_blur(photo: Path, targets: list[Path], blur: "PhotoBlur", *, json: bool) -> None:
     """Print the blur: a drawing with its measures, or one event."""
     from dcls_cli.kernels import shape_of
 
-    blur = found.blur
-    shape, space = shape_of(blur.kernel), backend.config.kernel_space
-    noise = None if blur.noise is None else float(blur.noise)
+    found = blur.found
+    kernel = found.blur.kernel
+    shape = shape_of(kernel)
+    noise = None if found.blur.noise is None else float(found.blur.noise)
     if json:
         console.event(
             "kernel",
             input=photo,
             files=targets,
-            model=model,
-            scale=backend.config.scale,
-            kernel_space=space,
+            model=blur.network.name,
+            scale=blur.scale,
+            kernel_space=blur.space,
             **{name: round(value, 4) for name, value in asdict(shape).items()},
             confidence=found.confidence,
             estimated_px=round(found.estimated_px, 4),
             noise=noise,
-            taps=blur.kernel.tolist(),
+            taps=kernel.tolist(),
         )
         return
     console.say(photo)
-    taps = drawing(blur.kernel, ascii_only=console.out.options.ascii_only)
-    for line in beside(taps, measures(blur.kernel, space, shape, noise)):
+    taps = drawing(kernel, ascii_only=console.out.options.ascii_only)
+    for line in beside(taps, measures(kernel, blur.space, shape, noise)):
         console.say(line)
     for target in targets:
         console.say(target)
@@ -247,7 +157,7 @@ def drawing(kernel: "np.ndarray", *, ascii_only: bool) -> list[str]:
 
 
 def measures(
-    kernel: "np.ndarray", space: "KernelSpace", shape: "KernelShape", noise: float | None
+    kernel: "np.ndarray", space: str, shape: "KernelShape", noise: float | None
 ) -> list[str]:
     """The numbers, a line each.
 

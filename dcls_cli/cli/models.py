@@ -10,7 +10,7 @@ from dcls_cli.cli.publishing import publish
 from dcls_cli.errors import DclsError, UsageError, WeightsError
 
 if TYPE_CHECKING:
-    from dcls_cli.releases import Release
+    from dcls_cli.models.releases import Release
 
 models = typer.Typer(
     cls=commands.Group, help="List, get, check and publish weights.", rich_markup_mode=None
@@ -48,8 +48,8 @@ def place_of(model: str) -> Place:
     Raises:
         UsageError: unknown or impossible name.
     """
-    from dcls_cli.hub import find_local, is_hub_name
-    from dcls_cli.releases import location, release
+    from dcls_cli.models.hub import find_local, is_hub_name
+    from dcls_cli.models.releases import location, release
 
     path = find_local(model)
     if is_hub_name(model):
@@ -62,8 +62,8 @@ def place_of(model: str) -> Place:
 
 def places() -> list[Place]:
     """Every release, then every other weight file of dcls in the cache."""
-    from dcls_cli.hub import cached_weights
-    from dcls_cli.releases import RELEASES
+    from dcls_cli.models.hub import cached_weights
+    from dcls_cli.models.releases import RELEASES
 
     released = [place_of(item.name) for item in RELEASES]
     named = {place.path for place in released}
@@ -104,8 +104,8 @@ def fields(place: Place) -> dict[str, object]:
     """What `list` and `info` tell of a model."""
     from dataclasses import asdict
 
-    from dcls_cli.hub import hub_file, look_up
-    from dcls_cli.weights import read_metadata
+    from dcls_cli.models.hub import hub_file, look_up
+    from dcls_cli.models.weights import read_metadata
 
     record = {} if place.release is None else asdict(place.release)
     if place.path is not None and place.release is None:
@@ -128,7 +128,7 @@ def download(
 ) -> None:
     """Download models, check them, and print where they are."""
     from dcls_cli.cli.downloads import find_model
-    from dcls_cli.weights import check
+    from dcls_cli.models.weights import check
 
     for model in wanted:
         path = find_model(model)
@@ -185,8 +185,8 @@ def verify_place(place: Place) -> None:
     Raises:
         WeightsError: it is damaged.
     """
-    from dcls_cli.hub import check_cached, hub_file, look_up
-    from dcls_cli.weights import check
+    from dcls_cli.models.hub import check_cached, hub_file, look_up
+    from dcls_cli.models.weights import check
 
     if place.state == "included" and place.path is not None:
         check(place.path)
@@ -200,8 +200,8 @@ def verify_place(place: Place) -> None:
 @models.command(cls=commands.Command, epilog="dcls models remove hf:owner/repo")
 def remove(model: Model) -> None:
     """Delete a model from the cache of downloads."""
-    from dcls_cli.hub import hub_file, look_up
-    from dcls_cli.hub import remove as remove_cached
+    from dcls_cli.models.hub import hub_file, look_up
+    from dcls_cli.models.hub import remove as remove_cached
 
     place = place_of(model)
     if place.state == "included":

@@ -13,7 +13,7 @@ from dcls_cli.errors import UsageError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from dcls_cli.hub.publishing import Published
+    from dcls_cli.models.hub.publishing import Published
 
 #: Of each part of the picture, output pixels; the parts stand side by side.
 PART_PX = 256
@@ -56,8 +56,8 @@ def publish(
     ] = False,
 ) -> None:
     """Publish weights with a model card; needs a token with write access in HF_TOKEN."""
-    from dcls_cli.hub import parse_hub_name
-    from dcls_cli.hub.publishing import PICTURE_FILE, model_card
+    from dcls_cli.models.hub import parse_hub_name
+    from dcls_cli.models.hub.publishing import PICTURE_FILE, model_card
 
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")
@@ -70,7 +70,7 @@ def publish(
     if dry_run:
         console.out.print(card, end="")
         return
-    from dcls_cli.hub.publishing import push
+    from dcls_cli.models.hub.publishing import push
 
     files: dict[str, Path | bytes] = {published.file: path, "README.md": card.encode()}
     if source is not None:
@@ -91,9 +91,9 @@ def described(
         WeightsError: they are missing or damaged.
     """
     from dcls_cli.cli.downloads import find_model
-    from dcls_cli.hub.publishing import Published
-    from dcls_cli.releases import RELEASES
-    from dcls_cli.weights import check
+    from dcls_cli.models.hub.publishing import Published
+    from dcls_cli.models.releases import RELEASES
+    from dcls_cli.models.weights import check
 
     path = weights if weights is not None else find_model(model or RELEASES[0].name)
     config, metadata = check(path)

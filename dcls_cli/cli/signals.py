@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from dcls_cli import temporaries
+from dcls_cli.files import temporaries
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143

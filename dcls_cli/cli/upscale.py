@@ -74,9 +74,9 @@ def upscale(
     json: options.Json = False,
 ) -> None:
     """Enlarge photos: find the blur in each, invert it, and restore the photo."""
-    from dcls_cli.backends import require_torch
     from dcls_cli.cli.downloads import find_model
     from dcls_cli.cli.photo_views import PhotoView, print_forecast
+    from dcls_cli.installation import require_torch
     from dcls_cli.jobs.forecast import forecast
     from dcls_cli.jobs.plan import (
         make_folder,

@@ -39,8 +39,8 @@ def convert(
 
     if output.suffix != ".safetensors":
         raise UsageError(f"{output}: the output of a conversion must end in .safetensors")
-    from dcls_cli import official
-    from dcls_cli.weights import read_metadata
+    from dcls_cli.models import official
+    from dcls_cli.models.weights import read_metadata
 
     official.convert(source, output, overwrite=overwrite, kernel_norm=kernel_norm)
     config, _ = read_metadata(output)
@@ -61,7 +61,7 @@ def show(
     """Show the configuration and the metadata of a weight file, after checking all of it."""
     from dataclasses import asdict
 
-    from dcls_cli.weights import CONFIG_KEY, examine
+    from dcls_cli.models.weights import CONFIG_KEY, examine
 
     config, found, parameters = examine(file)
     metadata = {name: text for name, text in found.items() if name != CONFIG_KEY}

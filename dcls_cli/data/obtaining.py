@@ -14,12 +14,12 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dcls_cli.atomic import atomic_write, finish
 from dcls_cli.data.catalogue import Archive, Dataset, Promise, digest, record_of
 from dcls_cli.errors import DataError, first_line
-from dcls_cli.hub import transfer
-from dcls_cli.hub.transfer import Listener, RefusedError, StalledError
-from dcls_cli.locking import held
+from dcls_cli.files.atomic import atomic_write, finish
+from dcls_cli.files.locking import held
+from dcls_cli.models.hub import transfer
+from dcls_cli.models.hub.transfer import Listener, RefusedError, StalledError
 
 PART_SUFFIX = ".part"
 

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from dcls_cli.atomic import printable
 from dcls_cli.errors import DataError
+from dcls_cli.files.atomic import printable
 
 SUFFIX = ".pack"
 KIND_KEY, DIGEST_KEY = "dcls_images", "sha256"

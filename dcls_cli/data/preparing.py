@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from dcls_cli.atomic import atomic_write, printable
 from dcls_cli.data.catalogue import Dataset, Promise
 from dcls_cli.data.packs import SUFFIX, Pack, Packing
 from dcls_cli.data.sources import StoredImage, dataset_of, images_of
 from dcls_cli.errors import DataError, ImageError
+from dcls_cli.files.atomic import atomic_write, printable
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from dcls_cli.atomic import printable
 from dcls_cli.data.catalogue import DATASETS, Dataset
 from dcls_cli.errors import DataError, ImageError
+from dcls_cli.files.atomic import printable
 from dcls_cli.image import Photo
 from dcls_cli.image.reading import decode
 

@@ -20,9 +20,9 @@ from dcls_cli.evaluation.restorers import (
     UpscaleCommand,
 )
 from dcls_cli.graphs import SUFFIX, graph_info, main_part_paths
-from dcls_cli.hub import is_hub_name
-from dcls_cli.releases import RELEASES, photo_release, release
-from dcls_cli.weights import read_metadata
+from dcls_cli.models.hub import is_hub_name
+from dcls_cli.models.releases import RELEASES, photo_release, release
+from dcls_cli.models.weights import read_metadata
 
 #: The name of the rule that chooses a network by the picture.
 AUTO = "auto"

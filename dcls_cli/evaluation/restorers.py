@@ -10,7 +10,6 @@ import torch
 
 from dcls_cli.backends import Backend
 from dcls_cli.backends.devices import select_device
-from dcls_cli.choice import choose
 from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
@@ -18,6 +17,7 @@ from dcls_cli.image import Photo, decode, from_array
 from dcls_cli.image.photo import Picture, collect
 from dcls_cli.image.resizing import Resized
 from dcls_cli.installation import install_command
+from dcls_cli.models.choice import choose
 from dcls_cli.upscaling import find_blur, upscale
 from dcls_cli.upscaling.finishing import finish_colours
 

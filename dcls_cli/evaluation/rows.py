@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
-from dcls_cli.atomic import atomic_write, printable
 from dcls_cli.errors import ImageError, UsageError
+from dcls_cli.files.atomic import atomic_write, printable
 
 MEAN = "mean"
 

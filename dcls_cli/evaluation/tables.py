@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dcls_cli.atomic import printable
 from dcls_cli.evaluation.benchmarks import BENCHMARKS
 from dcls_cli.evaluation.harm import BICUBIC, Harm, harm_by_method, harm_markdown
 from dcls_cli.evaluation.published import (
@@ -25,6 +24,7 @@ from dcls_cli.evaluation.rows import (
     rows_by_image,
 )
 from dcls_cli.evaluation.running import Plan
+from dcls_cli.files.atomic import printable
 
 FIGURES = ("PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB")
 KERNEL_FIGURES = ("LR-PSNR", "error HR", "error LR")

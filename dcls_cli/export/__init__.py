@@ -12,17 +12,17 @@ import numpy as np
 import onnx
 from torch.onnx import OnnxExporterError
 
-from dcls_cli import weights
-from dcls_cli.atomic import atomic_write, check_writable
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, ExportError, first_line
 from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare, compare_int8
 from dcls_cli.export.quantising import calibration_pictures, quantise_restorer
 from dcls_cli.export.tracing import compact, trace
+from dcls_cli.files.atomic import atomic_write, check_writable
 from dcls_cli.graphs import GraphInfo, Kind, part_path, stamp
+from dcls_cli.models import weights
+from dcls_cli.models.releases import RELEASES, location
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.releases import RELEASES, location
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from dcls_cli.atomic import printable
 from dcls_cli.errors import UsageError
+from dcls_cli.files.atomic import printable
 
 
 @dataclass(frozen=True)

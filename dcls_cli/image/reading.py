@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from dcls_cli.atomic import printable
 from dcls_cli.errors import ImageError
+from dcls_cli.files.atomic import printable
 from dcls_cli.image import compression, decoding, integrity, tiff
 from dcls_cli.image.decoding import assemble, silence_stderr
 from dcls_cli.image.heif import HeifPhoto

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from dcls_cli.atomic import atomic_write, check_writable, printable
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
+from dcls_cli.files.atomic import atomic_write, check_writable, printable
 from dcls_cli.image import metadata
 from dcls_cli.image.colour import to_srgb
 from dcls_cli.image.encoders import Header

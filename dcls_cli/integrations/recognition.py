@@ -13,9 +13,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dcls_cli import weights
 from dcls_cli.config import FILTER_LADDERS, ModelConfig, Scale
 from dcls_cli.errors import WeightsError
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 
 _DECODER = "estimator.deep_linear_kernel.decoders.{}.weight"

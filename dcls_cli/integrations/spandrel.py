@@ -15,9 +15,9 @@ from typing import Any
 import spandrel
 from torch import Tensor
 
-from dcls_cli import official, weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.integrations.recognition import recognise
+from dcls_cli.models import official, weights
 from dcls_cli.network.dcls import DCLS
 
 ID = "DCLS"

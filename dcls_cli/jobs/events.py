@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dcls_cli.atomic import printable
 from dcls_cli.errors import DclsError, ImageError, UsageError
+from dcls_cli.files.atomic import printable
 
 if TYPE_CHECKING:
     import numpy as np

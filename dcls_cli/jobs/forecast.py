@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcls_cli.atomic import printable
 from dcls_cli.errors import ImageError, UsageError
+from dcls_cli.files.atomic import printable
 from dcls_cli.jobs.events import Failed, Task
 from dcls_cli.jobs.plan import nearest
 from dcls_cli.jobs.streams import stdout_path

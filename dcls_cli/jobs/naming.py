@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcls_cli import temporaries
-from dcls_cli.atomic import printable
 from dcls_cli.errors import UsageError
+from dcls_cli.files import temporaries
+from dcls_cli.files.atomic import printable
 from dcls_cli.jobs.sources import Source
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dcls_cli.atomic import printable
 from dcls_cli.errors import KernelError, UsageError
+from dcls_cli.files.atomic import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,8 +132,8 @@ class Networks:
         """
         if not self._automatic:
             return self._fixed
-        from dcls_cli.choice import choose
         from dcls_cli.config import scale_for
+        from dcls_cli.models.choice import choose
 
         scale = self.config.scale if self._exact else scale_for(factor)
         choice = choose(photo, scale, exact=self._exact)
@@ -169,7 +169,7 @@ def choose_weights(
     """
     from dcls_cli.config import scale_for
     from dcls_cli.graphs import SUFFIX, graph_info
-    from dcls_cli.weights import read_metadata
+    from dcls_cli.models.weights import read_metadata
 
     if model is not None and weights is not None:
         raise UsageError("--model and --weights exclude each other; give one of them")
@@ -219,6 +219,6 @@ def user_kernel(
 
 
 def _find(model: str | int) -> Path:
-    from dcls_cli.hub import find
+    from dcls_cli.models.hub import find
 
     return find(model)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcls_cli import temporaries
-from dcls_cli.atomic import check_writable, printable
 from dcls_cli.errors import DclsError, ImageError, UsageError
+from dcls_cli.files import temporaries
+from dcls_cli.files.atomic import check_writable, printable
 from dcls_cli.image import WRITABLE
 from dcls_cli.jobs.events import Failed, Left, Noted, Skipped, Task
 from dcls_cli.jobs.existing_outputs import Size, State, look, measure

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dcls_cli.atomic import printable, write_bytes
 from dcls_cli.errors import BackendError, DclsError, UsageError, WeightsError
+from dcls_cli.files.atomic import printable, write_bytes
 from dcls_cli.jobs.events import Event, Failed, Finished, Left, Skipped, Task
 
 SUFFIXES = (".jsonl", ".csv")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dcls_cli import temporaries
-from dcls_cli.atomic import printable
 from dcls_cli.errors import UsageError
+from dcls_cli.files import temporaries
+from dcls_cli.files.atomic import printable
 from dcls_cli.image import READABLE
 from dcls_cli.image.recognition import recognise
 from dcls_cli.jobs.existing_outputs import measure

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcls_cli.atomic import printable, write_bytes
 from dcls_cli.errors import DclsError, ImageError
+from dcls_cli.files.atomic import printable, write_bytes
 from dcls_cli.jobs.engines import InTurns, Place
 from dcls_cli.jobs.events import Finished, Noted, Outcome, Skipped, Started, Stepped, Task
 from dcls_cli.jobs.existing_outputs import is_whole

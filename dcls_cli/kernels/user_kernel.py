@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from dcls_cli.atomic import check_writable, printable, write_bytes
 from dcls_cli.config import KernelSpace, ModelConfig
 from dcls_cli.errors import ImageError, KernelError
+from dcls_cli.files.atomic import check_writable, printable, write_bytes
 from dcls_cli.kernels.geometry import CENTRE_TOLERANCE_PX, centre_of_mass, centred, to_hr, to_lr
 
 #: Wider kernels, in taps, are no blur but a mistake.

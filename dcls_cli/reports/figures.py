@@ -5,7 +5,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from dcls_cli.atomic import atomic_write
+from dcls_cli.files.atomic import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ import numpy as np
 from dcls_cli import graphs
 from dcls_cli.backends import Backend
 from dcls_cli.backends.loading import load_backend
-from dcls_cli.releases import RELEASES, Release, location
+from dcls_cli.models.releases import RELEASES, Release, location
 
 
 @dataclass(frozen=True)

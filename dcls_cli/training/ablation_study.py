@@ -16,6 +16,7 @@ from dcls_cli.evaluation.benchmarks import find_items
 from dcls_cli.evaluation.methods import MethodSpec
 from dcls_cli.evaluation.rows import ResultStore, mean_row
 from dcls_cli.evaluation.running import Plan, evaluate, processes_for
+from dcls_cli.models.weights import read_metadata
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.ablations import ARMS, FULL, Arm, Result, markdown_table
 from dcls_cli.training.config import TrainConfig
@@ -24,7 +25,6 @@ from dcls_cli.training.processes import Interruption, exit_code_of, locked, tran
 from dcls_cli.training.run import View, write_text
 from dcls_cli.training.session import LATEST, prepare
 from dcls_cli.training.settings import RunSettings
-from dcls_cli.weights import read_metadata
 
 #: Steps of the warm-up over all steps.
 WARMUP = 0.1

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from dcls_cli.atomic import atomic_write
 from dcls_cli.config import ModelConfig
 from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import TrainingError
+from dcls_cli.files.atomic import atomic_write
 from dcls_cli.training.config import TrainConfig
 
 MAGIC = b"DCLSCKP1"

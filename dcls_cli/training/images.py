@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcls_cli.atomic import printable
 from dcls_cli.data.catalogue import TRAINING_SETS, data_home, find_images, pack_of
 from dcls_cli.data.packs import Pack
 from dcls_cli.data.sources import image_files, rgb8
 from dcls_cli.errors import DataError, ImageError, TrainingError, UsageError
+from dcls_cli.files.atomic import printable
 from dcls_cli.image import read
 
 #: The data sets of the paper, by their names in `dcls data`.

@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 
 from dcls_cli.errors import BackendError, OutOfMemoryError, TrainingError
-from dcls_cli.locking import held
+from dcls_cli.files.locking import held
 
 #: Held by the run that trains into a folder.
 LOCK = "run.lock"

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from dcls_cli.atomic import atomic_write
 from dcls_cli.errors import TrainingError
+from dcls_cli.files.atomic import atomic_write
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Protocol, Self
 import torch
 
 from dcls_cli import __version__
-from dcls_cli.atomic import atomic_write, printable
 from dcls_cli.backends.devices import select_device, select_precision
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import TrainingError, UsageError
+from dcls_cli.files.atomic import atomic_write, printable
 from dcls_cli.training.config import TrainConfig
 from dcls_cli.training.loop import Trainer
 from dcls_cli.training.plots import Pictures

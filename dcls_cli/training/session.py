@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import TrainingError, WeightsError
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import leave_to_eager
 from dcls_cli.network.reformulation import ReformulatedKernel

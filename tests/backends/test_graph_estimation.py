@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import example, graphs, weights
+from dcls_cli import example, graphs
 from dcls_cli.backends import Blur, sessions
 from dcls_cli.backends.graph_estimation import GraphEstimator
 from dcls_cli.backends.loading import load_backend
@@ -24,6 +24,7 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ExportError, OutOfMemoryError, WeightsError
 from dcls_cli.export import ExportOptions, ExportReport, export, parity
 from dcls_cli.metrics import psnr
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.statistics import Source, gather
 from tests import scenes

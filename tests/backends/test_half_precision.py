@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dcls_cli import weights
 from dcls_cli.backends import devices
 from dcls_cli.backends.pytorch import PyTorchBackend, half_precision_db
 from dcls_cli.config import ModelConfig
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 
 CPU = torch.device("cpu")

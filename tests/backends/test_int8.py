@@ -13,9 +13,9 @@ from dcls_cli.backends import sessions, split_graphs, wheels
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import BackendError, DclsError, WeightsError
 from dcls_cli.metrics import psnr
+from dcls_cli.models.releases import RELEASES, location, release
+from dcls_cli.models.weights import load
 from dcls_cli.network.restorer import FP32_LAYERS
-from dcls_cli.releases import RELEASES, location, release
-from dcls_cli.weights import load
 from tests import scenes
 
 Patch = pytest.MonkeyPatch

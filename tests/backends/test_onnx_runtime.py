@@ -18,11 +18,11 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.image import Photo
 from dcls_cli.image.photo import collect
+from dcls_cli.models.releases import RELEASES, location, release
 from dcls_cli.network.deconvolution import FeatureSmoothing
 from dcls_cli.network.estimator import Estimator
 from dcls_cli.network.restorer import DualPathNetwork
 from dcls_cli.network.windows import SMOOTHING_MARGIN, smoothing_reach
-from dcls_cli.releases import RELEASES, location, release
 from dcls_cli.upscaling import upscale
 from tests import scenes
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
-from dcls_cli import weights
 from dcls_cli.backends import Blur
 from dcls_cli.backends.devices import free_device_bytes, require_memory, translated_memory_errors
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, DclsError, OutOfMemoryError, WeightsError
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 
 LIGHT = ModelConfig.light(

@@ -8,7 +8,7 @@ import pytest
 from dcls_cli.backends import sessions, wheels
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import BackendError
-from dcls_cli.releases import location, release
+from dcls_cli.models.releases import location, release
 
 LIGHT = location(release("dcls-light-x4"))
 

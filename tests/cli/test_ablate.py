@@ -13,7 +13,6 @@ from PIL import Image
 from rich.text import Text
 from typer.testing import CliRunner, Result
 
-from dcls_cli import weights
 from dcls_cli.cli import console
 from dcls_cli.cli.ablate import ablate
 from dcls_cli.config import ModelConfig
@@ -22,9 +21,10 @@ from dcls_cli.evaluation.gaussian8 import gaussian8
 from dcls_cli.evaluation.methods import MethodSpec
 from dcls_cli.evaluation.rows import mean_row
 from dcls_cli.evaluation.samples import find_hr
+from dcls_cli.models import weights
+from dcls_cli.models.weights import read_metadata
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.ablations import ARMS
-from dcls_cli.weights import read_metadata
 from tests import scenes
 
 TWO = ("--arms", "wiener,rgb")

@@ -15,9 +15,9 @@ import torch
 from PIL import Image
 
 import dcls_cli
-from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from tests.pace import importing_s, processor_s
 

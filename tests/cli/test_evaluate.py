@@ -15,13 +15,13 @@ from PIL import Image
 from scipy.ndimage import correlate
 from typer.testing import CliRunner, Result
 
-from dcls_cli import weights
 from dcls_cli.cli.evaluate import evaluate
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ImageError, UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore, gaussian8
 from dcls_cli.evaluation.rows import mean_row
 from dcls_cli.evaluation.samples import find_hr
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from tests import scenes
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.upscaler import Upscaler
 from tests import oracle

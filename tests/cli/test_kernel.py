@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.cli.kernel import beside, drawing, measures
 from dcls_cli.config import ModelConfig
 from dcls_cli.kernels import shape_of
 from dcls_cli.kernels.user_kernel import read_kernel
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.upscaler import Upscaler
 from tests import oracle

@@ -15,9 +15,9 @@ import yaml
 from PIL import Image
 
 import dcls_cli
-from dcls_cli import releases, weights
 from dcls_cli.cli.app import run
-from dcls_cli.releases import RELEASES
+from dcls_cli.models import releases, weights
+from dcls_cli.models.releases import RELEASES
 from dcls_cli.upscaler import Upscaler
 from tests.hub_server import Hub, connect, serving, write_tiny
 

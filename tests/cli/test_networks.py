@@ -12,7 +12,7 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
 from dcls_cli.image import read
 from dcls_cli.jobs.networks import Networks
-from dcls_cli.releases import RELEASES
+from dcls_cli.models.releases import RELEASES
 from tests.image.test_traces import small_and_busy
 
 Capture = pytest.CaptureFixture[str]

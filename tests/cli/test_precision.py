@@ -7,10 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import read
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

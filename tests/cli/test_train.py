@@ -20,11 +20,11 @@ from PIL import Image
 from rich.console import Console
 
 import dcls_cli
-from dcls_cli import weights
 from dcls_cli.cli import console
 from dcls_cli.cli.app import run
 from dcls_cli.cli.training_view import LiveView, PlainView, clock, time_left
 from dcls_cli.config import ModelConfig
+from dcls_cli.models import weights
 from dcls_cli.training.reports import RollbackReport, ValidationReport, WindowReport
 from tests.pace import stretched
 

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from dcls_cli import weights
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 
 TINY = Path(__file__).resolve().parents[3] / "shared" / "official" / "tiny_x4_k21.safetensors"

@@ -16,9 +16,9 @@ from huggingface_hub import constants
 from dcls_cli.data.catalogue import DATASETS
 from dcls_cli.data.obtaining import Obtained, obtain, part_of
 from dcls_cli.errors import DataError
-from dcls_cli.hub import transfer
-from dcls_cli.hub.transfer import Listener
-from dcls_cli.locking import held
+from dcls_cli.files.locking import held
+from dcls_cli.models.hub import transfer
+from dcls_cli.models.hub.transfer import Listener
 from tests.datasets import tiny
 from tests.datasets.server import FileHandler, gets
 from tests.hub_server import Hub, serving

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation.benchmarks import Item, find_items
@@ -22,6 +21,7 @@ from dcls_cli.evaluation.methods import MethodSpec
 from dcls_cli.evaluation.rows import ResultStore
 from dcls_cli.evaluation.running import Plan, evaluate, processes_for
 from dcls_cli.evaluation.samples import find_hr
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from tests import scenes
 

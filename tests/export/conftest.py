@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.export import ExportOptions, ExportReport, export
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 
 #: Everything that the released networks have, as small as it goes.

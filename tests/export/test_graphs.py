@@ -9,11 +9,11 @@ import onnxruntime
 import pytest
 import torch
 
-from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, ExportError, OutOfMemoryError, UsageError, WeightsError
 from dcls_cli.export import ExportOptions, Shape, _write, export, parity
 from dcls_cli.graphs import exact_restorer_path, parse_part_name, read_graph
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS, repeated
 from tests import scenes
 from tests.export.conftest import CONFIG, Exported, exported

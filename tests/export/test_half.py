@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from dcls_cli import example, graphs, weights
+from dcls_cli import example, graphs
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.errors import DclsError
 from dcls_cli.export import ExportOptions, export, parity
 from dcls_cli.export.modules import FusedGraph
+from dcls_cli.models import weights
+from dcls_cli.models.releases import location, release
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.releases import location, release
 from tests.export.conftest import CONFIG
 
 

@@ -18,10 +18,10 @@ import tifffile
 import torch
 from PIL import Image, ImageCms
 
-from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import read
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS, Blur
 from tests.pace import stretched
 

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.machine import free_memory_bytes
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from tests.faults.programs import ENVIRONMENT, dcls, small_disk
 from tests.faults.test_bad_images import chunk, png

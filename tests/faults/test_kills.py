@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from dcls_cli import temporaries
+from dcls_cli.files import temporaries
 from tests.faults.programs import Nursery, Running
 from tests.jobs.files import picture
 

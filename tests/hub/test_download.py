@@ -16,11 +16,11 @@ import pytest
 from huggingface_hub import constants, hf_hub_download
 
 import dcls_cli
-from dcls_cli import releases, weights
 from dcls_cli.errors import WeightsError
-from dcls_cli.hub import HubFile, Listener, find, parse_hub_name
-from dcls_cli.hub.resolving import fetch
-from dcls_cli.hub.transfer import SILENT
+from dcls_cli.models import releases, weights
+from dcls_cli.models.hub import HubFile, Listener, find, parse_hub_name
+from dcls_cli.models.hub.resolving import fetch
+from dcls_cli.models.hub.transfer import SILENT
 from tests.hub_server import Hub, connect, serving, write_tiny
 from tests.pace import stretched
 

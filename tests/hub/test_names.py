@@ -3,7 +3,7 @@
 import pytest
 
 from dcls_cli.errors import UsageError
-from dcls_cli.hub import HubFile, is_hub_name, parse_hub_name
+from dcls_cli.models.hub import HubFile, is_hub_name, parse_hub_name
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from dcls_cli import releases, weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import WeightsError
 from dcls_cli.integrations.recognition import recognise
+from dcls_cli.models import releases, weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.presets import PRESETS
 

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from dcls_cli import official, releases, weights
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import WeightsError
+from dcls_cli.models import official, releases, weights
 from dcls_cli.network.dcls import DCLS
 from tests.goldens import CARRIED, golden
 

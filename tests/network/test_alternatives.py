@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dcls_cli import weights
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import WeightsError
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.deconvolution import (
     COMPONENTS,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from dcls_cli import official
 from dcls_cli.errors import WeightsError
+from dcls_cli.models import official
 
 
 def save_new(state: Any, path: Path) -> None:  # noqa: ANN401

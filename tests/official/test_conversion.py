@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dcls_cli import official, weights
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, UsageError
+from dcls_cli.models import official, weights
 from dcls_cli.network.dcls import DCLS
 from tests.goldens import Golden
 from tests.official.files import refused, save_new, save_old

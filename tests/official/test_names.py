@@ -11,9 +11,9 @@ from torch import Tensor
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import WeightsError
+from dcls_cli.models.official import official_names, recognise, rename
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.network.fourier import transfer_function
-from dcls_cli.official import official_names, recognise, rename
 from tests.goldens import DATA, NAMES, Golden, golden
 from tests.official.files import refused
 

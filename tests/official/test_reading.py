@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dcls_cli import official, weights
 from dcls_cli.errors import WeightsError
+from dcls_cli.models import official, weights
 from tests.goldens import Golden
 from tests.official.files import refused, save_new, save_old
 

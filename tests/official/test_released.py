@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.cli.app import run
-from dcls_cli.official import official_names
+from dcls_cli.models import weights
+from dcls_cli.models.official import official_names
 from tests.goldens import CARRIED, golden
 from tests.official.test_names import RELEASED
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dcls_cli import weights
 from dcls_cli.config import ModelConfig
 from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import DclsError, TrainingError, WeightsError
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.checkpoint import CheckpointFolder
 from dcls_cli.training.config import TrainConfig

@@ -10,7 +10,7 @@ from dcls_cli.backends import Backend
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.image import Photo, from_array
-from dcls_cli.releases import location, release
+from dcls_cli.models.releases import location, release
 
 ROOT = Path(__file__).resolve().parents[2]
 

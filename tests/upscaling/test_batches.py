@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.backends import Blur, Memory
 from dcls_cli.backends.pytorch import BATCH_PX, PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
 from dcls_cli.image.photo import collect
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.upscaling import upscale
 from dcls_cli.upscaling.sizes import choose_batch

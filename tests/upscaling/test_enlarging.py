@@ -5,15 +5,16 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import example, weights
+from dcls_cli import example
 from dcls_cli.backends import Blur, Memory
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo, from_pil
 from dcls_cli.image.photo import collect
 from dcls_cli.kernels import kernel_width_px
+from dcls_cli.models import weights
+from dcls_cli.models.releases import location, release
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.releases import location, release
 from dcls_cli.upscaling import Upscaled, find_blur, upscale
 from dcls_cli.upscaling.finishing import finish_mask, keep_brightness
 

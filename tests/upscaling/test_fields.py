@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from dcls_cli import weights
 from dcls_cli.backends import Blur
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.degradation import bicubic
@@ -17,6 +16,7 @@ from dcls_cli.image import Photo
 from dcls_cli.image.photo import collect
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.metrics import psnr
+from dcls_cli.models import weights
 from dcls_cli.tiling import plan
 from dcls_cli.upscaling import upscale
 from dcls_cli.upscaling.fields import Window, blur_field

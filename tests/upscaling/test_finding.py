@@ -8,7 +8,7 @@ import pytest
 from dcls_cli.image import from_array
 from dcls_cli.image.photo import collect
 from dcls_cli.kernels import kernel_width_px
-from dcls_cli.releases import RELEASES
+from dcls_cli.models.releases import RELEASES
 from dcls_cli.upscaling import find_blur, upscale
 from dcls_cli.upscaling.narrow import narrow_blur, reference
 from tests.upscaling.pictures import bicubic, dog, graphic, network, psnr_db, reduced

@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from dcls_cli import weights
 from dcls_cli.backends import Memory
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import OutOfMemoryError
 from dcls_cli.image import Photo
 from dcls_cli.image.photo import collect
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS, Blur
 from dcls_cli.upscaling import upscale
 from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, choose_tile, halved

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli import Upscaler
-from dcls_cli.choice import choose
 from dcls_cli.image import decode
+from dcls_cli.models.choice import choose
 
 #: 8-bit levels by which page and Python engine may differ.
 TOLERANCE = 2

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dcls_cli import choice
 from dcls_cli.image import compression, drawn, traces
+from dcls_cli.models import choice
 from dcls_cli.upscaling import consistency, finding, finishing, narrow, survey
 from dcls_cli.upscaling.narrow import reference
 from tests.web.nodes import SOURCE, call

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dcls_cli.atomic import atomic_write
 from dcls_cli.errors import TrainingError
+from dcls_cli.files.atomic import atomic_write
 from dcls_cli.training.graphics import emblems, lettering, patterns
 
 Draw = Callable[[np.random.Generator, int, Sequence[Path]], Image.Image]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dcls_cli.config import Scale
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.traces import measure_traces
-from dcls_cli.releases import photo_release, release
+from dcls_cli.models.releases import photo_release, release
 
 #: Quality that stands for files without loss, and for lossy ones that do not tell theirs.
 LOSSLESS_QUALITY = 101
@@ -131,7 +131,7 @@ def features(photo: Photo) -> dict[str, float]:
 @lru_cache(maxsize=1)
 def rule() -> tuple[float, tuple[Step, ...]]:
     """The gain that all photos have in common, and the steps that are added to it."""
-    text = (resources.files("dcls_cli") / "choice.json").read_text(encoding="utf-8")
+    text = (resources.files("dcls_cli.models") / "choice.json").read_text(encoding="utf-8")
     table = json.loads(text)
     return float(table["start"]), tuple(Step(*step) for step in table["steps"])
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from safetensors import SafetensorError, deserialize, safe_open
 
 from dcls_cli import __version__
-from dcls_cli.atomic import atomic_write
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, WeightsError
-from dcls_cli.releases import RELEASES, location, verify
+from dcls_cli.files.atomic import atomic_write
+from dcls_cli.models.releases import RELEASES, location, verify
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -133,7 +133,7 @@ def photo_release(scale: int, *, exact: bool = False) -> Release | None:
 def location(item: Release) -> Path:
     """Where the file of a release belongs: in the installed package, or in a checkout."""
     packaged = Path(str(resources.files("dcls_cli"))) / "_weights"
-    folder = packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "weights"
+    folder = packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "weights"
     return folder / item.file
 
 

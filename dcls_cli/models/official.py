@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_safetensors
 from torch import Tensor, nn
 
-from dcls_cli import weights
 from dcls_cli.config import FILTER_LADDERS, KernelNorm, ModelConfig, Scale
 from dcls_cli.errors import DclsError, UsageError, WeightsError
+from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 
 PROVENANCE: Mapping[str, str] = {

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote
 
-from dcls_cli import weights
-from dcls_cli.atomic import atomic_write
 from dcls_cli.errors import UsageError, WeightsError
+from dcls_cli.files.atomic import atomic_write
+from dcls_cli.models import weights
 
 PREFIX = "hf:"
 DEFAULT_REVISION = "main"

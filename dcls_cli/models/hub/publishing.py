@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError
-from dcls_cli.hub import transfer
-from dcls_cli.releases import Release
+from dcls_cli.models.hub import transfer
+from dcls_cli.models.releases import Release
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult

@@ -7,7 +7,7 @@ and the layout of the cache; the transfer is in `transfer`, because its own can 
 and checks the length alone.
 """
 
-from dcls_cli.hub.cache import (
+from dcls_cli.models.hub.cache import (
     Cached,
     HubFile,
     cached_weights,
@@ -16,8 +16,8 @@ from dcls_cli.hub.cache import (
     parse_hub_name,
     remove,
 )
-from dcls_cli.hub.resolving import check_cached, find, find_local, hub_file
-from dcls_cli.hub.transfer import SILENT, Listener
+from dcls_cli.models.hub.resolving import check_cached, find, find_local, hub_file
+from dcls_cli.models.hub.transfer import SILENT, Listener
 
 __all__ = [
     "SILENT",

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from dcls_cli import weights
 from dcls_cli.errors import DclsError, UsageError, WeightsError, first_line
-from dcls_cli.hub import cache, transfer
-from dcls_cli.hub.cache import SUFFIX, Cached, HubFile, is_hub_name, parse_hub_name
-from dcls_cli.hub.transfer import SILENT, Listener, RefusedError, StalledError
-from dcls_cli.releases import location, release
+from dcls_cli.models import weights
+from dcls_cli.models.hub import cache, transfer
+from dcls_cli.models.hub.cache import SUFFIX, Cached, HubFile, is_hub_name, parse_hub_name
+from dcls_cli.models.hub.transfer import SILENT, Listener, RefusedError, StalledError
+from dcls_cli.models.releases import location, release
 
 if TYPE_CHECKING:
     from huggingface_hub.file_download import HfFileMetadata

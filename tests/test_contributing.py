@@ -1,0 +1,32 @@
+"""What CONTRIBUTING.md says about the code is true."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+STATIONS = re.findall(r"`(dcls_cli\.[\w.]+):(\w+)`", TEXT)
+
+
+def test_the_way_of_a_photo_has_ten_stations() -> None:
+    lines = re.findall(r"^(\d+)\. .*`dcls_cli\.", TEXT, re.MULTILINE)
+    assert lines == [str(number) for number in range(1, 11)]
+
+
+@pytest.mark.parametrize(("module", "name"), sorted(set(STATIONS)))
+def test_each_station_is_there(module: str, name: str) -> None:
+    assert callable(getattr(import_module(module), name))
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:dcls_cli|weights)/[\w./]*)`", TEXT))))
+def test_each_file_is_there(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_the_floor_plan_has_every_package() -> None:
+    plan = TEXT.partition("```\n")[2].partition("```")[0]
+    packages = {path.parent.name for path in (ROOT / "dcls_cli").glob("*/__init__.py")}
+    assert packages == set(re.findall(r"(\w+)/", plan))
