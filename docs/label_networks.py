@@ -25,7 +25,7 @@ from dcls_cli.backends.loading import load_backend
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.evaluation.restorers import UpscaleCommand
 from dcls_cli.image import decode
-from dcls_cli.models.choice import choose, features
+from dcls_cli.models.auto import choose, features
 from dcls_cli.models.hub import find
 from dcls_cli.training.graphics import KINDS, draw_graphic
 

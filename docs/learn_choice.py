@@ -1,6 +1,6 @@
 """Learns the rule of `-m auto` from what `label_networks.py` found, and writes it.
 
-    python docs/learn_choice.py labels/labels.csv [more.csv ...] [-o dcls_cli/models/choice.json]
+    python docs/learn_choice.py labels/labels.csv [more.csv ...] [-o dcls_cli/models/auto.json]
 
 The rule adds up steps, each of one feature: gradient boosting of stumps (Friedman 2001) on the
 gain of the photo network over the light one. Printed are the mean losses against always choosing
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from label_damage import FILTERS
 
-from dcls_cli.models.choice import Step, suits_photo
+from dcls_cli.models.auto import Step, suits_photo
 
 FEATURES = (
     "noise",
@@ -45,7 +45,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("tables", type=Path, nargs="+", help="labels.csv")
-    parser.add_argument("-o", "--output", type=Path, help="choice.json")
+    parser.add_argument("-o", "--output", type=Path, help="auto.json")
     chosen = parser.parse_args()
     rows = [row for table in chosen.tables for row in csv.DictReader(table.open(newline=""))]
     seen = np.array([[float(row[name]) for name in FEATURES] for row in rows])

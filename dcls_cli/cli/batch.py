@@ -229,7 +229,7 @@ def batch(
         write_report(tally.rows, report)
     if watch.exit_code is not None:
         abandon_threads()
-        raise signals.Ended(watch.exit_code, told=True)
+        raise signals.Ended(watch.exit_code, reported=True)
     raise typer.Exit(tally.fatal.exit_code if tally.fatal else tally.exit_code())
 
 

@@ -39,13 +39,13 @@ class LastingConsole(Console):
         try:
             super().print(*objects, **options)
         except OSError:
-            self._give_up()
+            self._stop_printing()
 
     def on_broken_pipe(self) -> None:
         """Go on without this stream."""
-        self._give_up()
+        self._stop_printing()
 
-    def _give_up(self) -> None:
+    def _stop_printing(self) -> None:
         self.quiet = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.file.fileno())
@@ -158,16 +158,16 @@ def exit_code_of(action: Callable[[], int], *, debug: bool) -> int:
         fault("interrupted")
         return EXIT_INTERRUPTED
     except Ended as end:
-        if not end.told:
+        if not end.reported:
             fault(end.word)
         return end.exit_code
     except Exception as error:  # the last place where an error can be reported
         if debug:
             traceback.print_exc()
-        return _told(error)
+        return _report(error)
 
 
-def _told(error: Exception) -> int:
+def _report(error: Exception) -> int:
     if isinstance(error, DclsError):
         fault(reason(error))
         return error.exit_code

@@ -25,12 +25,12 @@ def doctor(
     if json:
         console.event("doctor", usable=found.usable, **asdict(found))
     else:
-        tell(found)
+        print_diagnosis(found)
     if not found.usable:
         raise typer.Exit(BackendError.exit_code)
 
 
-def tell(found: "Diagnosis") -> None:
+def print_diagnosis(found: "Diagnosis") -> None:
     """Print the findings, a line each."""
     lines: dict[str, object] = {
         name: version or "not installed" for name, version in found.versions.items()

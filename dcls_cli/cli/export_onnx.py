@@ -117,10 +117,10 @@ def export_onnx(
         int8=int8,
     )
     report = export(path, output, options, verify=verify, overwrite=overwrite)
-    tell(report, options, json=json)
+    print_report(report, options, json=json)
 
 
-def tell(report: "ExportReport", options: "ExportOptions", *, json: bool) -> None:
+def print_report(report: "ExportReport", options: "ExportOptions", *, json: bool) -> None:
     """Print what was written and how it compares: lines, or one event."""
     if json:
         console.event("done", **asdict(report))

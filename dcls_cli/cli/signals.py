@@ -19,14 +19,14 @@ class Ended(BaseException):
     Attributes:
         exit_code: of the signal.
         word: what to call it.
-        told: whether the command has told about it.
+        reported: whether the command has reported it.
     """
 
-    def __init__(self, exit_code: int, *, told: bool = False) -> None:
+    def __init__(self, exit_code: int, *, reported: bool = False) -> None:
         """Take the signal's exit code."""
         self.exit_code = exit_code
         self.word = WORDS[exit_code]
-        self.told = told
+        self.reported = reported
         super().__init__(self.word)
 
 

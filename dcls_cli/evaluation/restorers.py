@@ -17,7 +17,7 @@ from dcls_cli.image import Photo, decode, from_array
 from dcls_cli.image.photo import Picture, collect
 from dcls_cli.image.resizing import Resized
 from dcls_cli.installation import install_command
-from dcls_cli.models.choice import choose
+from dcls_cli.models.auto import choose
 from dcls_cli.upscaling import find_blur, upscale
 from dcls_cli.upscaling.finishing import finish_colours
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dcls_cli.image import Photo
     from dcls_cli.jobs.request import Request
 
-#: The model that leaves the choice to the rule, `choice.choose`; what it means to name none.
+#: The model that leaves the choice to the rule, `models.auto.choose`; what it means to name none.
 AUTO = "auto"
 
 DEFAULT_SCALE = 4
@@ -133,7 +133,7 @@ class Networks:
         if not self._automatic:
             return self._fixed
         from dcls_cli.config import scale_for
-        from dcls_cli.models.choice import choose
+        from dcls_cli.models.auto import choose
 
         scale = self.config.scale if self._exact else scale_for(factor)
         choice = choose(photo, scale, exact=self._exact)

@@ -160,7 +160,7 @@ class Pool(Generic[Item, Message]):
                 continue
         yield from self._rest()
 
-    def give_up(self, patience_s: float) -> Iterator[Message | Crashed[Item]]:
+    def finish(self, patience_s: float) -> Iterator[Message | Crashed[Item]]:
         """End: finish what is being written, give up what is being restored.
 
         Args:
@@ -178,9 +178,9 @@ class Pool(Generic[Item, Message]):
             thread.join(max(0.0, until - time.monotonic()))
         yield from self._rest()
 
-    def wind_up(self, patience_s: float) -> None:
-        """End as `give_up` does, when nobody reads any more."""
-        for _ in self.give_up(patience_s):
+    def abandon(self, patience_s: float) -> None:
+        """End as `finish` does, when nobody reads any more."""
+        for _ in self.finish(patience_s):
             pass
 
     def _rest(self) -> Iterator[Message | Crashed[Item]]:
@@ -268,10 +268,10 @@ class Run:
         try:
             for message in self._pool.run(tasks, self._work, lambda: fatal or must_end()):
                 yield settled(message)
-            for message in self._pool.give_up(patience_s()):
+            for message in self._pool.finish(patience_s()):
                 yield settled(message)
         except BaseException:
-            self._pool.wind_up(PATIENCE_S)
+            self._pool.abandon(PATIENCE_S)
             raise
         for task in waiting.values():
             yield Left(task)

@@ -12,12 +12,12 @@ from dcls_cli.image import Photo
 from dcls_cli.image.photo import Carried, Picture, collect, dtype_of, quantise
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Stitcher, Tile
-from dcls_cli.upscaling.fields import blur_field
 from dcls_cli.upscaling.finding import completed, find_blur
 from dcls_cli.upscaling.finishing import Finish, finish_colours, finish_mask
 from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
+from dcls_cli.upscaling.varying_blur import blur_field
 
 #: Called after each tile with the tiles done and the tiles in all.
 Progress = Callable[[int, int], None]

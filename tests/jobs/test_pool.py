@@ -149,6 +149,6 @@ def test_items_are_taken_one_by_one_and_left_when_the_pool_gives_up() -> None:
     told: list[object] = []
     for message in pool.run(items(), work, lambda: len(told) >= 5):
         told.append(message)
-    told.extend(pool.give_up(5))
+    told.extend(pool.finish(5))
     assert not threads_are_left()
     assert 5 <= len(told) <= len(taken) <= len(told) + 2 < 100

@@ -37,7 +37,8 @@ class Recorder:
 
     def __init__(self, backend: PyTorchBackend) -> None:
         self.config, self.device, self.precision = backend.config, "cpu", "fp32"
-        self.lanes, self.memory, self.told = backend.lanes, backend.memory, backend.told
+        self.lanes, self.memory = backend.lanes, backend.memory
+        self.take_notes = backend.take_notes
         self.batch_px = 0
         self.backend = backend
         self.estimated: list[tuple[int, ...]] = []

@@ -8,7 +8,7 @@ from PIL import Image
 
 from dcls_cli import Upscaler
 from dcls_cli.image import decode
-from dcls_cli.models.choice import choose
+from dcls_cli.models.auto import choose
 
 #: 8-bit levels by which page and Python engine may differ.
 TOLERANCE = 2

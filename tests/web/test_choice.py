@@ -14,7 +14,7 @@ from PIL import Image
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.image import Photo, decode
 from dcls_cli.image.traces import Traces, measure_traces
-from dcls_cli.models.choice import choose
+from dcls_cli.models.auto import choose
 from tests.web import pictures
 from tests.web.nodes import SOURCE, call
 from tests.web.test_page import example
@@ -204,7 +204,7 @@ def seen() -> Seen:
     """All pictures, which one process looks at."""
     contents = {name: make() for name, make in FILES.items()}
     photos = {name: decode(io.BytesIO(content)) for name, content in contents.items()}
-    rule = (resources.files("dcls_cli.models") / "choice.json").read_text()
+    rule = (resources.files("dcls_cli.models") / "auto.json").read_text()
     files = [given(contents[name], photos[name]) for name in FILES]
     found = call("choice.mjs", _SEE, files, rule, SOURCE.as_uri())
     return {name: (photos[name], ours) for name, ours in zip(FILES, found, strict=True)}

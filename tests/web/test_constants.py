@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dcls_cli.image import compression, drawn, traces
-from dcls_cli.models import choice
+from dcls_cli.models import auto
 from dcls_cli.upscaling import consistency, finding, finishing, narrow, survey
 from dcls_cli.upscaling.narrow import reference
 from tests.web.nodes import SOURCE, call
@@ -24,7 +24,7 @@ COUNTERPARTS: list[tuple[ModuleType, list[str], set[str]]] = [
     (traces, ["traces.mjs"], set()),
     (drawn, ["drawn.mjs"], set()),
     (compression, ["compression.mjs"], set()),
-    (choice, ["choice.mjs"], set()),
+    (auto, ["choice.mjs"], set()),
 ]
 
 

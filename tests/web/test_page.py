@@ -16,7 +16,7 @@ from PIL import Image
 from dcls_cli import Upscaler
 from dcls_cli.image import read
 from dcls_cli.kernels import kernel_width_px
-from dcls_cli.models.choice import choose
+from dcls_cli.models.auto import choose
 from tests.web.engine import LIGHT, PHOTO, TOLERANCE, chosen, differs
 from tests.web.nodes import Drive
 from tests.web.serving import ISOLATED, address, serve

@@ -1,6 +1,6 @@
 /**
- * Which of the networks suits a picture: the rule behind `-m auto`, as `dcls_cli/models/choice.py`. The
- * build takes its steps from `dcls_cli/models/choice.json`.
+ * Which of the networks suits a picture: the rule behind `-m auto`, as `dcls_cli/models/auto.py`. The
+ * build takes its steps from `dcls_cli/models/auto.json`.
  */
 
 import { Failure } from "./failures.mjs";

@@ -19,7 +19,7 @@ from dcls_cli.metrics import psnr
 from dcls_cli.models import weights
 from dcls_cli.tiling import plan
 from dcls_cli.upscaling import upscale
-from dcls_cli.upscaling.fields import Window, blur_field
+from dcls_cli.upscaling.varying_blur import Window, blur_field
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOATS = np.dtype(np.float32)

@@ -1,7 +1,7 @@
 """Which of the released models suits a photo: the rule behind `--model auto`.
 
 The rule is learnt: `docs/label_networks.py` makes pictures, restores each with both networks, and
-notes which one was better; `docs/learn_choice.py` fits a sum of steps to that, `choice.json`. Each
+notes which one was better; `docs/learn_choice.py` fits a sum of steps to that, `auto.json`. Each
 step looks at one feature, so that the rule can say what it chose by.
 """
 
@@ -131,7 +131,7 @@ def features(photo: Photo) -> dict[str, float]:
 @lru_cache(maxsize=1)
 def rule() -> tuple[float, tuple[Step, ...]]:
     """The gain that all photos have in common, and the steps that are added to it."""
-    text = (resources.files("dcls_cli.models") / "choice.json").read_text(encoding="utf-8")
+    text = (resources.files("dcls_cli.models") / "auto.json").read_text(encoding="utf-8")
     table = json.loads(text)
     return float(table["start"]), tuple(Step(*step) for step in table["steps"])
 

@@ -9,7 +9,7 @@ from PIL import Image
 from dcls_cli.errors import WeightsError
 from dcls_cli.evaluation.graphics import draw
 from dcls_cli.image import Photo, decode
-from dcls_cli.models.choice import choose, features, rule
+from dcls_cli.models.auto import choose, features, rule
 from tests.image.test_traces import jpeg, small_and_busy, smooth
 from tests.scenes import natural
 
