@@ -75,15 +75,13 @@ class PlainView:
         for item in skipped[:LISTED]:
             console.note(f"skipped {item.path}: {item.reason}")
         if len(skipped) > LISTED:
-            more = len(skipped) - LISTED
-            console.note(f"skipped {more} more images, see {run.skipped}")
+            console.note(f"skipped {len(skipped) - LISTED} more images, see {run.skipped}")
         console.note(
             f"{prepared.files} images, {prepared.megapixels:.1f} megapixels"
             + (f", {len(skipped)} skipped" if skipped else "")
         )
         if prepared.new_layers:
-            listed = ", ".join(prepared.new_layers)
-            console.note(f"not in {init}, start at random: {listed}")
+            console.note(f"not in {init}, start at random: {', '.join(prepared.new_layers)}")
         if prepared.resumed_at is not None:
             console.note(f"resumed at step {prepared.resumed_at}")
             if init is not None:
@@ -97,7 +95,10 @@ class PlainView:
             case ValidationReport():
                 console.note(validation_line(report))
             case RollbackReport():
-                console.note(rollback_line(report))
+                console.note(
+                    f"step {report.step}: {report.reason}; back to step {report.back_to} with "
+                    f"other patches, learning rate x {report.learning_rate_factor:g} from here on"
+                )
 
     def on_window(self, report: WindowReport) -> None:
         """Print the figures of a window, if the last line is long enough ago."""
@@ -117,8 +118,8 @@ class PlainView:
         step, minutes = trainer.state.step, trainer.elapsed_s / 60
         if not trainer.finished:
             console.note(
-                f"stopped at step {step} after {minutes:.1f} minutes; "
-                f"the same command with --resume auto goes on"
+                f"stopped at step {step} after {minutes:.1f} minutes; the same command with "
+                "--resume auto goes on"
             )
             return
         validated = math.isfinite(trainer.best_psnr_db)
@@ -174,28 +175,28 @@ class LiveView(PlainView):
             return Panel(Text("first steps ..."), title=Text(console.visible(self.title)))
         # Between two windows the clock goes on.
         elapsed = window.elapsed_s + time.monotonic() - self._since
+        psnr = "not yet"
+        if self._latest is not None:
+            psnr = f"{self._latest.psnr_y_db:.2f} dB, best {self._best:.2f}"
         table = Table.grid(padding=(0, 2), expand=True)
         for _ in range(2):
             table.add_column(style="dim")
             table.add_column(justify="right")
-        table.add_row("image loss", f"{window.image_loss:.4f}", "step", self._steps(window))
+        table.add_row(
+            "image loss",
+            f"{window.image_loss:.4f}",
+            "step",
+            f"{window.step}{_of(self.total_steps)}",
+        )
         table.add_row(
             "kernel loss", f"{window.kernel_loss:.3f}", "patches/s", f"{window.patches_per_s:.1f}"
         )
-        table.add_row("PSNR Y", self._psnr(), "learning rate", f"{window.learning_rate:.2e}")
+        table.add_row("PSNR Y", psnr, "learning rate", f"{window.learning_rate:.2e}")
         table.add_row("elapsed", clock(elapsed), "left", clock(time_left(window)))
         if self._rollbacks:
             table.add_row("roll-backs", str(self._rollbacks), "", "")
         bar = ProgressBar(total=1.0, completed=min(window.progress, 1.0))
         return Panel(Group(table, bar), title=Text(console.visible(self.title)))
-
-    def _steps(self, window: WindowReport) -> str:
-        return f"{window.step}" + (f" of {self.total_steps}" if self.total_steps else "")
-
-    def _psnr(self) -> str:
-        if self._latest is None:
-            return "not yet"
-        return f"{self._latest.psnr_y_db:.2f} dB, best {self._best:.2f}"
 
 
 def view_of(out: Path, total_steps: int | None) -> PlainView:
@@ -215,12 +216,11 @@ def loading_bar() -> Iterator[Callable[[int, int], None]]:
 
 def window_line(report: WindowReport, total_steps: int | None) -> str:
     """One line of figures."""
-    of = f" of {total_steps}" if total_steps else ""
     return (
-        f"step {report.step}{of} ({report.progress:.1%}): loss {report.image_loss:.4f}, "
-        f"kernel {report.kernel_loss:.3f}, {report.patches_per_s:.1f} patches/s, "
-        f"rate {report.learning_rate:.2e}, {clock(report.elapsed_s)} elapsed, "
-        f"{clock(time_left(report))} left"
+        f"step {report.step}{_of(total_steps)} ({report.progress:.1%}): "
+        f"loss {report.image_loss:.4f}, kernel {report.kernel_loss:.3f}, "
+        f"{report.patches_per_s:.1f} patches/s, rate {report.learning_rate:.2e}, "
+        f"{clock(report.elapsed_s)} elapsed, {clock(time_left(report))} left"
     )
 
 
@@ -234,12 +234,8 @@ def validation_line(report: ValidationReport) -> str:
     )
 
 
-def rollback_line(report: RollbackReport) -> str:
-    """What was noticed, and where training goes on."""
-    return (
-        f"step {report.step}: {report.reason}; back to step {report.back_to} with other patches, "
-        f"learning rate x {report.learning_rate_factor:g} from here on"
-    )
+def _of(total_steps: int | None) -> str:
+    return f" of {total_steps}" if total_steps else ""
 
 
 def time_left(report: WindowReport) -> float:

@@ -123,10 +123,8 @@ class Trainer:
     def _agree(self) -> None:
         """Measure progress, and make all processes see the same."""
         self.elapsed_s = time.monotonic() - self._started
-        if self.config.max_minutes is None:
-            self._progress = self.state.step / self.config.iterations
-        else:
-            self._progress = self.elapsed_s / 60 / self.config.max_minutes
+        minutes = self.config.max_minutes
+        self._progress = self.elapsed_s / 60 / minutes if minutes else self._step_progress()
         if self.world > 1:
             agreed = torch.tensor([self._progress, self.elapsed_s], dtype=torch.float64)
             dist.broadcast(agreed, 0)

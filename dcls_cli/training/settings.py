@@ -12,8 +12,6 @@ from dcls_cli.errors import TrainingError, UsageError, WeightsError
 from dcls_cli.training.config import NotNegative, Range, TrainConfig, bare, expected
 from dcls_cli.training.presets import PRESETS, PresetName
 
-Resume = Literal["auto", "never"]
-
 #: The tables of a file; what is known of an earlier run, `record`, is not read.
 TRAINING, MODEL, RECORD = "training", "model", "record"
 
@@ -47,7 +45,7 @@ class RunSettings:
     out: Path | None = None
     val: Path | None = None
     init: Path | None = None
-    resume: Resume = "never"
+    resume: Literal["auto", "never"] = "never"
     device: str = "auto"
     compile: bool = False
     accumulate: Annotated[int, Range(least=1)] = 1
@@ -107,8 +105,9 @@ class GivenOptions:
             for name, value in values.items():
                 values[name] = _checked(table, name, value, path)
         if set(_LENGTHS) <= set(tables[TRAINING]):
-            lengths = " and training.".join(_LENGTHS)
-            raise UsageError(f"{path}: training.{lengths} exclude each other")
+            raise UsageError(
+                f"{path}: training.{_LENGTHS[0]} and training.{_LENGTHS[1]} exclude each other"
+            )
         return cls(run=tables[""], training=tables[TRAINING], model=tables[MODEL])
 
     def under(self, other: Self) -> Self:
@@ -177,7 +176,7 @@ def _as_paths(kind: object, value: object, folder: Path) -> object:
         return folder / Path(value).expanduser()
     listed = isinstance(value, list) and all(isinstance(item, str) for item in value)
     if kind == tuple[Path, ...] and listed:
-        return tuple(folder / Path(item).expanduser() for item in value)  # type: ignore[attr-defined]
+        return tuple(_as_paths(Path, item, folder) for item in value)  # type: ignore[attr-defined]
     return value
 
 
@@ -201,7 +200,7 @@ def toml_of(
     settings: RunSettings,
     training: TrainConfig,
     model: ModelConfig,
-    known: Mapping[str, object],
+    record: Mapping[str, object],
     name: str,
 ) -> str:
     """All options of a run, as text of a file that `GivenOptions.of_file` reads.
@@ -209,8 +208,8 @@ def toml_of(
     Args:
         settings: paths become absolute, so that the file may be moved.
         training: of its two lengths the one that counts is written.
-        model: its scale is that of the settings.
-        known: what else is worth remembering; it is not read back.
+        model: has the scale of the settings.
+        record: what else is worth remembering; it is not read back.
         name: of the file.
     """
     options = dict(vars(training))
@@ -219,7 +218,7 @@ def toml_of(
     # A repeated run must not go on with this one.
     run = vars(replace(settings, resume="never"))
     text = _HEAD.format(name=name) + _lines(run)
-    for table, values in ((TRAINING, options), (MODEL, network), (RECORD, known)):
+    for table, values in ((TRAINING, options), (MODEL, network), (RECORD, record)):
         text += f"\n[{table}]\n{_lines(values)}"
     return text
 
@@ -230,8 +229,8 @@ def _lines(values: Mapping[str, object]) -> str:
 
 
 def _line(name: str, value: object) -> str:
+    text = f"{name} = {_literal(value)}\n"
     try:
-        text = f"{name} = {_literal(value)}\n"
         text.encode()
     except UnicodeEncodeError:  # a path that is no text, which TOML cannot hold
         return f"# {name} = {ascii(str(value))} is no Unicode text\n"
@@ -240,10 +239,8 @@ def _line(name: str, value: object) -> str:
 
 def _literal(value: object) -> str:
     """A value as TOML writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, int | float):
-        return repr(value)
+        return repr(value).lower()  # true and false are two of them
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_literal, value))}]"
     text = str(value.absolute()) if isinstance(value, Path) else str(value)
