@@ -82,6 +82,16 @@ def select_precision(precision: str, device: torch.device) -> str:
     return "bf16" if native else "fp16"
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device has convolutions in bf16; without them a processor takes minutes."""
+    if device.type != "cpu":
+        return True
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except (AttributeError, RuntimeError):  # a build without oneDNN
+        return False
+
+
 def has_fast_bf16(capabilities: Mapping[str, object], vendor: str) -> bool:
     """Whether a processor's convolutions are faster in bf16 than in fp32.
 

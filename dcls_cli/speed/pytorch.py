@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from dcls_cli.backends.devices import DTYPES, select_precision, translated_memory_errors
+from dcls_cli.backends.devices import DTYPES, has_bf16, select_precision, translated_memory_errors
 from dcls_cli.backends.gpu import CudaGraph
 from dcls_cli.backends.pytorch import BATCH_PX
 from dcls_cli.config import ModelConfig
@@ -165,7 +165,8 @@ def measure_inference(
 class Speed(NamedTuple):
     """All figures of a network; see the classes of each.
 
-    `inference` is by precision; `comparisons` are in fp32 and in the precision that `auto` takes.
+    `inference` is by precision, without bf16 where the processor lacks it; `comparisons` are in
+    fp32 and in the precision that `auto` takes.
     """
 
     training: TrainingSpeed
@@ -197,11 +198,14 @@ def measure(
         OutOfMemoryError: memory ran out.
     """
     auto = select_precision("auto", device)
+    half = ("bf16",) if has_bf16(device) else ()
+    if config.precision not in ("fp32", *half):
+        config = replace(config, precision="fp32")
     return Speed(
         measure_training(model, config, device, seconds),
         {
             name: measure_inference(model, DTYPES[name], side_px, device, seconds)
-            for name in ("fp32", "bf16")
+            for name in ("fp32", *half)
         },
         [
             compare(model, DTYPES[name], side_px, device, seconds)
