@@ -55,7 +55,7 @@ class ExportedGraph:
     kind: Kind
     precision: str
     size: int
-    count_operators: dict[str, int]
+    operators: dict[str, int]
     beyond_cuda: tuple[str, ...]
 
 
