@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from rich.progress import TaskID
 
+    from dcls_cli.jobs.events import Named
     from dcls_cli.jobs.forecast import BatchForecast, Forecast, Sized
-    from dcls_cli.jobs.networks import Named
     from dcls_cli.jobs.report import Tally
 
 #: Failed photos that are named at the end.

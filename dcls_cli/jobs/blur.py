@@ -6,7 +6,8 @@ from pathlib import Path
 from dcls_cli.errors import UsageError
 from dcls_cli.files.atomic import printable
 from dcls_cli.image import read
-from dcls_cli.jobs.networks import Named, Networks
+from dcls_cli.jobs.events import Named
+from dcls_cli.jobs.networks import Networks
 from dcls_cli.jobs.plan import make_folder
 from dcls_cli.kernels.user_kernel import WRITABLE_KERNELS, write_kernel
 from dcls_cli.upscaling import FoundBlur, find_blur

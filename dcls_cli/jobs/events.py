@@ -1,8 +1,9 @@
 """What happens to the photos of a request: read by progress bars, NDJSON, reports and callbacks."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dcls_cli.errors import DclsError, ImageError, UsageError
 from dcls_cli.files.atomic import printable
@@ -11,7 +12,20 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dcls_cli.jobs.existing_outputs import Size
-    from dcls_cli.jobs.networks import Named
+
+
+class Named(NamedTuple):
+    """A network that a photo is to be restored with.
+
+    Attributes:
+        weights: its file.
+        name: for people to read.
+        reason: why the rule chose it; None where the user did.
+    """
+
+    weights: Path
+    name: str
+    reason: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +146,7 @@ class Started:
     """A photo has been read, its network is loaded."""
 
     task: Task
-    network: "Named"
+    network: Named
 
 
 @dataclass(frozen=True)
@@ -186,3 +200,6 @@ class Failed:
 
 
 Event = Noted | Started | Stepped | Finished | Skipped | Left | Failed
+
+#: Is given each event.
+Emit = Callable[[Event], None]

@@ -17,7 +17,8 @@ from dcls_cli.jobs.worker import Loaded, Worker
 
 if TYPE_CHECKING:
     from dcls_cli.backends import Backend
-    from dcls_cli.jobs.request import Emit, Request
+    from dcls_cli.jobs.events import Emit
+    from dcls_cli.jobs.request import Request
     from dcls_cli.tiling import Tile
 
 #: Side of the piece of which the time is taken, LR pixels.

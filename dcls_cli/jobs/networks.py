@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from dcls_cli.errors import KernelError, UsageError
 from dcls_cli.files.atomic import printable
+from dcls_cli.jobs.events import Named
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,20 +26,6 @@ Find = Callable[[str | int], Path]
 
 #: Is given a remark.
 Note = Callable[[str], None]
-
-
-class Named(NamedTuple):
-    """A network that a photo is to be restored with.
-
-    Attributes:
-        weights: its file.
-        name: for people to read.
-        reason: why the rule chose it; None where the user did.
-    """
-
-    weights: Path
-    name: str
-    reason: str | None
 
 
 class Networks:

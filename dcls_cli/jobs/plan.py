@@ -23,8 +23,9 @@ from dcls_cli.jobs.streams import STREAM
 
 if TYPE_CHECKING:
     from dcls_cli.image.resizing import OutputSize
+    from dcls_cli.jobs.events import Emit
     from dcls_cli.jobs.networks import Networks
-    from dcls_cli.jobs.request import Emit, Request
+    from dcls_cli.jobs.request import Request
 
 KERNEL_SUFFIXES = (".npy", ".png")
 

@@ -10,8 +10,7 @@ from typing import Generic, TypeVar
 
 from dcls_cli.errors import BackendError, DclsError, WeightsError
 from dcls_cli.jobs.engines import Engine, Place, Stopped
-from dcls_cli.jobs.events import Event, Failed, Finished, Left, Skipped, Task
-from dcls_cli.jobs.request import Emit
+from dcls_cli.jobs.events import Emit, Event, Failed, Finished, Left, Skipped, Task
 from dcls_cli.jobs.worker import Worker
 from dcls_cli.machine import free_memory_bytes
 

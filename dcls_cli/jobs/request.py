@@ -1,6 +1,5 @@
 """What is asked for: photos, outputs and how to make them, checked once, in one frozen record."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +13,8 @@ if TYPE_CHECKING:
     from dcls_cli.image import Encoding
     from dcls_cli.image.metadata import Kept
     from dcls_cli.image.resizing import OutputSize
-    from dcls_cli.jobs.events import Event
     from dcls_cli.jobs.selection import Shard
     from dcls_cli.upscaling import KernelMode
-
-#: Is given each event.
-Emit = Callable[["Event"], None]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from dcls_cli.backends import Backend
     from dcls_cli.image import Photo, Picture
-    from dcls_cli.jobs.networks import Find, Named, Note
-    from dcls_cli.jobs.request import Emit, Request
+    from dcls_cli.jobs.events import Emit, Named
+    from dcls_cli.jobs.networks import Find, Note
+    from dcls_cli.jobs.request import Request
     from dcls_cli.upscaling import Upscaled
 
 #: Results with at most so many bytes of samples are held in memory; larger ones are restored while
