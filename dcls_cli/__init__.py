@@ -5,6 +5,7 @@ files, `ModelConfig` describes a network, `DclsError` is what goes wrong on purp
 package loads neither torch nor onnxruntime.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from dcls_cli.config import ModelConfig
     from dcls_cli.errors import DclsError
     from dcls_cli.upscaler import Upscaler, upscale_file, upscale_files
+
+# ONNX Runtime would write a device id below the user's cache and look up a host of its vendor.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
 

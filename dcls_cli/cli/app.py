@@ -153,6 +153,7 @@ def split_at_dashes(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def main() -> NoReturn:
     """Run the program: the entry point of the console script."""
     console.hold_closed_streams()
+    console.buffer_stdout()
     console.keep_stderr()
     console.tolerate_any_name()
     # What Pillow says about damaged metadata is in the notes about the photo.

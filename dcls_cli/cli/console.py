@@ -4,6 +4,7 @@ Results go to stdout, everything else to stderr. Names of files are never read a
 whatever they contain, a message stays on one line.
 """
 
+import io
 import json
 import os
 import sys
@@ -197,6 +198,18 @@ def hold_closed_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+
+
+def buffer_stdout() -> None:
+    """Write whole lines where stdout is unbuffered (`PYTHONUNBUFFERED`), as containers have it.
+
+    An unbuffered stream may take a part of a line, and Python drops the rest without a word.
+    """
+    if sys.stdout is None or isinstance(sys.stdout.buffer, io.BufferedIOBase):
+        return
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(sys.stdout.buffer), encoding=sys.stdout.encoding, write_through=True
+    )
 
 
 def keep_stderr() -> None:

@@ -1,11 +1,14 @@
 """Images in folders and archives, one after the other and without unpacking."""
 
+import errno
+import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -71,7 +74,7 @@ def images_of(path: Path) -> Iterator[list[StoredImage]]:
     """
     if path.is_dir():
         yield [
-            StoredImage(file.relative_to(path).as_posix(), file.read_bytes)
+            StoredImage(file.relative_to(path).as_posix(), partial(content_of, file))
             for file in image_files(path)
         ]
         return
@@ -96,6 +99,17 @@ def image_files(folder: Path) -> list[Path]:
     """Files of a folder and its sub-folders that are named as images are, by path."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     return sorted(path for path in found if not path.is_dir())
+
+
+def content_of(path: Path) -> bytes:
+    """Read a file; opening a FIFO or a device would wait for ever.
+
+    Raises:
+        OSError: it is none, or cannot be read.
+    """
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return path.read_bytes()
 
 
 def dataset_of(path: Path) -> Dataset | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcls_cli.data.sources import content_of
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation import div2krk, photo
 from dcls_cli.evaluation.gaussian8 import gaussian8_sample
@@ -45,7 +46,7 @@ class Item:
         digest = hashlib.sha256()
         for path in (self.hr, self.lr, self.kernel):
             try:
-                content = b"" if path is None else path.read_bytes()
+                content = b"" if path is None else content_of(path)
             except OSError as error:
                 raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
             digest.update(f"{len(content)} ".encode() + content)

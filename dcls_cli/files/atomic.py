@@ -8,6 +8,7 @@ write into that folder removes.
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -54,6 +55,7 @@ def atomic_write(path: Path, writer: Callable[[BinaryIO], object], *, overwrite:
     """
     path = Path(path)
     with _clear_errors(path):
+        _refuse_special(path)
         temporaries.remove_stale(path.parent)
         with temporaries.opened(path) as (temporary, file):
             writer(file)
@@ -105,11 +107,34 @@ def check_writable(path: Path) -> None:
     with _clear_errors(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with contextlib.suppress(FileNotFoundError):
-            path.lstat()  # refuses a name that is too long
+        _refuse_special(path)
         temporaries.remove_stale(path.parent)
         with temporaries.opened(path):
             pass
+
+
+def is_special(path: Path) -> bool:
+    """Whether a name leads to something that is neither a regular file nor a folder nor nothing.
+
+    Such as a FIFO, a device, a socket, also by way of links: nobody wants them replaced by a file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):  # also a link that leads nowhere
+            return False
+        raise
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse FIFOs and devices, and a name that is too long.
+
+    Raises:
+        OSError: see above.
+    """
+    if is_special(path):
+        raise OSError(errno.ENOTSUP, "not a regular file")
 
 
 def _flush(file: BinaryIO, temporary: Path) -> None:
@@ -144,14 +169,15 @@ def _sync_folder(folder: Path) -> None:
     """Make the new name survive a power cut, where the file system can promise that."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)  # a folder may be written and yet not be read
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
             raise
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

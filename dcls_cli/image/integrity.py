@@ -23,8 +23,6 @@ MAX_SCANNED_PIXELS = 2_000_000_000
 
 _ORDINARY_SCANS = 24
 
-_START_OF_SCAN = b"\xff\xda"
-
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 #: Samples of a pixel, by the kind of colour; others have one.
@@ -50,13 +48,13 @@ _NEEDED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 def refuse_many_scans(file: BinaryIO, pixels: int) -> None:
-    """Count the scans of a JPEG; inside a scan the marker cannot occur.
+    """Count the scans of a JPEG's first picture, whatever follows it, such as a phone's video.
 
     Raises:
         ImageError: it has more than any encoder makes.
     """
     file.seek(0)
-    scans = file.read().count(_START_OF_SCAN)
+    scans = sum(marker == _SCAN_MARKER for marker, _ in _markers(file.read()))
     if scans > MAX_JPEG_SCANS or (scans > _ORDINARY_SCANS and scans * pixels > MAX_SCANNED_PIXELS):
         raise ImageError(
             f"a JPEG of {scans} scans, expected at most {_ORDINARY_SCANS}; "

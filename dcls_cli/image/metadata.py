@@ -184,8 +184,8 @@ _IPTC_MARKER = b"\x1c"
 
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>\s*))\d+""")
 
-#: Small pictures of the photo as it was.
-_THUMBNAILS = re.compile(rb"<(xmp:Thumbnails|xap:Thumbnails)\b.*?</\1>", re.DOTALL)
+#: Elements with small pictures of the photo as it was.
+_THUMBNAILS = (b"xmp:Thumbnails", b"xap:Thumbnails")
 
 
 def xmp(image: Image.Image) -> tuple[bytes | None, str | None]:
@@ -202,7 +202,26 @@ def xmp(image: Image.Image) -> tuple[bytes | None, str | None]:
     if not isinstance(packet, bytes) or b"<" not in packet:
         return None, "the XMP data is damaged and was left out"
     packet = packet.rstrip(b"\0")
-    return _THUMBNAILS.sub(b"", _XMP_ORIENTATION.sub(rb"\g<1>1", packet)), None
+    packet = _XMP_ORIENTATION.sub(rb"\g<1>1", packet)
+    for element in _THUMBNAILS:
+        packet = _without(packet, element)
+    return packet, None
+
+
+def _without(packet: bytes, element: bytes) -> bytes:
+    """An XMP packet without all elements of a name, in one pass however the tags are nested."""
+    opening, closing = b"<" + element, b"</" + element + b">"
+    last = packet.rfind(closing)
+    kept, at = [], 0
+    while at <= last and (start := packet.find(opening, at, last)) >= 0:
+        after = start + len(opening)
+        if packet[after : after + 1].isalnum():  # a longer name
+            kept.append(packet[at:after])
+            at = after
+            continue
+        kept.append(packet[at:start])
+        at = packet.find(closing, after) + len(closing)
+    return b"".join([*kept, packet[at:]])
 
 
 def iptc(image: Image.Image) -> tuple[bytes | None, str | None]:

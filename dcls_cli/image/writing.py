@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
-from dcls_cli.files.atomic import atomic_write, check_writable, printable
+from dcls_cli.files.atomic import atomic_write, check_writable, is_special, printable
 from dcls_cli.image import metadata
 from dcls_cli.image.colour import to_srgb
 from dcls_cli.image.encoders import Header
@@ -84,6 +84,8 @@ def check_output(
     name = printable(path)
     check_encoding(path, width, height, alpha=alpha, encoding=encoding)
     try:
+        if is_special(path):
+            raise UsageError(f"{name}: not a regular file; -o - writes to stdout")
         check_writable(path)
     except OSError as error:
         problem = UsageError if error.errno in (errno.ENOENT, errno.ENOTDIR) else ImageError

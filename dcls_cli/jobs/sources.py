@@ -114,6 +114,8 @@ def _matches(pattern: str, found: Found, out: Path | None) -> Iterator[Source]:
             break
         fixed.append(part)
     base = Path(*fixed)
+    if ".." in Path(pattern).parts[len(fixed) :]:
+        raise UsageError(f"{printable(pattern)}: '..' must stand before the first wildcard")
     outputs = out.resolve() if out is not None else None
     if outputs == base.resolve():  # photos and outputs side by side: names tell them apart
         outputs = None
@@ -273,4 +275,6 @@ def why_not(path: Path) -> str | None:
         return None
     if path.suffix.lower() in _RAW:
         return "camera raw"
+    if path.is_file() and path.stat().st_size == 0:  # files of /proc, which may wait when read
+        return "not a photo"
     return "not a photo" if recognise(path) is None or measure(path) is None else None

@@ -106,7 +106,9 @@ def write_stdout(picture: "Picture", path: Path, encoding: "Encoding") -> tuple[
     file = io.BytesIO()
     notes = write_to(picture, file, path, encoding=encoding)
     try:
-        sys.stdout.buffer.write(file.getbuffer())
+        rest = file.getbuffer()
+        while rest:  # an unbuffered stream may take only a part
+            rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.buffer.flush()
     except OSError as error:
         _detach()

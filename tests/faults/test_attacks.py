@@ -1,0 +1,325 @@
+"""What broke under attack, each with its kind: streams, devices, links, hostile files."""
+
+import io
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from dcls_cli.cli.app import run
+from dcls_cli.data.sources import content_of
+from dcls_cli.files.atomic import atomic_write
+from dcls_cli.image import read
+from dcls_cli.image.metadata import xmp
+from tests.faults.programs import ENVIRONMENT, PROGRAM, dcls
+from tests.faults.test_disks import small_disk
+from tests.jobs.files import picture
+from tests.pace import stretched
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="files and signals of POSIX")
+
+Capture = pytest.CaptureFixture[str]
+
+UNBUFFERED = {**ENVIRONMENT, "PYTHONUNBUFFERED": "1"}
+
+
+def noise(path: Path, side: int) -> Path:
+    """A photo whose PNG is as large as its samples."""
+    rng = np.random.default_rng(5)
+    Image.fromarray(rng.integers(0, 256, (side, side, 3), np.uint8)).save(path)
+    return path
+
+
+def test_a_photo_on_an_unbuffered_stdout_is_whole_or_the_command_fails(
+    tmp_path: Path, x2: Path
+) -> None:
+    photo = noise(tmp_path / "a.png", 120)
+    command = [*PROGRAM, "upscale", photo, "-o", "-", "-w", x2, "-d", "cpu"]
+    whole = subprocess.run(command, env=UNBUFFERED, capture_output=True, check=True).stdout
+    assert Image.open(io.BytesIO(whole)).size == (240, 240)
+    with small_disk(tmp_path / "small", "100k") as small:
+        with (small / "cut.png").open("wb") as file:
+            cut = subprocess.run(
+                command, env=UNBUFFERED, stdout=file, stderr=subprocess.PIPE, check=False
+            )
+        assert (small / "cut.png").stat().st_size < len(whole)
+    assert cut.returncode == 1
+    assert b"stdout: cannot be written: No space left on device" in cut.stderr
+
+
+def test_a_reader_that_leaves_an_unbuffered_stdout_is_a_failure(tmp_path: Path, x2: Path) -> None:
+    photo = noise(tmp_path / "a.png", 300)
+    command = [*PROGRAM, "upscale", photo, "-o", "-", "-w", x2, "-d", "cpu"]
+    with subprocess.Popen(
+        command, env=UNBUFFERED, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode == 1
+    assert b"stdout: cannot be written" in said
+
+
+STEPS = """
+import io, sys
+from dcls_cli.jobs import streams
+class Slow(io.RawIOBase):
+    def __init__(self): self.taken = bytearray()
+    def writable(self): return True
+    def write(self, data):
+        part = bytes(data[:1000]); self.taken += part; return len(part)
+slow = Slow()
+sys.stdout = type("Out", (), {"buffer": slow, "flush": slow.flush})()
+from dcls_cli.image import from_array, Encoding
+import numpy as np, pathlib
+rng = np.random.default_rng(1)
+photo = from_array(rng.integers(0, 256, (64, 64, 3), np.uint8))
+streams.write_stdout(photo, pathlib.Path("stdout.png"), Encoding())
+from PIL import Image
+image = Image.open(io.BytesIO(bytes(slow.taken))); image.load()
+assert (np.asarray(image) == photo.samples).all()
+"""
+
+
+def test_a_stream_that_takes_little_at_a_time_gets_all() -> None:
+    subprocess.run([sys.executable, "-c", STEPS], env=ENVIRONMENT, check=True, timeout=120)
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_nothing_is_written_at_home_and_no_name_is_looked_up(tmp_path: Path) -> None:
+    """Of ONNX Runtime: a device id, a data base of events and a host of its vendor."""
+    home, photo = tmp_path / "home", picture(tmp_path / "a.png")
+    home.mkdir()
+    names = ("XDG_CACHE_HOME", "HF_HOME", "ORT_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in ENVIRONMENT.items() if name not in names}
+    code = (
+        "import sys, time; from dcls_cli import upscale_file; "
+        "upscale_file(sys.argv[1], backend='onnx', precision='int8', model='dcls-light-x4'); "
+        "time.sleep(3)"
+    )
+    log = tmp_path / "calls"
+    subprocess.run(
+        ["strace", "-f", "-qq", "-e", "trace=connect,sendto", "-o", log]
+        + [sys.executable, "-c", code, str(photo)],
+        env={**environment, "HOME": str(home)},
+        check=True,
+        timeout=stretched(120),
+    )
+    assert (tmp_path / "a_x4.png").exists()
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+    assert [line for line in log.read_text().splitlines() if "AF_INET" in line] == []
+
+
+def test_a_home_that_cannot_be_written_is_no_matter(tmp_path: Path) -> None:
+    photo = picture(tmp_path / "a.png")
+    arguments = ["--backend", "onnx", "--precision", "int8", "-m", "dcls-light-x4"]
+    result = dcls("upscale", photo, *arguments, env={**ENVIRONMENT, "HOME": "/proc"})
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_what_the_user_says_about_telemetry_stays() -> None:
+    code = "import os, dcls_cli; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    for given, kept in (({}, "1"), ({"ORT_DISABLE_TELEMETRY": "0"}, "0")):
+        environment = {k: v for k, v in ENVIRONMENT.items() if k != "ORT_DISABLE_TELEMETRY"}
+        result = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment, **given},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert result.stdout.strip() == kept
+
+
+def test_a_photo_with_a_video_behind_it_is_a_photo(tmp_path: Path) -> None:
+    """Phones write such; random bytes have the mark of a scan in every 64 kB of them."""
+    image = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (3000, 16)))
+    image.save(tmp_path / "a.jpg")
+    behind = np.random.default_rng(0).integers(0, 256, 12_000_000, np.uint8).tobytes()
+    assert behind.count(b"\xff\xda") > 100
+    with (tmp_path / "a.jpg").open("ab") as file:
+        file.write(behind)
+    assert read(tmp_path / "a.jpg").width == 4096
+
+
+def test_xmp_is_read_in_one_pass() -> None:
+    for packet in (
+        b"<x>" + b"<xmp:Thumbnails" * 60_000,
+        b"<x>" + b"<xmp:Thumbnails></xap:Thumbnails>" * 30_000,
+        b"<x>" + b"tiff:Orientation" + b" " * 900_000,
+        b"<x>" + b"tiff:Orientation =" * 50_000,
+    ):
+        image = Image.new("RGB", (1, 1))
+        image.info["xmp"] = packet
+        started = time.process_time()
+        xmp(image)
+        assert time.process_time() - started < stretched(1)
+
+
+def test_thumbnails_leave_xmp_and_nothing_else_does() -> None:
+    image = Image.new("RGB", (1, 1))
+    image.info["xmp"] = (
+        b'<x tiff:Orientation="6"><xmp:Thumbnails a="b">x<y/></xmp:Thumbnails><b/>'
+        b"<xmp:ThumbnailsOfMine>z</xmp:ThumbnailsOfMine><xap:Thumbnails></xap:Thumbnails></x>"
+    )
+    packet, note = xmp(image)
+    kept = b'<x tiff:Orientation="1"><b/><xmp:ThumbnailsOfMine>z</xmp:ThumbnailsOfMine></x>'
+    assert (packet, note) == (kept, None)
+
+
+def test_a_picture_with_hostile_xmp_is_restored_soon(tmp_path: Path, x2: Path) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", "<x>" + "<xmp:Thumbnails" * 62_000, zip=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", pnginfo=info)
+    started = time.process_time()
+    assert run(["upscale", str(tmp_path / "a.png"), "-w", str(x2), "-d", "cpu"]) == 0
+    assert time.process_time() - started < stretched(10)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_a_folder_that_may_be_written_and_not_read_gets_its_file(tmp_path: Path, x2: Path) -> None:
+    photo = picture(tmp_path / "a.png")
+    (tmp_path / "box").mkdir()
+    (tmp_path / "box").chmod(0o300)
+    command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *PROGRAM, "upscale", photo]
+    result = subprocess.run(
+        [*command, "-o", tmp_path / "box" / "b.png", "-w", x2, "-d", "cpu"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (tmp_path / "box").chmod(0o700)
+    assert (result.returncode, [path.name for path in (tmp_path / "box").iterdir()]) == (
+        0,
+        ["b.png"],
+    ), result.stderr
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link to a device", "link to a FIFO"])
+def test_what_is_no_file_is_never_replaced(
+    kind: str, tmp_path: Path, x2: Path, capsys: Capture
+) -> None:
+    photo, output = picture(tmp_path / "a.png"), tmp_path / "out.png"
+    os.mkfifo(tmp_path / "fifo")
+    match kind:
+        case "fifo":
+            os.mkfifo(output)
+        case "link to a device":
+            output.symlink_to("/dev/null")
+        case _:
+            output.symlink_to(tmp_path / "fifo")
+    before = output.lstat()
+    code = run(["upscale", str(photo), "-o", str(output), "-w", str(x2), "--overwrite"])
+    assert code == 2
+    assert "out.png: not a regular file; -o - writes to stdout" in capsys.readouterr().err
+    after = output.lstat()
+    assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
+    with pytest.raises(OSError, match="not a regular file"):
+        atomic_write(output, lambda file: None, overwrite=True)
+    for option, suffix in (("--save-kernel", ".npy"), ("--report", ".html")):
+        other = output.with_suffix(suffix)
+        os.mkfifo(other)
+        arguments = ["upscale", str(photo), "-o", str(tmp_path / "b.png"), "-w", str(x2)]
+        assert run([*arguments, option, str(other), "--overwrite"]) == 1
+        assert stat.S_ISFIFO(other.lstat().st_mode)
+
+
+def test_a_link_that_leads_nowhere_is_replaced(tmp_path: Path, x2: Path) -> None:
+    output = tmp_path / "out.png"
+    output.symlink_to(tmp_path / "nowhere" / "b.png")
+    arguments = ["upscale", str(picture(tmp_path / "a.png")), "-o", str(output), "-w", str(x2)]
+    assert run([*arguments, "--overwrite"]) == 0
+    assert not output.is_symlink()
+
+
+def test_no_pattern_leads_out_of_the_outputs(
+    tmp_path: Path, x2: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    (tmp_path / "w" / "s").mkdir(parents=True)
+    (tmp_path / "tree").mkdir()
+    picture(tmp_path / "tree" / "b.png")
+    monkeypatch.chdir(tmp_path / "w")
+    assert run(["batch", "*/../../tree/*.png", "-o", "o", "-w", str(x2)]) == 2
+    assert "'..' must stand before the first wildcard" in capsys.readouterr().err
+    assert run(["batch", "../tree/*.png", "-o", "o", "-w", str(x2)]) == 0
+    assert [path.name for path in (tmp_path / "w" / "o").iterdir()] == ["b_x2.png"]
+    assert [path.name for path in (tmp_path / "tree").iterdir()] == ["b.png"]
+
+
+@pytest.mark.parametrize("command", ["data check {}", "data prepare {} -o p.pack", "eval --hr {}"])
+def test_a_fifo_among_images_is_named_and_nothing_waits(command: str, tmp_path: Path) -> None:
+    (tmp_path / "i").mkdir()
+    noise(tmp_path / "i" / "a.png", 64)
+    os.mkfifo(tmp_path / "i" / "x.png")
+    arguments = [part.format(tmp_path / "i") for part in command.split()]
+    result = subprocess.run(
+        [*PROGRAM, *arguments],
+        env=ENVIRONMENT,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=stretched(60),
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "x.png" in result.stdout + result.stderr
+    with pytest.raises(OSError, match="not a regular file"):
+        content_of(tmp_path / "i" / "x.png")
+
+
+def test_a_link_to_proc_does_not_hold_up_a_batch(tmp_path: Path, x2: Path) -> None:
+    (tmp_path / "p").mkdir()
+    picture(tmp_path / "p" / "a.png")
+    (tmp_path / "p" / "kernel").symlink_to("/proc/sys/kernel")
+    (tmp_path / "p" / "kmsg").symlink_to("/proc/kmsg")
+    arguments = ["batch", tmp_path / "p", "-o", tmp_path / "o", "-w", x2, "-d", "cpu"]
+    result = subprocess.run(
+        [*PROGRAM, *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=stretched(60),
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["a_x2.png"]
+
+
+SLOW_IMPORT = """
+import sys
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            print("importing", flush=True)
+            import time; time.sleep(60)
+sys.meta_path.insert(0, Slow())
+from dcls_cli.cli import main
+main()
+"""
+
+
+def test_an_interrupt_while_modules_are_imported_is_one_line() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_IMPORT],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=stretched(30))[1]
+    assert (process.returncode, said) == (130, "dcls: interrupted\n")
