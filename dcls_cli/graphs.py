@@ -30,6 +30,9 @@ Fft = Literal["dft", "matmul"]
 
 DIGEST_KEY = "dcls_sha256"
 
+#: No graph is larger; it is read whole.
+_LARGEST_BYTES = 2 << 30
+
 _KEYS = ("dcls_config", "dcls_graph", "dcls_fft", "dcls_precision", "dcls_weights_sha256")
 
 #: The newest ONNX operator set that the ONNX Runtime of this project runs.
@@ -121,6 +124,8 @@ def read_graph(path: Path) -> tuple[bytes, GraphInfo]:
         raise WeightsError(f"{path}: no such graph file")
     if not path.is_file():
         raise WeightsError(f"{path}: a graph file is expected, this is not a file")
+    if path.stat().st_size > _LARGEST_BYTES:
+        raise WeightsError(f"{path}: larger than 2 GiB: not weights of dcls")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -179,7 +179,7 @@ def batch(
         bit_depth=options.bit_depth_of(bit_depth),
         metadata=metadata,
         name=name,
-        max_pixels=int(max_pixels),
+        max_pixels=options.pixels_of(max_pixels),
         overwrite=overwrite,
         recursive=recursive,
         include=tuple(include or ()),

@@ -1,5 +1,6 @@
 """Options that several commands share, each defined once."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -269,3 +270,8 @@ def format_of(text: str) -> str | None:
 def bit_depth_of(text: str) -> int | None:
     """Read the value of `--bit-depth`."""
     return None if text == "auto" else int(text)
+
+
+def pixels_of(count: float) -> int:
+    """Read the value of `--max-pixels`, which may be inf."""
+    return sys.maxsize if count > sys.maxsize else int(count)

@@ -114,7 +114,7 @@ def upscale(
         bit_depth=options.bit_depth_of(bit_depth),
         metadata=metadata,
         name=name,
-        max_pixels=int(max_pixels),
+        max_pixels=options.pixels_of(max_pixels),
         overwrite=overwrite,
         save_kernel=save_kernel,
         evidence=report,

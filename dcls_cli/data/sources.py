@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -51,8 +52,12 @@ class StoredImage:
         """
         try:
             content = self.read()
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, LZMAError) as error:
             raise ImageError(f"damaged in its archive: {error}") from error
+        except NotImplementedError as error:
+            raise ImageError(f"compressed by a method that is not supported: {error}") from error
+        except RuntimeError as error:  # as zipfile says that a password is needed
+            raise ImageError(f"cannot be unpacked: {error}") from error
         except OSError as error:
             raise ImageError(f"cannot be read: {error.strerror or error}") from error
         return rgb8(decode(BytesIO(content)))

@@ -114,8 +114,11 @@ def from_cmyk(inks: np.ndarray, icc: bytes | None) -> Samples:
                 is_srgb=True,
                 notes=("CMYK was converted to sRGB by its colour profile",),
             )
-    paper = (white - inks.astype(np.uint32)).astype(np.uint32)
-    colour = np.rint(paper[..., :3] * paper[..., 3:] / white).astype(inks.dtype)
+    colour = np.empty((*inks.shape[:2], 3), inks.dtype)
+    for top in range(0, len(inks), _BAND_ROWS):
+        paper = white - inks[top : top + _BAND_ROWS].astype(np.uint32)
+        band = np.rint(paper[..., :3] * paper[..., 3:] / white)
+        colour[top : top + _BAND_ROWS] = band.astype(inks.dtype)
     return Samples(values=colour, white=white, bit_depth=depth, is_srgb=True, notes=(note,))
 
 

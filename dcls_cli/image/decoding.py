@@ -110,6 +110,8 @@ def assemble(
         icc = None
     else:
         icc, profile_note = metadata.profile(icc, grey=samples.values.shape[2] < 3)
+        if icc is None and profile_note is None and metadata.has_lost_profile(image):
+            profile_note = "the colour profile is damaged and was left out"
     if icc and kept == "strip":
         try:
             samples = colour.described_as_srgb(samples, icc)
@@ -161,7 +163,7 @@ def samples_of(image: Image.Image, icc: bytes | None) -> Samples:
         return colour.from_cmyk(np.asarray(image), icc)
     if image.mode == "LAB":
         return colour.from_lab(image)
-    values = np.asarray(_plain(image))
+    values = np.asarray(_uncovered(image) or _plain(image))
     return Samples(values=values[..., None] if values.ndim == 2 else values, white=255, bit_depth=8)
 
 
@@ -174,6 +176,17 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         return image.convert("LA" if image.mode in _GREY_MODES else "RGBA")
     return image.convert("L" if image.mode in _GREY_MODES else "RGB")
+
+
+def _uncovered(image: Image.Image) -> Image.Image | None:
+    """A GIF whose first frame covers only a part of it, transparent elsewhere; else None."""
+    covered = getattr(image, "dispose_extent", None)
+    if image.format != "GIF" or covered is None or tuple(covered) == (0, 0, *image.size):
+        return None
+    frame = image.convert("RGBA")
+    made = Image.new("RGBA", image.size)
+    made.paste(frame.crop(covered), covered)
+    return made
 
 
 def _gamma_note(image: Image.Image) -> str | None:

@@ -18,6 +18,7 @@ Kept = Literal["keep", "minimal", "strip"]
 
 EXIF_PREFIX = b"Exif\0\0"
 
+_X_RESOLUTION = 282
 _ORIENTATION = int(ExifTags.Base.Orientation)
 
 #: Tags that describe a TIFF photo; its other tags describe how that file stores it.
@@ -167,8 +168,17 @@ def profile(icc: object, *, grey: bool) -> tuple[bytes | None, str | None]:
     return icc, None
 
 
+def has_lost_profile(image: Image.Image) -> bool:
+    """Whether a JPEG has pieces of a colour profile of which Pillow could make none."""
+    pieces = getattr(image, "applist", ())
+    return any(name == "APP2" and data.startswith(b"ICC_PROFILE\0") for name, data in pieces)
+
+
 def resolution(image: Image.Image, *, turned: bool) -> tuple[float, float] | None:
     """Read pixels per inch, horizontal and vertical; None for values that no format can hold."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None and _X_RESOLUTION not in tags:
+        return None  # Pillow makes it 1
     try:
         across, down = (float(value) for value in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):

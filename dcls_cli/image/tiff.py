@@ -19,7 +19,7 @@ Value = bytes | tuple[int, ...] | tuple[float, ...]
 Tags = Mapping[int, Value]
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_ORIENTATION, _PLANAR = 274, 284
+_ORIENTATION, _SAMPLES, _PLANAR = 274, 277, 284
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 282, 283, 296
 _SUB_DIRECTORIES, _INK_SET, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 330, 332, 338, 339
 _SUBFILE, _XMP, _ICC, _DNG_VERSION = 254, 700, 34675, 50706
@@ -30,7 +30,7 @@ _IPTC, _PHOTOSHOP = 33723, 34377
 _READ = frozenset(
     {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _PLANAR, _X_RESOLUTION}
     | {_Y_RESOLUTION, _RESOLUTION_UNIT, _SUB_DIRECTORIES, _INK_SET, _EXTRA_SAMPLES}
-    | {_SAMPLE_FORMAT, _SUBFILE, _XMP, _ICC, _DNG_VERSION, _IPTC, _PHOTOSHOP}
+    | {_SAMPLES, _SAMPLE_FORMAT, _SUBFILE, _XMP, _ICC, _DNG_VERSION, _IPTC, _PHOTOSHOP}
 )
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _SEPARATED = 0, 1, 2, 5
@@ -211,6 +211,11 @@ def size_of(tags: Tags) -> tuple[int, int]:
     return _number(tags, _WIDTH, 0), _number(tags, _HEIGHT, 0)
 
 
+def bytes_per_px(tags: Tags) -> float:
+    """What all samples of a pixel take in memory, where none is smaller than a byte."""
+    return _number(tags, _SAMPLES, 1) * max(max(_numbers(tags, _BITS) or (1,)) / 8, 1)
+
+
 def refuse_raw(tags: Tags) -> None:
     """Refuse the files of cameras that hold a small preview before the raw picture.
 
@@ -234,11 +239,13 @@ def read_samples(file: BinaryIO, tags: Tags) -> Samples | None:
         RuntimeError: the file is damaged.
         ValueError: the file is damaged.
     """
+    if _PHOTOMETRIC not in tags and _number(tags, _SAMPLES, 1) > 2:
+        raise ImageError("a TIFF that does not say which colours its samples are")
     photometric = _number(tags, _PHOTOMETRIC, _BLACK_IS_ZERO)
     if _number(tags, _COMPRESSION, 1) in (_OLD_JPEG, _JPEG):
         return None
     bits = _numbers(tags, _BITS) or (1,)
-    if photometric == _SEPARATED and (max(bits) == 16 or _alphas(tags)):
+    if photometric == _SEPARATED and (max(bits) == 16 or _alphas(tags, 4)):
         return _inks(file, tags)
     if photometric not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB):
         return None
@@ -260,7 +267,7 @@ def _stored(content: bytes, tags: Tags, *, colours: int) -> np.ndarray:
         values = np.moveaxis(values, 0, 2)
     if values.ndim != 3 or values.shape[2] < colours:
         raise ImageError(f"a TIFF of {values.shape} samples, expected {colours} colours a pixel")
-    return values[..., : colours + _alphas(tags)]
+    return values[..., : colours + _alphas(tags, colours)]
 
 
 def _inks(file: BinaryIO, tags: Tags) -> Samples:
@@ -272,7 +279,7 @@ def _inks(file: BinaryIO, tags: Tags) -> Samples:
     if values.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"CMYK samples of the type {values.dtype} are not supported")
     white = int(np.iinfo(values.dtype).max)
-    if values.shape[2] == 5 and _numbers(tags, _EXTRA_SAMPLES)[0] == _MULTIPLIED_ALPHA:
+    if values.shape[2] == 5 and _is_multiplied(tags):
         values = straight(values[..., :4], values[..., 4:], white)
     icc = tags.get(_ICC)
     samples = from_cmyk(
@@ -281,10 +288,28 @@ def _inks(file: BinaryIO, tags: Tags) -> Samples:
     return replace(samples, values=np.concatenate([samples.values, values[..., 4:]], axis=2))
 
 
-def _alphas(tags: Tags) -> int:
-    """1 if the first sample after the colours is alpha, 0 if there is none or it is another."""
+def _alphas(tags: Tags, colours: int) -> int:
+    """1 if the first sample after the colours is alpha, 0 if there is none or it is another.
+
+    One more sample than there are colours, of which a file says nothing, is alpha to all programs.
+    """
     extra = _numbers(tags, _EXTRA_SAMPLES)
-    return int(bool(extra) and extra[0] in (_ALPHA, _MULTIPLIED_ALPHA))
+    if not extra:
+        return int(_number(tags, _SAMPLES, 1) == colours + 1)
+    return int(extra[0] in (_ALPHA, _MULTIPLIED_ALPHA))
+
+
+def _is_multiplied(tags: Tags) -> bool:
+    return (_numbers(tags, _EXTRA_SAMPLES) or (_ALPHA,))[0] == _MULTIPLIED_ALPHA
+
+
+def left_out(tags: Tags) -> str | None:
+    """That samples beyond colours and alpha were left out, if there are some."""
+    colours = {_RGB: 3, _SEPARATED: 4}.get(_number(tags, _PHOTOMETRIC, _BLACK_IS_ZERO), 1)
+    more = _number(tags, _SAMPLES, 1) - colours - _alphas(tags, colours)
+    if more <= 0:
+        return None
+    return f"{more} of its channels {'is' if more == 1 else 'are'} no colour and left out"
 
 
 def _integers(values: np.ndarray, bits: tuple[int, ...], tags: Tags, *, inverted: bool) -> Samples:
@@ -304,7 +329,7 @@ def _integers(values: np.ndarray, bits: tuple[int, ...], tags: Tags, *, inverted
         colours = values.shape[2] - has_alpha
         values = values.copy()
         values[..., :colours] = white - values[..., :colours]
-    if has_alpha and _numbers(tags, _EXTRA_SAMPLES)[0] == _MULTIPLIED_ALPHA:
+    if has_alpha and _is_multiplied(tags):
         values = straight(values[..., :-1], values[..., -1:], white)
     return Samples(values=values, white=white, bit_depth=16 if depth > 8 else 8)
 

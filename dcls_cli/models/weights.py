@@ -88,6 +88,9 @@ CONFIG_KEY = "dcls_config"
 VERSION_KEY = "dcls_version"
 DIGEST_KEY = "dcls_sha256"
 
+#: No weights of ours are larger, nor graphs.
+LARGEST_BYTES = 2 << 30
+
 #: How many differing tensors an error message lists.
 LISTED = 5
 
@@ -271,12 +274,23 @@ def write(
         raise DclsError(f"{path}: not written: {error.strerror}") from error
 
 
+def refuse_huge(path: Path) -> None:
+    """Refuse a file that is too large to be a network of ours, before it is read whole.
+
+    Raises:
+        WeightsError: see above.
+    """
+    if path.stat().st_size > LARGEST_BYTES:
+        raise WeightsError(f"{path}: larger than 2 GiB: not weights of dcls")
+
+
 def _refuse_other_files(path: Path) -> None:
     """Say what a file is that people mistake for a weight file."""
     if not path.exists():
         raise WeightsError(f"{path}: no such weight file")
     if not path.is_file():
         raise WeightsError(f"{path}: a weight file is expected, this is not a file")
+    refuse_huge(path)
     try:
         with path.open("rb") as file:
             head = file.read(64)

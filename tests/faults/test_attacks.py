@@ -8,16 +8,21 @@ import stat
 import subprocess
 import sys
 import time
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+import tifffile
+from PIL import Image, ImageCms, PngImagePlugin
 
 from dcls_cli.cli.app import run
 from dcls_cli.data.sources import content_of
+from dcls_cli.errors import ImageError
 from dcls_cli.files.atomic import atomic_write
 from dcls_cli.image import read
+from dcls_cli.image.colour import from_cmyk
 from dcls_cli.image.metadata import xmp
 from tests.faults.programs import ENVIRONMENT, PROGRAM, dcls
 from tests.faults.test_disks import small_disk
@@ -323,3 +328,139 @@ def test_an_interrupt_while_modules_are_imported_is_one_line() -> None:
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=stretched(30))[1]
     assert (process.returncode, said) == (130, "dcls: interrupted\n")
+
+
+def tiff(path: Path, samples: np.ndarray, **options: object) -> Path:
+    tifffile.imwrite(path, samples, **options)
+    return path
+
+
+def without_tag(path: Path, number: int) -> None:
+    """Give a tag of a TIFF a number that nobody knows."""
+    with tifffile.TiffFile(path) as file:
+        place = file.pages[0].tags[number].offset  # type: ignore[union-attr]
+    content = bytearray(path.read_bytes())
+    content[place : place + 2] = (65000).to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+def test_a_tiff_that_names_no_colours_is_not_taken_for_grey(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    path = tiff(tmp_path / "a.tif", rng.integers(0, 256, (8, 9, 3), np.uint8), photometric="rgb")
+    without_tag(path, 262)
+    with pytest.raises(ImageError, match="does not say which colours its samples are"):
+        read(path)
+    grey = tiff(tmp_path / "b.tif", rng.integers(0, 256, (8, 9), np.uint8))
+    without_tag(grey, 262)
+    assert read(grey).channels == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_fourth_sample_of_which_a_tiff_says_nothing_is_alpha(dtype: type, tmp_path: Path) -> None:
+    """As libvips, Pillow, OpenCV and tifffile have it."""
+    samples = np.random.default_rng(2).integers(1, 256, (8, 9, 4)).astype(dtype)
+    path = tiff(tmp_path / "a.tif", samples, photometric="rgb", extrasamples=["unassalpha"])
+    np.testing.assert_array_equal(read(path).samples, samples)
+    without_tag(path, 338)
+    np.testing.assert_array_equal(read(path).samples, samples)
+
+
+def test_a_channel_that_is_left_out_is_reported(tmp_path: Path) -> None:
+    samples = np.random.default_rng(2).integers(1, 256, (8, 9, 4)).astype(np.uint8)
+    options = {"photometric": "rgb", "extrasamples": ["unspecified"]}
+    photo = read(tiff(tmp_path / "a.tif", samples, **options))
+    np.testing.assert_array_equal(photo.samples, samples[..., :3])
+    assert photo.notes == ("1 of its channels is no colour and left out",)
+
+
+def test_samples_count_in_the_limit_of_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tiff(path, np.zeros((40, 40, 100), np.uint8), photometric="minisblack", planarconfig="contig")
+    with pytest.raises(ImageError, match="40x40 pixels of 100 bytes each are more than the limit"):
+        read(path, max_pixels=2000)
+    assert read(path, max_pixels=20_000).width == 40
+
+
+def test_cmyk_is_converted_in_bands() -> None:
+    inks = np.random.default_rng(4).integers(0, 256, (12_000, 500, 4), np.uint8)
+    tracemalloc.start()
+    values = from_cmyk(inks, None).values
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * inks.nbytes
+    paper = 255 - inks.astype(np.float64)
+    exact = np.rint(paper[..., :3] * paper[..., 3:] / 255)
+    np.testing.assert_array_equal(values, exact)
+
+
+def test_a_tiff_without_resolution_gets_none(tmp_path: Path, x2: Path) -> None:
+    path = tiff(tmp_path / "a.tif", np.full((8, 9, 3), 90, np.uint8), photometric="rgb")
+    for number in (282, 283, 296):
+        without_tag(path, number)
+    assert read(path).dpi is None
+    assert run(["upscale", str(path), "-w", str(x2), "-o", str(tmp_path / "b.tif")]) == 0
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert {282, 283}.isdisjoint(tag.code for tag in file.pages[0].tags)  # type: ignore[union-attr]
+
+
+def test_a_profile_of_which_a_piece_is_missing_is_reported(tmp_path: Path) -> None:
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg", icc_profile=icc + bytes(70_000))
+    content = bytearray((tmp_path / "a.jpg").read_bytes())
+    second = content.find(b"ICC_PROFILE\0\x02")
+    del content[second - 4 : second - 2 + int.from_bytes(content[second - 2 : second])]
+    (tmp_path / "a.jpg").write_bytes(content)
+    photo = read(tmp_path / "a.jpg")
+    assert (photo.icc, photo.notes) == (None, ("the colour profile is damaged and was left out",))
+
+
+def test_what_no_frame_of_a_gif_covers_is_transparent(tmp_path: Path) -> None:
+    Image.new("P", (4, 3), 1).save(tmp_path / "a.gif", palette=[0, 0, 0, 200, 10, 20])
+    content = bytearray((tmp_path / "a.gif").read_bytes())
+    content[6:10] = (9).to_bytes(2, "little") + (8).to_bytes(2, "little")  # a larger canvas
+    (tmp_path / "a.gif").write_bytes(content)
+    photo = read(tmp_path / "a.gif")
+    assert photo.samples.shape == (8, 9, 4)
+    assert photo.samples[:3, :4, 3].min() == 255
+    assert photo.samples[3:, :, 3].max() == photo.samples[:, 4:, 3].max() == 0
+
+
+@pytest.mark.parametrize("fault", ["password", "method", "lzma"])
+def test_members_that_cannot_be_unpacked_are_named(fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    image = io.BytesIO()
+    Image.new("RGB", (64, 64), (9, 99, 199)).save(image, "PNG")
+    kind = zipfile.ZIP_LZMA if fault == "lzma" else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        archive.writestr("a.png", image.getvalue())
+    content = bytearray(path.read_bytes())
+    central = content.find(b"PK\x01\x02")
+    if fault == "password":
+        content[6] |= 1
+        content[central + 8] |= 1
+    elif fault == "method":
+        content[8:10] = content[central + 10 : central + 12] = b"\x09\0"
+    else:
+        content[50:60] = bytes(10)
+    path.write_bytes(content)
+    result = dcls("data", "check", path)
+    assert result.returncode == 1
+    assert "damaged: a.png: " in result.stdout + result.stderr
+    assert "internal error" not in result.stderr
+
+
+def test_no_limit_of_pixels_is_a_limit(tmp_path: Path, x2: Path) -> None:
+    photo = picture(tmp_path / "a.png")
+    assert run(["upscale", str(photo), "-w", str(x2), "--max-pixels", "inf"]) == 0
+    assert run(["upscale", str(photo), "-w", str(x2), "--max-pixels", "nan"]) == 2
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_files_that_are_too_large_for_weights_are_not_read(
+    suffix: str, tmp_path: Path, capsys: Capture
+) -> None:
+    weights = tmp_path / f"w{suffix}"
+    with weights.open("wb") as file:
+        file.truncate(30 << 30)
+    assert run(["upscale", str(picture(tmp_path / "a.png")), "-w", str(weights)]) == 3
+    assert "larger than 2 GiB: not weights of dcls" in capsys.readouterr().err
