@@ -92,7 +92,7 @@ class GraphInfo:
                 )
         try:
             metrics = json.loads(metadata.get("dcls_metrics", "{}"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WeightsError(f"dcls_metrics is not JSON: {error}") from error
         return cls(
             kind=kind,  # type: ignore[arg-type]  # checked above

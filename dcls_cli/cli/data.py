@@ -142,6 +142,10 @@ def check(
             console.say(f"{path}: missing: {len(checked.missing) - LISTED} more")
         of = f" of {len(checked.dataset.images)}" if checked.dataset is not None else ""
         damaged, missing = len(checked.faults), len(checked.missing)
+        if not (checked.images or damaged or missing):
+            console.say(f"{path}: there are no images in it")
+            whole = False
+            continue
         verdict = "all whole" if checked.whole else f"{damaged} damaged, {missing} missing"
         console.say(f"{path}  {checked.images}{of} images, {verdict}")
         whole &= checked.whole

@@ -77,7 +77,7 @@ class Pack:
             whole &= all(min(image.height, image.width) > 0 for image in images)
         except OSError as error:
             raise DataError(f"{printable(path)}: cannot be read ({error.strerror})") from error
-        except (ValueError, KeyError, TypeError, struct.error) as error:
+        except (ValueError, KeyError, TypeError, struct.error, RecursionError) as error:
             raise DataError(
                 f"{printable(path)}: not a file of `dcls data prepare`, or cut off"
             ) from error

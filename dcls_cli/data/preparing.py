@@ -117,8 +117,8 @@ class Checked:
 
     @property
     def whole(self) -> bool:
-        """Whether nothing is missing or damaged."""
-        return not (self.faults or self.missing)
+        """Whether there are images, and nothing is missing or damaged."""
+        return self.images > 0 and not (self.faults or self.missing)
 
 
 def check(path: Path, known: Dataset | None, progress: Callable[[int, int], None]) -> Checked:

@@ -127,18 +127,23 @@ def dataset_of(path: Path) -> Dataset | None:
 
 def _in_zip(archive: zipfile.ZipFile) -> list[StoredImage]:
     def reader(member: zipfile.ZipInfo) -> Callable[[], bytes]:
-        return lambda: archive.read(member)  # compares its CRC
+        def read() -> bytes:
+            _refuse_large(member.file_size)
+            return archive.read(member)  # compares its CRC
+
+        return read
 
     return [
         StoredImage(member.filename, reader(member))
         for member in archive.infolist()
-        if not member.is_dir() and member.file_size <= LARGEST_BYTES
+        if not member.is_dir()
     ]
 
 
 def _in_tar(archive: tarfile.TarFile) -> list[StoredImage]:
     def reader(member: tarfile.TarInfo) -> Callable[[], bytes]:
         def read() -> bytes:
+            _refuse_large(member.size)
             content = archive.extractfile(member)
             assert content is not None, "only regular files are listed"
             return content.read()
@@ -148,8 +153,13 @@ def _in_tar(archive: tarfile.TarFile) -> list[StoredImage]:
     return [
         StoredImage(member.name, reader(member))
         for member in archive.getmembers()
-        if member.isreg() and member.size <= LARGEST_BYTES
+        if member.isreg()
     ]
+
+
+def _refuse_large(count: int) -> None:
+    if count > LARGEST_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {LARGEST_BYTES >> 20} MiB")
 
 
 def _sharp(found: list[StoredImage]) -> list[StoredImage]:

@@ -140,7 +140,7 @@ class ResultStore:
         try:
             content = json.loads((self._folder / f"{key}.json").read_bytes())
             return [Row(**row) for row in content["rows"]]
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return None
 
     def put(self, key: str, about: dict[str, object], rows: list[Row]) -> None:

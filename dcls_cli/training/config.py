@@ -147,7 +147,7 @@ class TrainConfig:
         """
         try:
             return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise TrainingError(f"not options of a training run: {error}") from error
 
     def differences(self, other: Self) -> list[str]:

@@ -132,7 +132,7 @@ def read_log(path: Path) -> list[dict[str, object]]:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:
+            except (json.JSONDecodeError, RecursionError):
                 break
             if not isinstance(record, dict) or "step" not in record:
                 break

@@ -91,10 +91,10 @@ class GivenOptions:
             UsageError: it cannot be read, is no TOML, or has a name or value that is not known.
         """
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(f"{path}: not a TOML file: {error}") from error
         content.pop(RECORD, None)
         tables = {name: content.pop(name, {}) for name in (TRAINING, MODEL)}

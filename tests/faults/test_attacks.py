@@ -464,3 +464,49 @@ def test_files_that_are_too_large_for_weights_are_not_read(
         file.truncate(30 << 30)
     assert run(["upscale", str(picture(tmp_path / "a.png")), "-w", str(weights)]) == 3
     assert "larger than 2 GiB: not weights of dcls" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"scale = 4\n\0", "not a TOML file"),
+        (b"a = " + b"[" * 5000, "not a TOML file"),
+        (b"a = " + b"{a=" * 5000, "not a TOML file"),
+        (b"\xff\xfe", "not a TOML file"),
+        (b"\xef\xbb\xbfnothing = 1\n", "nothing"),  # the mark that Windows' editor writes
+    ],
+)
+def test_hostile_settings_get_one_line(
+    content: bytes, reason: str, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "c.toml").write_bytes(content)
+    assert run(["train", str(tmp_path / "c.toml"), "--out", str(tmp_path / "run")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert reason in line
+    assert "internal error" not in line
+
+
+def test_deeply_nested_json_is_no_weights(tmp_path: Path, capsys: Capture) -> None:
+    header = b'{"__metadata__":{"dcls_config":"' + b"[" * 100_000 + b'"}}'
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    photo = picture(tmp_path / "a.png")
+    assert run(["upscale", str(photo), "-w", str(tmp_path / "w.safetensors")]) == 3
+    assert "internal error" not in capsys.readouterr().err
+
+
+def test_what_has_no_images_is_not_whole(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "e").mkdir()
+    with zipfile.ZipFile(tmp_path / "e.zip", "w"):
+        pass
+    for name in ("e", "e.zip"):
+        assert run(["data", "check", str(tmp_path / name)]) == 1
+        assert "there are no images in it" in capsys.readouterr().out
+
+
+def test_members_that_are_too_large_are_named(tmp_path: Path, capsys: Capture) -> None:
+    archive = zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED)
+    with archive, archive.open("large.png", "w") as member:
+        for _ in range(257):
+            member.write(bytes(1 << 20))
+    assert run(["data", "check", str(tmp_path / "a.zip")]) == 1
+    assert "damaged: large.png: cannot be read: larger than 256 MiB" in capsys.readouterr().out
