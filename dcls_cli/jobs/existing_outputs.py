@@ -14,6 +14,7 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from dcls_cli.errors import ImageError
 from dcls_cli.image import READABLE
 from dcls_cli.image.heif import HeifPhoto
+from dcls_cli.image.metadata import orientation
 from dcls_cli.image.recognition import recognise, recognise_head
 
 Size = tuple[int, int]
@@ -70,6 +71,17 @@ def measure(path: Path) -> Size | None:
             return _opened(file).size
     except _NO_IMAGE:
         return None
+
+
+def is_turned(path: Path) -> bool:
+    """Whether an image states an orientation that exchanges its width and height."""
+    try:
+        with path.open("rb") as file:
+            if recognise_head(file.read(_HEAD_BYTES)) == "HEIF":
+                return False  # its size is that of the upright picture
+            return orientation(_opened(file)) >= 5
+    except _NO_IMAGE:
+        return False
 
 
 def look(output: Path, expected: set[Size]) -> Seen:

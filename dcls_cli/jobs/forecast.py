@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.files.atomic import printable
 from dcls_cli.jobs.events import Failed, Task
+from dcls_cli.jobs.existing_outputs import is_turned
 from dcls_cli.jobs.plan import nearest
 from dcls_cli.jobs.streams import stdout_path
 from dcls_cli.jobs.worker import Loaded, Worker
+from dcls_cli.machine import resident_bytes
 
 if TYPE_CHECKING:
     from dcls_cli.backends import Backend
@@ -44,7 +46,7 @@ class Forecast:
         input_width, input_height, width, height: pixels of both.
         model, device, precision: what would restore it.
         tiles: pieces, and tile_px: pixels of the longer side of each.
-        memory_bytes: beside the program and its network, about.
+        memory_bytes: of the device, about; on a CPU with the program and its network.
         free_memory_bytes: of the device, now.
         disk_bytes: of the output, about.
         seconds: of restoring, about: one piece was timed.
@@ -75,7 +77,7 @@ class BatchForecast:
         input_pixels, output_pixels: of all photos that would be restored.
         renamed: photos that get their suffix into the names of their outputs.
         disk_bytes: of the outputs, about; free_disk_bytes: now.
-        memory_bytes: beside the program and its networks, about; free_memory_bytes: now.
+        memory_bytes: about, as of a photo; free_memory_bytes: now.
         seconds: about: a piece of the largest photo was timed.
         device, precision: of the first engine; engines: how many.
     """
@@ -179,6 +181,9 @@ def _of_loaded(loaded: Loaded, backend: "Backend", worker: Worker) -> Forecast:
     row_bytes = photo.width * scale * photo.channels * depth // 8
     batch = 1 if local else batch_of(photo, backend, tiles)
     at_once = min(batch * backend.lanes, len(tiles))
+    on_cpu = backend.device.startswith("cpu")
+    held = resident_bytes() if on_cpu else 0  # with the network and the photo
+    held = held or photo.samples.nbytes
     restoring = tall * wide * memory.bytes_per_px * planes * at_once
     return Forecast(
         input=loaded.task.source,
@@ -192,7 +197,7 @@ def _of_loaded(loaded: Loaded, backend: "Backend", worker: Worker) -> Forecast:
         precision=backend.precision,
         tiles=len(tiles),
         tile_px=max(tall, wide),
-        memory_bytes=photo.samples.nbytes + restoring + _BANDS * row_bytes * tall * scale,
+        memory_bytes=held + restoring + _BANDS * row_bytes * tall * scale,
         free_memory_bytes=memory.free_bytes,
         disk_bytes=expected_bytes(form, samples, depth) + waiting_bytes(form, samples, depth),
         seconds=_seconds(loaded, backend, tiles, planes, local=local),
@@ -238,7 +243,7 @@ def _sized(task: Task, worker: Worker) -> Sized:
         photo = read(task.source, max_pixels=request.max_pixels)
         size = photo.width, photo.height
     else:
-        size = task.size
+        size = task.size[::-1] if is_turned(task.source) else task.size
         check_size(size, request.max_pixels)
     width, height = worker.size.of(*size)
     check_encoding(task.output, width, height, alpha=False, encoding=request.encoding)
