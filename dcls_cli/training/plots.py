@@ -99,7 +99,8 @@ def draw_curves(records: Sequence[dict[str, Any]], path: Path) -> None:
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     if windows:
-        top.set_xlim(0, minutes[-1])
+        # The last validation comes after the last step.
+        top.set_xlim(0, max(record["elapsed_s"] for record in (*windows, *validations)) / 60)
         _add_steps(top, windows)
     write_png(figure, path)
 

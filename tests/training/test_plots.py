@@ -119,3 +119,17 @@ def test_without_matplotlib_says_so_once(tmp_path: Path, monkeypatch: pytest.Mon
     drawn.on_report(RESULT)
     assert len(warnings) == 1 and install_command("train") in warnings[0]
     assert not (tmp_path / CURVES).exists()
+
+
+@needs_matplotlib
+def test_the_last_validation_is_in_sight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("dcls_cli.training.plots.write_png", lambda figure, _: seen.append(figure))
+    records = [
+        {"event": "window", "step": 5, "elapsed_s": 60.0, "image_loss": 1.0, "kernel_loss": 1.0}
+        | {"learning_rate": 1e-3},
+        {"event": "validation", "step": 5, "elapsed_s": 90.0, "psnr_y_db": 30.0}
+        | {"psnr_y_db_by_sigma": [29.0, 31.0]},
+    ]
+    draw_curves(records, tmp_path / CURVES)
+    assert seen[0].axes[0].get_xlim() == (0, 1.5)
