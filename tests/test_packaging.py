@@ -122,7 +122,8 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_the_public_names() -> None:
-    assert sorted(dir(dcls_cli)) == ["DclsError", "ModelConfig", "Upscaler", "__version__"]
+    names = ["DclsError", "ModelConfig", "Upscaler", "__version__", "upscale_file", "upscale_files"]
+    assert sorted(dir(dcls_cli)) == names
     for name in dir(dcls_cli):
         assert getattr(dcls_cli, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Upscaller'"):

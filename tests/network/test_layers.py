@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 from scipy.signal import correlate2d
 from torch import Tensor, nn
 
+from dcls_cli.backends.devices import has_bf16
 from dcls_cli.network.layers import (
     LEAK,
     ChannelAttention,
@@ -103,6 +104,7 @@ def test_gates_and_means_are_those_of_numpy(
     np.testing.assert_allclose(means, exact.mean((2, 3)), atol=rounding)
 
 
+@pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this processor has no bf16")
 @pytest.mark.parametrize("size", [(1, 1), (7, 12)])
 def test_an_activated_convolution_in_one_step_is_more_exact_than_in_two(
     size: tuple[int, int],
@@ -135,3 +137,13 @@ def test_with_gradients_the_activation_is_a_step_of_its_own() -> None:
         activated(conv, x).float().sum().backward()
     assert x.grad is not None
     assert conv.weight.grad is not None
+
+
+def test_without_bf16_in_the_processor_nothing_is_fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be refused; one after the other, the two are computed on any processor."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    conv, x = torch.nn.Conv2d(3, 4, 3, padding=1), torch.rand(1, 3, 5, 6)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert not fuses(x)
+        expected = F.leaky_relu(conv(x), LEAK)
+        torch.testing.assert_close(activated(conv, x), expected)

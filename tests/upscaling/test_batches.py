@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from dcls_cli.backends import Blur, Memory
+from dcls_cli.backends.devices import has_bf16
 from dcls_cli.backends.pytorch import BATCH_PX, PyTorchBackend
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import Photo
@@ -19,6 +20,10 @@ from dcls_cli.upscaling.sizes import choose_batch
 
 ROOT = Path(__file__).resolve().parents[2]
 FLOATS = np.dtype(np.float32)
+#: Elsewhere it takes minutes.
+NEEDS_BF16 = pytest.mark.skipif(
+    not has_bf16(torch.device("cpu")), reason="this processor has no bf16"
+)
 TINY = {"features": 16, "groups": 1, "blocks": 1, "latent": 8, "estimator_features": 16}
 LIGHT = ModelConfig.light(2, **TINY, estimator_blocks=1)
 PAPER = ModelConfig.paper(2, **TINY, kernel_size=11, kernel_channels=4)
@@ -77,7 +82,7 @@ def test_batches_are_their_tiles(config: ModelConfig, alpha: bool) -> None:
     assert steps == [(done, count) for done in range(count + 1)]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=NEEDS_BF16)])
 def test_the_shipped_network_in_the_batches_that_are_chosen(precision: str) -> None:
     network = weights.load(ROOT / "weights/dcls-light-x4.safetensors")
     alone = engine(network, precision, 0)
