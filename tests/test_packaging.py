@@ -170,7 +170,7 @@ def test_the_wheel_has_the_weights_and_no_other_top_level_folder(
         for name in carried:
             assert wheel.read(name).decode() == Path(name).name
         (entry,) = (name for name in files if name.endswith("entry_points.txt"))
-        assert "dcls = dcls_cli.cli.app:main" in wheel.read(entry).decode()
+        assert "dcls = dcls_cli.cli:main" in wheel.read(entry).decode()
         (licence,) = (name for name in files if name.endswith("licenses/LICENSE"))
         assert "Copyright (c) 2022 Megvii Inc." in wheel.read(licence).decode()
         package = (path for path in (ROOT / "dcls_cli").rglob("*") if path.is_file())

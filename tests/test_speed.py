@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dcls_cli.backends.devices import has_bf16
 from dcls_cli.config import ModelConfig
 from dcls_cli.network.fourier import constrained_least_squares
 from dcls_cli.speed.comparison import compare, plain_least_squares
@@ -19,7 +20,15 @@ def test_plainly_gives_the_same_picture() -> None:
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+#: Elsewhere it takes minutes.
+NEEDS_BF16 = pytest.mark.skipif(
+    not has_bf16(torch.device("cpu")), reason="this processor has no bf16"
+)
+
+
+@pytest.mark.parametrize(
+    "precision", [torch.float32, pytest.param(torch.bfloat16, marks=NEEDS_BF16)]
+)
 def test_the_work_is_that_of_the_layers(precision: torch.dtype) -> None:
     """Every layer of a network without attention that convolves does it once for each pixel."""
     config = ModelConfig.light(

@@ -67,7 +67,8 @@ def test_a_photo_is_restored_and_soon(packages: Path, small: Path, tmp_path: Pat
     with Image.open(tmp_path / "out.png") as image:
         assert np.asarray(image).shape == (256, 256, 3)
     libraries = importing_s("numpy, onnxruntime, PIL.Image, imagecodecs, rich.progress, typer")
-    assert spent < max(COLD_START_S, 2.5 * libraries)
+    # Processors without AVX-512 take a second for the network alone, and as much longer to import.
+    assert spent < max(COLD_START_S, 5 * libraries)
 
 
 @pytest.mark.parametrize("scale", [2, 3])

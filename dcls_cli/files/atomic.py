@@ -121,7 +121,7 @@ def is_special(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ELOOP):  # also a link that leads nowhere
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):  # a link to nowhere too
             return False
         raise
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -81,7 +81,7 @@ def test_case_18_a_raised_limit_is_bounded_by_the_memory(x2: Path) -> None:
     result = dcls("upscale", "a.png", "-w", x2, "--max-pixels", "1e9", preexec_fn=allow_4_gb)
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
-    assert "a.png: 30000x20000 pixels need about 4.8 GB of memory to be read, and " in line
+    assert "a.png: 30000x20000 pixels need about 9.0 GB of memory to be read, and " in line
     assert [path.name for path in Path().iterdir()] == ["a.png"]
 
 
