@@ -20,24 +20,22 @@ from dcls_cli.backends import Backend
 from dcls_cli.config import KernelSpace
 from dcls_cli.errors import DclsError, ImageError, UsageError
 from dcls_cli.image import Photo, Picture, from_array, from_pil, read, to_array, to_pil
-from dcls_cli.image.metadata import Kept
 from dcls_cli.image.resizing import OutputSize, Resized
 from dcls_cli.jobs import plan as plans
 from dcls_cli.jobs.events import Event, Failed, Finished, Noted, Outcome
 from dcls_cli.jobs.networks import AUTO, Networks
 from dcls_cli.jobs.pool import Run
-from dcls_cli.jobs.request import Request
+from dcls_cli.jobs.request import BatchOptions, Options, Request
 from dcls_cli.jobs.worker import Worker, workers_of
 from dcls_cli.kernels import UserKernel, fit_kernel
 from dcls_cli.kernels.user_kernel import read_kernel
 from dcls_cli.models.hub import is_hub_name
 from dcls_cli.models.releases import RELEASES
-from dcls_cli.upscaling import KernelMode, Progress, Upscaled, upscale
+from dcls_cli.upscaling import Progress, Upscaled, upscale
 
 if TYPE_CHECKING:
     import torch
 
-    from dcls_cli.jobs.selection import Shard
 
 #: What is restored in memory, and the type that the answer has.
 Given = TypeVar("Given", "Image.Image", "np.ndarray[Any, Any]", "torch.Tensor")
@@ -47,40 +45,6 @@ ACCEPTED = (
     "a path, a Pillow image, an array (H, W) or (H, W, 1 to 4), or a tensor (3, H, W) or "
     "(B, 3, H, W)"
 )
-
-
-class Options(TypedDict, total=False):
-    """Options of `upscale_file`, those of `dcls upscale`: see `Request`."""
-
-    width: int | None
-    height: int | None
-    max_side: int | None
-    stretch: bool
-    weights: Path | None
-    kernel: Path | None
-    kernel_space: KernelSpace | None
-    kernel_mode: KernelMode
-    tile: int | None
-    precision: str
-    backend: str
-    format: str | None
-    quality: int | None
-    lossless: bool
-    bit_depth: int | None
-    metadata: Kept
-    name: str
-    max_pixels: int
-    overwrite: bool
-
-
-class BatchOptions(Options, total=False):
-    """Options of `upscale_files`, those of `dcls batch`: see `Request`."""
-
-    recursive: bool
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    shard: "Shard | None"
-    limit: int | None
 
 
 class _Known(TypedDict, total=False):

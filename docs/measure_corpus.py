@@ -76,7 +76,7 @@ def work(files: Connection) -> None:
 
 
 class Worker:
-    """A process that reads files, made anew where one has ended it."""
+    """A process that reads files, restarted after a file that has ended it."""
 
     def __init__(self) -> None:
         """Start none yet."""

@@ -119,7 +119,7 @@ class Captured:
                 self._recorded = None
 
     def _recording(self, key: _Key, lr: Tensor, blur: Blur) -> bool:
-        """Record a shape in place of the one before; false, and told, if that fails."""
+        """Record a shape in place of the one before; false, with a note, if that fails."""
         self._recorded = None  # its memory first
         try:
             self._recorded = key, self._record(self._run, lr, blur)

@@ -1,4 +1,4 @@
-"""Temporary files whose names say who writes them, so that leftovers are told from live ones.
+"""Temporary files whose names say who writes them, which tells leftovers from live ones.
 
 A name is `.NAME.MACHINE.PID-START.RANDOM.dcls-tmp`. A file is a leftover if its process is gone:
 its number is free, or belongs to a process that started at another time. Of processes on other

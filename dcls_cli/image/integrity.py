@@ -146,7 +146,7 @@ def needed_chunks(file: BinaryIO) -> bytes:
     """Copy a PNG without the metadata that may keep decoders from reading it.
 
     Returns:
-        The file, up to where its chunks can be told apart.
+        The file, as far as its chunks can be separated.
     """
     file.seek(len(_PNG_SIGNATURE))
     kept = [_PNG_SIGNATURE]

@@ -33,7 +33,7 @@ _SHARE = 0.25
 _LOOK_S = 0.1
 
 
-#: Of the threads that do the work, told from all others by it.
+#: The name by which the threads that do the work are recognised.
 _THREAD_NAME = "dcls batch"
 
 _abandoned = threading.Event()
@@ -123,7 +123,7 @@ class Pool(Generic[Item, Message]):
         Args:
             items: in order.
             work: does one, given its number, itself and the number of the engine, and posts what
-                is to be told; `Stopped` ends it.
+                is to be reported; `Stopped` ends it.
             ended: whether the reader was asked to end; looked at ten times a second.
 
         Yields:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from dcls_cli.errors import UsageError
 from dcls_cli.jobs import DEFAULT_MAX_PIXELS, DEFAULT_NAME
@@ -128,6 +128,40 @@ class Request:
             longest_side=self.max_side,
             stretch=self.stretch,
         )
+
+
+class Options(TypedDict, total=False):
+    """Options of `upscale_file`, those of `dcls upscale`: see `Request`."""
+
+    width: int | None
+    height: int | None
+    max_side: int | None
+    stretch: bool
+    weights: Path | None
+    kernel: Path | None
+    kernel_space: "KernelSpace | None"
+    kernel_mode: "KernelMode"
+    tile: int | None
+    precision: str
+    backend: str
+    format: str | None
+    quality: int | None
+    lossless: bool
+    bit_depth: int | None
+    metadata: "Kept"
+    name: str
+    max_pixels: int
+    overwrite: bool
+
+
+class BatchOptions(Options, total=False):
+    """Options of `upscale_files`, those of `dcls batch`: see `Request`."""
+
+    recursive: bool
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    shard: "Shard | None"
+    limit: int | None
 
 
 def wrong_tile(value: object) -> UsageError:

@@ -1,7 +1,7 @@
 """How much of the machine inference uses, and how much faster it is than a plain implementation.
 
 Plain means what the authors' code does: fp32, channels first, every channel deconvolved by complex
-FFTs of its own, one after the other. It is written anew here, for this comparison only.
+FFTs of its own, one after the other. It is reimplemented here for this comparison only.
 """
 
 import time

@@ -66,7 +66,7 @@ def test_cuda_graphs_are_compared_with_single_launches() -> None:
 
 
 def test_tiles_are_restored_by_a_cuda_graph_in_batches() -> None:
-    """What is recorded for the tiles gives what single launches give, and nothing is told."""
+    """Recorded launches give the pixels of single ones, without any note."""
     samples = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
     photo = Photo.from_samples(samples, 255, 8)
     floats = np.dtype(np.float32)

@@ -1,4 +1,4 @@
-"""Devices of ONNX Runtime: their options, and the cause that is told where one is not to be had."""
+"""Devices of ONNX Runtime: their options, and the reason why one is not available."""
 
 from pathlib import Path
 

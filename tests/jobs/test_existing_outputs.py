@@ -1,4 +1,4 @@
-"""Outputs that are whole are told from those that are not, without decoding them."""
+"""Whole outputs are distinguished from damaged ones without decoding them."""
 
 from pathlib import Path
 

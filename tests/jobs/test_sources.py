@@ -1,4 +1,4 @@
-"""Folders, patterns and lists name files; what is in the way is told and never stops the walk."""
+"""Folders, patterns and lists name files; obstacles are reported and never stop the walk."""
 
 import os
 import socket
