@@ -16,6 +16,7 @@ from dcls_cli.image import colour, metadata
 from dcls_cli.image.colour import Samples, without_hidden_colours
 from dcls_cli.image.colour_spaces import Settled, Stated, exif_as_srgb, settle
 from dcls_cli.image.colour_statements import stated_by_info
+from dcls_cli.image.gain_maps import without_other_pictures
 from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
 
@@ -122,6 +123,9 @@ def assemble(
     if exif and was_converted:
         exif = exif_as_srgb(exif)
     xmp, xmp_note = metadata.xmp(image)
+    other_notes: tuple[str, ...] = ()
+    if xmp:
+        xmp, other_notes = without_other_pictures(xmp)
     iptc, iptc_note = metadata.iptc(image)
     dpi = metadata.resolution(image, turned=orientation >= 5)
     if kept != "keep":
@@ -133,6 +137,7 @@ def assemble(
         exif_note,
         xmp_note,
         iptc_note,
+        *other_notes,
     )
     return Photo.from_samples(
         metadata.upright(values, orientation),

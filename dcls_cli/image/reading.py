@@ -18,6 +18,7 @@ from dcls_cli.files.atomic import printable
 from dcls_cli.image import compression, decoding, integrity, tiff
 from dcls_cli.image.colour_statements import stated_by_file, stated_by_tags
 from dcls_cli.image.decoding import assemble, silence_stderr
+from dcls_cli.image.gain_maps import gain_map_note
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.metadata import Kept
 from dcls_cli.image.photo import Photo
@@ -126,6 +127,7 @@ def _by_pillow(
         if image.format == "PNG":
             integrity.refuse_short_png(file, image)
     note = integrity.check_scans(file, image) if image.format in ("JPEG", "MPO") else None
+    left_out = gain_map_note(file, image.format or "")
     stated = stated_by_file(mended_from or file, image.format or "")
     photo = assemble(image, samples, stated=stated, pages=pages, kept=kept)
     tables = getattr(image, "quantization", None)
@@ -136,7 +138,7 @@ def _by_pillow(
     )
     if mended_from:
         note = "its metadata is damaged and was left out"
-    return replace(photo, notes=(*photo.notes, note)) if note else photo
+    return replace(photo, notes=(*photo.notes, *filter(None, (note, left_out))))
 
 
 def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
@@ -183,7 +185,9 @@ def _heif(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
         is_upright=True,
         kept=kept,
     )
-    return replace(assembled, lossless=False)
+    left_out = gain_map_note(file, "HEIF")
+    notes = (*assembled.notes, left_out) if left_out else assembled.notes
+    return replace(assembled, lossless=False, notes=notes)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:
