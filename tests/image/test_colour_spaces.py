@@ -325,7 +325,6 @@ def test_the_space_arrives_in_every_format_and_strip_converts(tmp_path: Path, ki
             assert np.abs(shown(output) - seen).max() < 1.5, (kept, form)
         has_profile = any(name.startswith("ICC") for name in found)
         assert has_profile == (kept != "strip"), (kept, form)
-        assert form == "tif" or "ExifTool:Warning" not in found
         if kept != "keep":
             assert not any("ExifIFD" in name for name in found)
 
