@@ -49,8 +49,9 @@ def _logarithmic(decades: float) -> Curve:
 
 
 #: Light for each level (H.273, table 3), and what the curve is called. The camera's curve of
-#: BT.709, BT.601 and BT.2020 counts as sRGB's, as in browsers: displays do not undo it but follow
-#: a curve of their own, near sRGB's, and most pictures that state it were made as sRGB.
+#: BT.709, BT.601 and BT.2020 counts as sRGB's, as Chromium takes it in AVIF (in PNG it undoes the
+#: curve): displays follow a curve of their own, near sRGB's, and most pictures that state the
+#: camera's were made for sRGB.
 _TRANSFERS: Mapping[int, tuple[str, Curve]] = MappingProxyType(
     {
         **dict.fromkeys((1, 6, 11, 12, 13, 14, 15), ("", SRGB_CURVE)),

@@ -270,7 +270,7 @@ def _bmp(file: BinaryIO) -> Stated:
         return Stated(notes=("its colour profile is another file and was left out",))
     start, length = struct.unpack_from("<II", header, 112)
     file.seek(_BMP_HEADER_AT + start)
-    return Stated(profile=file.read(length) or b"cut off")
+    return Stated(profile=file.read(min(length, _LONGEST_META_BYTES)) or b"cut off")
 
 
 def _bmp_calibrated(endpoints: Sequence[int], gammas: Sequence[int]) -> Stated:

@@ -171,9 +171,7 @@ def _stripped(samples: Samples, colours: Settled) -> tuple[Samples, Settled]:
     points the levels would mean something else, and so they stay where a format has them.
     """
     if colours.code_points:
-        note = (
-            "its colours keep their code points, as high dynamic range cannot become sRGB as it is"
-        )
+        note = "the colours are not converted to sRGB, which would take tone mapping"
         return samples, replace(colours, icc=None, notes=(*colours.notes, note))
     if colours.icc is None:
         return samples, colours
