@@ -325,9 +325,7 @@ def stated_by_exif(
         return stated_chromaticities(points, gamma[0] if gamma else None)
     if named == _NOT_SRGB:
         return Stated(
-            notes=(
-                "its EXIF data say that it is not in sRGB, but not what it is in: taken as sRGB",
-            )
+            notes=("its EXIF data state an unnamed colour space that is not sRGB; taken as sRGB",)
         )
     return Stated()
 

@@ -477,7 +477,7 @@ def test_exif_that_says_only_what_it_is_not_is_a_note(tmp_path: Path) -> None:
     photo = read(by_exif(tmp_path / "a.jpg", 0xFFFF, None))
     assert photo.icc is None
     assert photo.notes == (
-        "its EXIF data say that it is not in sRGB, but not what it is in: taken as sRGB",
+        "its EXIF data state an unnamed colour space that is not sRGB; taken as sRGB",
     )
 
 
