@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from dcls_cli.image.colour_spaces import Stated, stated_by_exif
+
 #: What is kept of a photo's metadata: all of it; what pixels and prints look like, colour profile
 #: and resolution; nothing, with the colours converted to sRGB.
 Kept = Literal["keep", "minimal", "strip"]
@@ -145,6 +147,18 @@ def _gather(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
         if directory := dict(stored.get_ifd(tag)):
             carried[tag] = directory
     return normalise(carried.tobytes()) if len(carried) else None
+
+
+def colours_by_exif(image: Image.Image) -> Stated:
+    """What the EXIF data say about the colours; damaged data say nothing."""
+    try:
+        stored = image.getexif()
+        details, interoperability = (
+            dict(stored.get_ifd(tag)) for tag in (ExifTags.IFD.Exif, ExifTags.IFD.Interop)
+        )
+        return stated_by_exif(dict(stored), details, interoperability)
+    except Exception:  # as in `orientation`
+        return Stated()
 
 
 def profile(icc: object, *, grey: bool) -> tuple[bytes | None, str | None]:

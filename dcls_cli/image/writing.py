@@ -17,6 +17,7 @@ from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
 from dcls_cli.files.atomic import atomic_write, check_writable, is_special, printable
 from dcls_cli.image import metadata
 from dcls_cli.image.colour import to_srgb
+from dcls_cli.image.colour_spaces import exif_as_srgb
 from dcls_cli.image.encoders import Header
 from dcls_cli.image.encoders.pillow import (
     LARGEST_IN_MEMORY,
@@ -270,6 +271,12 @@ def pass_through_metadata(
     """
     left_out: dict[str, None] = {}
     notes = []
+    if carried.code_points and not form.code_points:
+        notes.append(
+            f"{form.name} cannot state high dynamic range ({carried.code_points.name}): programs "
+            "will show the picture flat and grey; write PNG or AVIF"
+        )
+        left_out["code_points"] = None
     for kind, name in _METADATA_NAMES.items():
         data = getattr(carried, kind)
         if data and form.name == "JPEG" and len(data) > _LARGEST_JPEG_SEGMENT_BYTES[kind]:
@@ -308,7 +315,8 @@ class InSrgb(DerivedPicture):
     @property
     def carried(self) -> Carried:
         """The picture's metadata without its colour profile."""
-        return replace(self.picture.carried, icc=None)
+        carried = self.picture.carried
+        return replace(carried, icc=None, exif=carried.exif and exif_as_srgb(carried.exif))
 
     def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
         """Convert the rows as they come, with 16 bits; see `Picture`.
