@@ -14,6 +14,8 @@ from dcls_cli.errors import ImageError
 from dcls_cli.image import colour, metadata
 from dcls_cli.image.colour import Samples, without_hidden_colours
 from dcls_cli.image.metadata import Kept
+from dcls_cli.image.metadata.gathering import Said, orientation, resolution, said_about
+from dcls_cli.image.metadata.placement import Placement
 from dcls_cli.image.photo import Photo
 
 _STDERR = 2
@@ -121,31 +123,35 @@ def assemble(
     values = samples.values
     if values.shape[2] in (2, 4):
         values = without_hidden_colours(values)
-    orientation = 1 if is_upright else metadata.orientation(image)
-    exif, exif_note = metadata.exif(image)
-    xmp, xmp_note = metadata.xmp(image)
-    iptc, iptc_note = metadata.iptc(image)
-    dpi = metadata.resolution(image, turned=orientation >= 5)
-    if kept != "keep":
-        exif = xmp = iptc = exif_note = xmp_note = iptc_note = None
+    turn = 1 if is_upright else orientation(image)
+    described_turn = orientation(image) if is_upright else turn
+    pixels = metadata.upright(values, turn)
+    size = (pixels.shape[1], pixels.shape[0])
+    said = Said()
+    if kept == "keep":
+        before = (size[1], size[0]) if described_turn >= 5 else size
+        placement = Placement(described_turn, before, size)
+        said = said_about(image, placement, pages=pages)
     notes = (
         f"it has {pages} frames or pages, of which the first is used" if pages > 1 else None,
         *samples.notes,
         profile_note,
         None if icc else _gamma_note(image),
-        exif_note,
-        xmp_note,
-        iptc_note,
+        *said.notes,
     )
     return Photo.from_samples(
-        metadata.upright(values, orientation),
+        pixels,
         samples.white,
         samples.bit_depth,
         icc=icc,
-        exif=exif,
-        xmp=xmp,
-        iptc=iptc,
-        dpi=None if kept == "strip" else dpi,
+        exif=said.exif,
+        xmp=said.xmp,
+        iptc=said.iptc,
+        dpi=None if kept == "strip" else resolution(image, turned=turn >= 5),
+        aspect=None if kept == "strip" else metadata.aspect(image, turned=turn >= 5),
+        comment=said.comment,
+        described=size,
+        same_levels=samples.white == 2**samples.bit_depth - 1 and values.dtype.kind == "u",
         format=form or ("JPEG" if image.format == "MPO" else image.format or "PNG"),
         notes=tuple(note for note in notes if note),
     )

@@ -18,18 +18,25 @@ class Carried:
     """What a file holds beside its samples; see `Photo`.
 
     Attributes:
+        extended_xmp: segments of a JPEG with what its XMP packet has no room for.
         unlossy: WEBP or AVIF if the photo is one that lost nothing; such a one is written alike.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    extended_xmp: tuple[bytes, ...] = ()
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    aspect: tuple[float, float] | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    comment: bytes | None = None
+    described: tuple[int, int] | None = None
+    same_levels: bool = True
     unlossy: str | None = None
 
     def options(self) -> dict[str, object]:
-        """Options of Pillow's encoders; none of them takes IPTC."""
+        """Options of Pillow's encoders; none of them takes the rest."""
         given = {
             "icc_profile": self.icc,
             "exif": self.exif,
@@ -175,6 +182,12 @@ class Photo:
         xmp: an XMP packet; its orientation is 1.
         iptc: IPTC-IIM records.
         dpi: horizontal and vertical resolution, pixels per inch.
+        aspect: horizontal and vertical pixels to a unit that is not known, where they differ.
+        texts: chunks of text of a PNG: their kinds and contents.
+        comment: of a JPEG.
+        described: width and height of the picture that the metadata speak of, pixels; None for
+            this one.
+        same_levels: whether the levels are those of the file, not converted from another kind.
         format: of the file that it came from: as Pillow calls it, such as JPEG or TIFF.
         lossless: whether the file has the very pixels that it was made from.
         quality: of a JPEG, as libjpeg counts it, 1 to 100; None for other files.
@@ -189,6 +202,11 @@ class Photo:
     xmp: bytes | None = None
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    aspect: tuple[float, float] | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    comment: bytes | None = None
+    described: tuple[int, int] | None = None
+    same_levels: bool = True
     format: str = "PNG"
     lossless: bool = True
     quality: int | None = None
@@ -284,6 +302,11 @@ class Photo:
             xmp=self.xmp,
             iptc=self.iptc,
             dpi=self.dpi,
+            aspect=self.aspect,
+            texts=self.texts,
+            comment=self.comment,
+            described=self.described or (self.width, self.height),
+            same_levels=self.same_levels,
             unlossy=unlossy,
         )
 

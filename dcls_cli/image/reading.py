@@ -17,7 +17,8 @@ from dcls_cli.files.atomic import printable
 from dcls_cli.image import compression, decoding, integrity, tiff
 from dcls_cli.image.decoding import assemble, silence_stderr
 from dcls_cli.image.heif import HeifPhoto
-from dcls_cli.image.metadata import Kept
+from dcls_cli.image.metadata import Kept, png_texts
+from dcls_cli.image.metadata.gathering import mend_avif_exif
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.recognition import explain_failure, recognise_head, stored_size
 from dcls_cli.image.tiff import count_pages, read_tags
@@ -107,12 +108,15 @@ def decode(file: BinaryIO, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep")
 
 
 def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = False) -> Photo:
+    file, hostile = integrity.without_hostile_tags(file)
     image = _open(file, max_pixels)
     if image.format in ("JPEG", "MPO"):
         integrity.refuse_many_scans(file, image.width * image.height)
     if image.format == "PNG":
         integrity.refuse_unfinished_png(file)
         decoding.mend_transparent_grey(file, image)
+    if image.format == "AVIF":
+        mend_avif_exif(file, image)
     samples = decoding.read_deep_samples(file, image)
     pages = _pages(file, image)
     if samples is None:
@@ -129,7 +133,15 @@ def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = F
     )
     if damaged:
         note = "its metadata is damaged and was left out"
-    return replace(photo, notes=(*photo.notes, note)) if note else photo
+    if image.format == "PNG" and kept == "keep":
+        texts, notes = png_texts(file)
+        photo = _noted(replace(photo, texts=texts), *notes)
+    return _noted(photo, hostile, note)
+
+
+def _noted(photo: Photo, *notes: str | None) -> Photo:
+    """A photo with more notes."""
+    return replace(photo, notes=(*photo.notes, *filter(None, notes)))
 
 
 def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
@@ -149,16 +161,16 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
         image = _open(file, max_pixels)
         with silence_stderr():
             image.load()
-        tiff.add_iptc(image, tags)
-        return assemble(image, form="TIFF", pages=pages, kept=kept)
+        note = tiff.add_metadata(file, image, tags)
+        photo = assemble(image, form="TIFF", pages=pages, kept=kept)
+        return _noted(photo, note if kept == "keep" else None)
     try:
         image = _open(file, max_pixels)
     except OSError:
         image = tiff.stand_in(tags)
-    tiff.add_iptc(image, tags)
-    note = tiff.left_out(tags)
-    samples = replace(samples, notes=(*samples.notes, note)) if note else samples
-    return assemble(image, samples, form="TIFF", pages=pages, kept=kept)
+    note = tiff.add_metadata(file, image, tags)
+    photo = assemble(image, samples, form="TIFF", pages=pages, kept=kept)
+    return _noted(photo, tiff.left_out(tags), note if kept == "keep" else None)
 
 
 def _heif(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:

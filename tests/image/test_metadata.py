@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli.image import Encoding, read, write
-from dcls_cli.image.metadata import with_size
+from dcls_cli.image.metadata import directories, exif
+from dcls_cli.image.metadata.placement import Placement
 
 needs_exiftool = pytest.mark.skipif(
     shutil.which("exiftool") is None, reason="exiftool is not installed"
@@ -121,11 +122,14 @@ def test_the_stated_size_is_that_of_the_output(tmp_path: Path, form: str) -> Non
 
 
 def test_exif_data_without_a_size_stays_as_it_is() -> None:
-    exif = Image.Exif()
-    exif[0x010F] = "maker"
-    data = exif.tobytes()
-    assert with_size(data, 5, 6) == data
-    assert with_size(data[:20], 5, 6) == data[:20]
+    stored = Image.Exif()
+    stored[0x010F] = "maker"
+    data = stored.tobytes()
+    block = exif.Block(data)
+    assert exif.place(block, Placement(1, (1, 2), (5, 6))) == []
+    assert block.to_bytes() == data
+    with pytest.raises(directories.DamagedError):
+        exif.Block(data[:12])
 
 
 @needs_exiftool
