@@ -42,7 +42,7 @@ def pass_through_metadata(
     )
     carried = _placed_exif(carried, output, notes)
     if carried.xmp:
-        carried = replace(carried, **_placed_xmp(carried.xmp, placement, carried.dpi, form, notes))
+        carried = replace(carried, **_placed_xmp(carried.xmp, placement, carried, form, notes))
     left_out: dict[str, Any] = {}
     for kind, name in _METADATA_NAMES.items():
         data = getattr(carried, kind)
@@ -85,8 +85,8 @@ def _placed_exif(carried: Carried, output: scientific.Output, notes: list[str]) 
     notes += scientific.place(block, output)
     if dpi is not None:
         exif.state_resolution(block, dpi, always=needed)
-    elif output.form != "TIFF":
-        exif.drop_unitless_resolution(block)
+    elif output.form != "TIFF" or (carried.aspect and not scientific.is_imagej(block)):
+        exif.drop_resolution(block, only_unitless=carried.aspect is None)
     if output.form == "AVIF":
         # An AVIF has properties that turn it; Pillow would write the data anew, with its text.
         block.remove(0, directories.ORIENTATION)
@@ -96,7 +96,7 @@ def _placed_exif(carried: Carried, output: scientific.Output, notes: list[str]) 
 def _placed_xmp(
     data: bytes,
     placement: Placement,
-    dpi: tuple[float, float] | None,
+    carried: Carried,
     form: Format,
     notes: list[str],
 ) -> dict[str, Any]:
@@ -108,8 +108,7 @@ def _placed_xmp(
     try:
         packet = xmp.Packet(data)
         notes += regions.place(packet, placement)
-        if dpi is not None:
-            regions.state_resolution(packet, dpi)
+        regions.state_resolution(packet, carried.dpi, contradicted=carried.aspect is not None)
         data = packet.edited()
     except xmp.DamagedError:  # given by a caller of ours
         notes.append("the XMP data is damaged and was left out")

@@ -271,8 +271,12 @@ def state_resolution(block: Block, dpi: tuple[float, float], *, always: bool) ->
     block.put(0, RESOLUTION_UNIT, SHORT, [INCH])
 
 
-def drop_unitless_resolution(block: Block) -> None:
-    """Take out a resolution without a unit, which only TIFF has, not EXIF."""
-    if block.numbers(0, RESOLUTION_UNIT)[:1] == (NO_UNIT,):
+def drop_resolution(block: Block, *, only_unitless: bool) -> None:
+    """Take out a resolution that the file around the data does not have.
+
+    One without a unit is TIFF's, not that of EXIF; one with a unit contradicts a file that states
+    a ratio of sides without one.
+    """
+    if not only_unitless or block.numbers(0, RESOLUTION_UNIT)[:1] == (NO_UNIT,):
         for tag in (X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT):
             block.remove(0, tag)

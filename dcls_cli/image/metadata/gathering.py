@@ -7,7 +7,15 @@ from typing import BinaryIO
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from dcls_cli.image.heif import items
-from dcls_cli.image.metadata import checked_resolution, directories, exif, regions, scientific, xmp
+from dcls_cli.image.metadata import (
+    aspect,
+    checked_resolution,
+    directories,
+    exif,
+    regions,
+    scientific,
+    xmp,
+)
 from dcls_cli.image.metadata import iptc as iptc_records
 from dcls_cli.image.metadata import resolution as file_resolution
 from dcls_cli.image.metadata.placement import Placement
@@ -48,6 +56,8 @@ def resolution(image: Image.Image, *, turned: bool) -> tuple[float, float] | Non
     raw = _raw_exif(image)
     if own is not None or raw is None or image.info.get("jfif_unit") in (1, 2):
         return own
+    if aspect(image, turned=turned) is not None:  # the file's own ratio of sides, without a unit
+        return None
     try:
         stated = exif.resolution_of(raw)
     except directories.DamagedError:  # `said_about` notes it

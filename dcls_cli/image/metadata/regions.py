@@ -85,8 +85,18 @@ def place(packet: Packet, placement: Placement) -> list[str]:
     return [f"left out of the XMP data: {note}" for note in notes if note]
 
 
-def state_resolution(packet: Packet, dpi: tuple[float, float]) -> None:
-    """Let a packet that states a resolution, in pixels per inch, state that of the file."""
+def state_resolution(
+    packet: Packet, dpi: tuple[float, float] | None, *, contradicted: bool
+) -> None:
+    """Let a packet that states a resolution, in pixels per inch, state that of the file.
+
+    Without one it stays, unless it is `contradicted`.
+    """
+    if dpi is None:
+        if contradicted:
+            names = ("XResolution", "YResolution", "ResolutionUnit")
+            packet.remove_properties([Name(_TIFF, name) for name in names])
+        return
     unit = next((v.text for v in _values(packet, Name(_TIFF, "ResolutionUnit"))), "2")
     per_inch = {"2": 1.0, "3": 2.54}.get(unit, 0.0)
     stated = [list(_values(packet, Name(_TIFF, f"{axis}Resolution"))) for axis in "XY"]

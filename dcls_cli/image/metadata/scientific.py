@@ -13,6 +13,7 @@ from dcls_cli.image.metadata.directories import (
     DESCRIPTION,
     DOUBLE,
     NO_UNIT,
+    ORIENTATION,
     RATIONAL,
     RESOLUTION_UNIT,
     X_RESOLUTION,
@@ -41,9 +42,11 @@ _DESCRIPTIVE = frozenset(
     | {37391, 37392, 37396, *range(40091, 40096), *_GEOREFERENCE, _GDAL_METADATA, _NO_DATA}
 )
 
-#: XMP, IPTC and the colour profile are read apart; places on paper, pages and printers' inks are
+#: XMP, IPTC, the colour profile and the orientation are read apart; places on paper, pages and printers' inks are
 #: none of a picture that was enlarged.
-_ELSEWHERE = frozenset({700, 33723, 34675, 286, 287, 297, 300, 333, 336, 337, 347, 34377, 42016})
+_ELSEWHERE = frozenset(
+    {700, ORIENTATION, 33723, 34675, 286, 287, 297, 300, 333, 336, 337, 347, 34377, 42016}
+)
 
 _MOST_NAMED = 5
 
