@@ -42,8 +42,8 @@ _DESCRIPTIVE = frozenset(
     | {37391, 37392, 37396, *range(40091, 40096), *_GEOREFERENCE, _GDAL_METADATA, _NO_DATA}
 )
 
-#: XMP, IPTC, the colour profile and the orientation are read apart; places on paper, pages and printers' inks are
-#: none of a picture that was enlarged.
+#: XMP, IPTC, the colour profile and the orientation are read apart; places on paper, pages and
+#: printers' inks are none of a picture that was enlarged.
 _ELSEWHERE = frozenset(
     {700, ORIENTATION, 33723, 34675, 286, 287, 297, 300, 333, 336, 337, 347, 34377, 42016}
 )
