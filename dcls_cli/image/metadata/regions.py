@@ -115,20 +115,11 @@ def state_resolution(
 
 def _values(packet: Packet, name: Name) -> Iterator[Value]:
     """The text of all properties of a name."""
-    for element in packet.elements:
-        yield from _own(packet, element, name)
-        if (
-            element.name == name
-            and not element.children
-            and element.inner.end > element.inner.start
-        ):
+    for attribute in packet.attributes.get(name, ()):
+        yield Value(attribute.value.strip(), attribute.inner)
+    for element in packet.elements.get(name, ()):
+        if not element.children and element.inner.end > element.inner.start:
             yield Value(packet.text(element), element.inner)
-
-
-def _own(packet: Packet, element: Element, name: Name) -> Iterator[Value]:
-    for attribute in element.attributes:
-        if attribute.name == name:
-            yield Value(attribute.value.strip(), attribute.inner)
 
 
 def _set(packet: Packet, name: Name, text: str) -> None:
@@ -177,9 +168,7 @@ def _subjects(packet: Packet, placement: Placement) -> str | None:
     """Place SubjectArea and SubjectLocation, lists of whole numbers."""
     lost = False
     for name in (Name(_EXIF, "SubjectArea"), Name(_EXIF, "SubjectLocation")):
-        for element in packet.elements:
-            if element.name != name:
-                continue
+        for element in packet.elements.get(name, ()):
             values = [Value(packet.text(item), item.inner) for item in _items(element)]
             numbers = _numbers([*values])
             placed = placement.subject(numbers) if numbers else None
@@ -270,10 +259,7 @@ def _panorama(packet: Packet, placement: Placement) -> str | None:
 
 def _names_of(packet: Packet, *spaces: str) -> set[Name]:
     """Names of the elements and attributes of namespaces."""
-    names = {element.name for element in packet.elements if element.name.space in spaces}
-    for element in packet.elements:
-        names.update(each.name for each in element.attributes if each.name.space in spaces)
-    return names
+    return {name for name in (*packet.elements, *packet.attributes) if name.space in spaces}
 
 
 def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
@@ -291,9 +277,7 @@ def _mwg_regions(packet: Packet, placement: Placement) -> str | None:
     one are turned already.
     """
     note = None
-    for regions in packet.elements:
-        if regions.name != Name(_REGIONS, "Regions"):
-            continue
+    for regions in packet.elements.get(Name(_REGIONS, "Regions"), ()):
         parts = [regions, *regions.children]
         applied = next(
             filter(None, (p.child(Name(_REGIONS, "AppliedToDimensions")) for p in parts)), None
@@ -357,7 +341,7 @@ def _mwg_area(packet: Packet, area: Element, placement: Placement) -> None:
 def _mwg_rotation(packet: Packet, element: Element) -> None:
     """Turn the angle of an area the other way round in a mirrored picture."""
     name = Name(_REGIONS, "Rotation")
-    found = list(_own(packet, element, name))
+    found = [Value(e.value.strip(), e.inner) for e in element.attributes if e.name == name]
     if element.name == name and not element.children:
         found.append(Value(packet.text(element), element.inner))
     for value in found:
@@ -385,9 +369,7 @@ def _people(packet: Packet, placement: Placement) -> str | None:
 
 def _iptc_regions(packet: Packet, placement: Placement) -> str | None:
     """Place the boundaries of IPTC's image regions, shares or pixels."""
-    for boundary in packet.elements:
-        if boundary.name != Name(_IPTC, "RegionBoundary"):
-            continue
+    for boundary in packet.elements.get(Name(_IPTC, "RegionBoundary"), ()):
         fields = _fields(packet, boundary)
         in_pixels = "rbUnit" in fields and fields["rbUnit"].text == "pixel"
         _iptc_shape(packet, fields, placement, in_pixels=in_pixels)

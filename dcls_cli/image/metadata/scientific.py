@@ -24,7 +24,7 @@ from dcls_cli.image.metadata.directories import (
 )
 from dcls_cli.image.metadata.exif import Block
 from dcls_cli.image.metadata.placement import Placement
-from dcls_cli.image.metadata.xmp import DamagedError, Packet
+from dcls_cli.image.metadata.xmp import DamagedError, Element, Packet
 
 _PIXEL_SCALE, _TIEPOINTS, _TRANSFORMATION = 33550, 33922, 34264
 _KEYS, _KEY_NUMBERS, _KEY_TEXT = 34735, 34736, 34737
@@ -228,16 +228,16 @@ def _ome(data: bytes, output: Output) -> bytes | str:
         return "it is damaged"
     if placement.orientation != 1:
         return "the picture was turned"
-    pixels = [each for each in packet.elements if each.name.local == "Pixels"]
-    parts = {each.name.local for each in packet.elements}
+    pixels = _called(packet, "Pixels")
+    parts = {name.local for name in packet.elements}
     if len(pixels) != 1 or output.pages > 1 or parts & {"ROI", "BinData"}:
         return _OTHER_FILE
     stated = {each.name.local: each for each in pixels[0].attributes}
     sizes = [stated[name].value for name in ("SizeX", "SizeY") if name in stated]
     planes = [stated[name].value for name in ("SizeZ", "SizeT") if name in stated]
-    whole = packet.elements[0].attributes
+    whole = [attribute for root in _called(packet, "OME") for attribute in root.attributes]
     own = {each.value for each in whole if each.name.local == "UUID"}
-    named = {packet.text(each) for each in packet.elements if each.name.local == "UUID"}
+    named = {packet.text(each) for each in _called(packet, "UUID")}
     channels = stated["SizeC"].value if "SizeC" in stated else ""
     if (
         sizes != [str(side) for side in placement.before]
@@ -259,6 +259,11 @@ def _ome(data: bytes, output: Output) -> bytes | str:
     if "SignificantBits" in stated:
         packet.replace(stated["SignificantBits"].inner, str(output.bit_depth))
     return packet.edited()
+
+
+def _called(packet: Packet, local: str) -> list[Element]:
+    """The elements of a name, whatever the year of its namespace."""
+    return [e for name, found in packet.elements.items() if name.local == local for e in found]
 
 
 #: Lines of ImageJ about stacks; about the range of levels that is shown.

@@ -19,7 +19,7 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _NOTE = "http://ns.adobe.com/xmp/note/"
 
 #: Elements and attributes of a packet that are looked at; programs write some thousands at most.
-_MOST_NODES = 200_000
+_MOST_NODES = 100_000
 
 #: Packets, and what extended XMP adds to them, are not longer.
 _LONGEST_BYTES = 2**26
@@ -110,8 +110,9 @@ class Packet:
         if len(data) > _LONGEST_BYTES:
             raise DamagedError("the packet is too long")
         self.data = _in_utf8(data)
-        #: All elements in order.
-        self.elements: list[Element] = []
+        #: All elements by their names, and all attributes; both in order.
+        self.elements: dict[Name, list[Element]] = {}
+        self.attributes: dict[Name, list[Attribute]] = {}
         self._edits: list[tuple[Span, bytes]] = []
         _Parser(self)
 
@@ -139,13 +140,12 @@ class Packet:
     @property
     def root(self) -> Element | None:
         """The `rdf:RDF` element."""
-        return next((each for each in self.elements if each.name == Name(RDF, "RDF")), None)
+        return next(iter(self.elements.get(Name(RDF, "RDF"), ())), None)
 
     def remove_properties(self, names: Collection[Name]) -> bool:
         """Take properties out, as attributes and as elements; whether there were any."""
-        spans = [element.whole for element in self.elements if element.name in names]
-        for element in self.elements:
-            spans += [each.whole for each in element.attributes if each.name in names]
+        spans = [each.whole for name in names for each in self.elements.get(name, ())]
+        spans += [each.whole for name in names for each in self.attributes.get(name, ())]
         for span in spans:
             self.remove(span)
         return bool(spans)
@@ -171,6 +171,7 @@ class _Parser:
 
     def __init__(self, packet: Packet) -> None:
         self._packet, self._data = packet, packet.data
+        self._names: dict[str, Name] = {}
         self._open: list[Element] = []
         self._declared: dict[str, str] = {}
         self._nodes = 0
@@ -209,17 +210,26 @@ class _Parser:
             if pair[2] != b"xmlns" and not pair[2].startswith(b"xmlns:"):
                 named, value = next(names)
                 inner = Span(pair.start(3) + 1, pair.end(3) - 1)
-                attributes.append(Attribute(_named(named), value, inner, Span(*pair.span())))
+                attribute = Attribute(self._name(named), value, inner, Span(*pair.span()))
+                attributes.append(attribute)
+                self._packet.attributes.setdefault(attribute.name, []).append(attribute)
         end = self._data.index(b">", at) + 1
         parent = self._open[-1] if self._open else None
         element = Element(
-            _named(name), parent, Span(start, end), found[1], attributes, self._declared
+            self._name(name), parent, Span(start, end), found[1], attributes, self._declared
         )
         self._declared = {}
         if parent is not None:
             parent.children.append(element)
-        self._packet.elements.append(element)
+        self._packet.elements.setdefault(element.name, []).append(element)
         self._open.append(element)
+
+    def _name(self, name: str) -> Name:
+        """The name of what the parser calls by address and local part; one for all of a name."""
+        if name not in self._names:
+            space, _, local = name.rpartition(" ")
+            self._names[name] = Name(space, local)
+        return self._names[name]
 
     def _end(self, _name: str) -> None:
         element = self._open.pop()
@@ -230,11 +240,6 @@ class _Parser:
         close = self._parser.CurrentByteIndex
         element.inner = Span(end, close)
         element.whole = Span(start, self._data.index(b">", close) + 1)
-
-
-def _named(name: str) -> Name:
-    space, _, local = name.rpartition(" ")
-    return Name(space, local)
 
 
 def _scope(element: Element | None) -> dict[str, str]:
@@ -309,12 +314,10 @@ def with_extended(data: bytes, parts: Sequence[bytes]) -> tuple[bytes, str | Non
 
 def _pointer(packet: Packet) -> bytes | None:
     name = Name(_NOTE, "HasExtendedXMP")
-    for element in packet.elements:
-        if element.name == name:
-            return packet.text(element).encode()
-        for attribute in element.attributes:
-            if attribute.name == name:
-                return attribute.value.encode()
+    for element in packet.elements.get(name, ()):
+        return packet.text(element).encode()
+    for attribute in packet.attributes.get(name, ()):
+        return attribute.value.encode()
     return None
 
 
