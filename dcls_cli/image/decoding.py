@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +15,13 @@ from dcls_cli.errors import ImageError
 from dcls_cli.image import colour, metadata
 from dcls_cli.image.colour import Samples, without_hidden_colours
 from dcls_cli.image.metadata import Kept
-from dcls_cli.image.metadata.gathering import Said, orientation, resolution, said_about
+from dcls_cli.image.metadata.gathering import (
+    Said,
+    orientation,
+    resolution,
+    said_about,
+    texts_of,
+)
 from dcls_cli.image.metadata.placement import Placement
 from dcls_cli.image.photo import Photo
 
@@ -79,7 +86,8 @@ def from_pil(image: Image.Image) -> Photo:
     Raises:
         ImageError: an image with floating-point, 32-bit or signed samples, or without pixels.
     """
-    return assemble(image)
+    photo = assemble(image)
+    return replace(photo, texts=texts_of(image))
 
 
 def assemble(

@@ -83,11 +83,11 @@ def without_hostile_tags(file: BinaryIO) -> tuple[BinaryIO, str | None]:
     elif head[4:8] == b"ftyp":
         places = _tagged_items(file)
     else:
-        return file, None  # of others Pillow reads no values before it is asked
+        places = []  # of others Pillow reads no values before it is asked
     hostile = [starts for starts, data in places if directories.is_hostile(data)]
+    file.seek(0)
     if not hostile:
         return file, None
-    file.seek(0)
     content = bytearray(file.read())
     for starts in hostile:
         for at in starts:

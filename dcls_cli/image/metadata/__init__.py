@@ -108,7 +108,7 @@ _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _LONGEST_TEXTS_BYTES = 2**24
 
 #: Text that is metadata of other kinds, read apart, or about a thumbnail (freedesktop.org).
-_NO_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ", b"Thumb::")
+NO_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type ", b"Thumb::")
 
 _PNG_SIGNATURE_BYTES = 8
 
@@ -134,7 +134,7 @@ def png_texts(file: BinaryIO) -> tuple[tuple[tuple[bytes, bytes], ...], list[str
             continue
         data = file.read(length)
         file.seek(4, os.SEEK_CUR)
-        if not data.startswith(_NO_TEXTS):
+        if not data.startswith(NO_TEXTS):
             left -= length
             texts.append((name, data))
     return tuple(texts), notes

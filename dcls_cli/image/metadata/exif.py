@@ -38,6 +38,9 @@ from dcls_cli.image.metadata.placement import Placement
 
 _ENTRY_BYTES = 12
 
+#: JPEGInterchangeFormat and its length: the thumbnail of the second directory.
+_THUMBNAIL, _THUMBNAIL_BYTES = 0x201, 0x202
+
 
 class Block:
     """EXIF data that are edited in place.
@@ -118,6 +121,7 @@ class Block:
         stored += data.ljust(4, b"\0")
         place = self._places(directory).get(tag)
         if place is not None:
+            self._erase(*self._range(place), place)
             self._data[place : place + _ENTRY_BYTES] = stored
             return
         # There is no room for one more: the directory moves to the end.
@@ -142,6 +146,7 @@ class Block:
         place = self._places(directory).get(tag)
         if place is None:
             return
+        self._erase(*self._range(place), place)
         start = self._number("I", self._pointers[directory])
         count = self._number("H", start)
         end = start + 2 + _ENTRY_BYTES * count
@@ -153,11 +158,56 @@ class Block:
                 self._pointers[child] = pointer - _ENTRY_BYTES
 
     def cut_thumbnail(self) -> None:
-        """Cut off the second directory, which shows the stored picture."""
+        """Cut off the second directory, which shows the stored picture, and erase its picture."""
         start = self._number("I", self._pointers[0])
         after = start + 2 + _ENTRY_BYTES * self._number("H", start)
-        if after + 4 <= len(self._data):
-            struct.pack_into(self.order + "I", self._data, after, 0)
+        if after + 4 > len(self._data):
+            return
+        second = self._number("I", after)
+        struct.pack_into(self.order + "I", self._data, after, 0)
+        if not second or second + 2 > len(self._data):
+            return
+        found = {}
+        count = self._number("H", second)
+        last = min(second + 2 + _ENTRY_BYTES * count, len(self._data) - _ENTRY_BYTES + 1)
+        for place in range(second + 2, last, _ENTRY_BYTES):
+            found[self._number("H", place)] = self._number("I", place + 8)
+        if _THUMBNAIL in found and _THUMBNAIL_BYTES in found:
+            picture = found[_THUMBNAIL]
+            end = picture + found[_THUMBNAIL_BYTES]
+            if self._erase(picture, end) and end >= len(self._data):
+                del self._data[picture:]
+
+    def _range(self, place: int) -> tuple[int, int]:
+        """Where the value of an entry lies if that is not in the entry; else twice the same."""
+        kind, count = struct.unpack_from(f"{self.order}HI", self._data, place + 2)
+        length = bytes_of(kind, count)
+        start = self._number("I", place + 8)
+        return (start, start + length) if length > 4 else (0, 0)
+
+    def _erase(self, start: int, end: int, of: int | None = None) -> bool:
+        """Put zeros in place of what nobody should find, unless others need it.
+
+        Args:
+            start: first byte.
+            end: after the last byte.
+            of: the place of the entry that needs it no more.
+
+        Returns:
+            Whether nobody else needs it.
+        """
+        needed = [(0, 8)]
+        for directory in self._pointers:
+            places = self._places(directory).values()
+            table = self._number("I", self._pointers[directory])
+            needed.append((table, table + 6 + _ENTRY_BYTES * len(places)))
+            needed += [self._range(place) for place in places if place != of]
+        if any(first < end and start < last for first, last in needed):
+            return False
+        end = min(end, len(self._data))
+        if start < end:
+            self._data[start:end] = bytes(end - start)
+        return True
 
     def _append(self, data: bytes) -> int:
         self._data += bytes(len(self._data) % 2)

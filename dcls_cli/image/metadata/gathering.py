@@ -4,10 +4,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
 from dcls_cli.image.heif import items
 from dcls_cli.image.metadata import (
+    NO_TEXTS,
     aspect,
     checked_resolution,
     directories,
@@ -209,3 +210,15 @@ def mend_avif_exif(file: BinaryIO, image: Image.Image) -> None:
         block = exif.Block(found[0].data)
         block.put(0, directories.ORIENTATION, directories.SHORT, [turn])
         image.info["exif"] = block.to_bytes()
+
+
+def texts_of(image: Image.Image) -> tuple[tuple[bytes, bytes], ...]:
+    """Text of a PNG that somebody else opened with Pillow, as chunks."""
+    if not isinstance(image, PngImagePlugin.PngImageFile):
+        return ()
+    chunks = []
+    for keyword, text in image.text.items():
+        name = keyword.encode("latin-1", "replace")
+        if not (name + b"\0").startswith(NO_TEXTS):
+            chunks.append((b"iTXt", name + bytes(5) + str(text).encode(errors="replace")))
+    return tuple(chunks)
