@@ -1,7 +1,6 @@
 """Hyper-parameters of a DCLS network; a weight file carries its own, and can say anything."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Literal, Self, get_args, get_origin
@@ -254,6 +253,9 @@ def checked_scale(scale: int) -> Scale:
 #: No count in a configuration is larger; a damaged file must not ask for all memory.
 _LARGEST_COUNT = 1024
 
+#: Nor any other number; an integer above it would not fit into a float.
+_LARGEST_NUMBER = 1e9
+
 _MAY_BE_ZERO = ("head_blocks", "estimator_blocks", "skip_taper")
 
 
@@ -274,7 +276,7 @@ def _check_value(name: str, value: object, kind: object) -> None:
         fitting = type(value) is int and lowest <= value <= _LARGEST_COUNT
         expected = f"a whole number from {lowest} to {_LARGEST_COUNT}"
     elif kind is float:
-        fitting = type(value) in (int, float) and 0 <= value < math.inf  # type: ignore[operator]
+        fitting = type(value) in (int, float) and 0 <= value < _LARGEST_NUMBER  # type: ignore[operator]
         expected = "a number of at least 0"
     else:
         fitting = type(value) is tuple and all(
@@ -287,7 +289,15 @@ def _check_value(name: str, value: object, kind: object) -> None:
 
 def _wrong_value(name: str, value: object, expected: str) -> WeightsError:
     """The error that says what a field was expected to be."""
-    return WeightsError(f"model configuration: {name} is {value!r:.60}, expected {expected}")
+    return WeightsError(f"model configuration: {name} is {brief(value)}, expected {expected}")
+
+
+def brief(value: object) -> str:
+    """The start of a value from a file, for a message."""
+    try:
+        return f"{value!r:.60}"
+    except (RecursionError, ValueError):  # nested too deeply; a number of thousands of digits
+        return f"an unprintable {type(value).__name__}"
 
 
 def _listed(allowed: Iterable[object]) -> str:

@@ -44,13 +44,9 @@ def free_memory_bytes() -> int:
     return max(min(_limits()), 0)
 
 
-def resident_bytes() -> int:
-    """Find out how much memory this process has now; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux
-        return 0
+def peak_bytes() -> int:
+    """The most memory that this process has had so far; 0 where the system does not count it."""
+    return 1024 * _detail(Path("/proc/self/status"), "VmHWM:")
 
 
 def use_large_pages() -> None:
@@ -131,9 +127,9 @@ def _number(path: Path) -> float | None:
 
 
 def _detail(path: Path, name: str) -> int:
-    """A number of a control group's statistics; 0 where there is none."""
+    """A number of a table of the system's; 0 where there is none."""
     try:
-        found = re.search(rf"^{name} (\d+)$", path.read_text(), re.MULTILINE)
+        found = re.search(rf"^{name}\s+(\d+)", path.read_text(), re.MULTILINE)
     except OSError:
         return 0
     return int(found.group(1)) if found else 0

@@ -230,7 +230,7 @@ def _means(results: "Results") -> "Table":
     table = _table("means", ("method", "parameters", *FIGURES))
     table.columns[0].justify = "left"
     for method, row in zip(results.rows, results.blocks[-1].rows[0], strict=True):
-        table.add_row(console.visible(method), "", *cells(row))
+        table.add_row(console.visible(method), results.sizes[method], *cells(row))
     table.add_section()
     for item in results.published:
         method, *figures = published_cells(item)

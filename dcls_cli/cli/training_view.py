@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -172,7 +172,7 @@ class LiveView(PlainView):
         """The table as it is now."""
         window = self._window
         if window is None:
-            return Panel(Text("first steps ..."), title=Text(console.visible(self.title)))
+            return self._panel(Text("first steps ..."))
         # Between two windows the clock goes on.
         elapsed = window.elapsed_s + time.monotonic() - self._since
         psnr = "not yet"
@@ -196,7 +196,15 @@ class LiveView(PlainView):
         if self._rollbacks:
             table.add_row("roll-backs", str(self._rollbacks), "", "")
         bar = ProgressBar(total=1.0, completed=min(window.progress, 1.0))
-        return Panel(Group(table, bar), title=Text(console.visible(self.title)))
+        return self._panel(Group(table, bar))
+
+    def _panel(self, content: RenderableType) -> Panel:
+        """A frame that leaves room for the ^C that terminals print behind its last line.
+
+        If that wrapped, the frame would lie one line lower than Rich believes, and stay.
+        """
+        width = max(console.err.width - len("^C") - 1, 1)
+        return Panel(content, title=Text(console.visible(self.title)), width=width)
 
 
 def view_of(out: Path, total_steps: int | None) -> PlainView:

@@ -22,7 +22,7 @@ from dcls_cli.evaluation.restorers import (
 from dcls_cli.graphs import SUFFIX, graph_info, main_part_paths
 from dcls_cli.models.hub import is_hub_name
 from dcls_cli.models.releases import RELEASES, photo_release, release
-from dcls_cli.models.weights import read_metadata
+from dcls_cli.models.weights import examine, read_metadata
 
 #: The name of the rule that chooses a network by the picture.
 AUTO = "auto"
@@ -70,6 +70,20 @@ class MethodSpec:
                 digests += f" {_sha256(main_part_paths(path.with_suffix(SUFFIX), INT8)[1])}"
         made_by = f"{__version__} {_RESTORATION}"
         return f"{self.kind}{digests} {self.device} {self.precision} {made_by}"
+
+    def parameters_m(self) -> float | None:
+        """Millions of parameters in its weight files, all of them for `auto`.
+
+        None for bicubic and for files whose contents are not known without loading them: graphs
+        and other projects' weights.
+
+        Raises:
+            WeightsError: a file cannot be read.
+        """
+        paths = () if self.path is None else (self.path, *self.others)
+        if not paths or self.kind == "spandrel" or any(path.suffix == SUFFIX for path in paths):
+            return None
+        return sum(examine(path)[2] for path in paths) / 1e6
 
     def load(self, scale: int) -> Method:
         """Make it ready.

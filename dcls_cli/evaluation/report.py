@@ -106,7 +106,7 @@ def _tables(results: Results) -> list[FigureTable]:
 def _summary(results: Results) -> FigureTable:
     """Means of all methods, and what is published."""
     means = dict(zip(results.rows, results.blocks[-1].rows[0], strict=True))
-    lines = [(method, "", *cells(row)) for method, row in means.items()]
+    lines = [(method, results.sizes[method], *cells(row)) for method, row in means.items()]
     marked = range(len(lines), len(lines) + len(results.published))
     for item in results.published:
         method, size, psnr, ssim = published_cells(item)

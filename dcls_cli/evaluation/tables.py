@@ -85,6 +85,11 @@ class Results:
         return harm_by_method(self.rows, kind)
 
     @property
+    def sizes(self) -> dict[str, str]:
+        """Parameters of each method, as they are printed."""
+        return {method.name: size_cell(method.parameters_m()) for method in self.plan.methods}
+
+    @property
     def has_kernels(self) -> bool:
         """Whether an estimated kernel was measured."""
         return any(row.lr_psnr is not None for rows in self.rows.values() for row in rows)
@@ -207,8 +212,13 @@ def kernel_cells(row: Row) -> list[str]:
 
 def published_cells(item: Published) -> list[str]:
     """Method, parameters and figures as they are printed."""
-    size = "-" if item.parameters_m is None else f"{item.parameters_m:.2f} M"
+    size = size_cell(item.parameters_m)
     return [item.method, size, f"{item.psnr_y:.2f}", _printed(item.ssim_y, 4)]
+
+
+def size_cell(parameters_m: float | None) -> str:
+    """Millions of parameters as they are printed."""
+    return "-" if parameters_m is None else f"{parameters_m:.2f} M"
 
 
 def _printed(value: float | None, digits: int) -> str:

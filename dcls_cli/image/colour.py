@@ -1,7 +1,9 @@
 """Samples as decoders leave them, brought to what networks see: sRGB, without hidden colours."""
 
 import functools
-from dataclasses import dataclass
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -51,6 +53,118 @@ _BAND_ROWS = 256
 def srgb_profile() -> bytes:
     """The ICC profile of sRGB."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+#: Chromaticity: CIE x and y.
+Point = tuple[float, float]
+
+#: Light, 0 to 1, for each level. A float is an exponent; five are those g, a, b, c, d of ICC's
+#: parametric curves: (a v + b) ** g from d on, c v below. Integers are a table of 2 to 4096 values
+#: for evenly spaced levels, 65535 full light.
+Curve = tuple[float, ...]
+
+SRGB_CURVE: Curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+
+#: White of the space in which profiles meet, D50, as ICC.1 writes it; and what adapts to it.
+_D50 = np.array([0.9642, 1.0, 0.8249])
+_BRADFORD = np.array(
+    [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
+)
+
+#: Primaries that are far outside of this are no primaries.
+_LARGEST_XYZ = 4.0
+
+
+def matrix_profile(
+    name: str, points: Sequence[Point], curves: Sequence[Curve], *, grey: bool
+) -> bytes:
+    """Make an ICC profile, version 4.3 (ICC.1:2010), of a space by its primaries.
+
+    The same space always gives the same bytes, so that outputs can be repeated.
+
+    Args:
+        name: the description that programs show.
+        points: chromaticities of red, green, blue and white.
+        curves: of red, green and blue.
+        grey: whether the profile is for grey, of which only the first curve matters.
+
+    Raises:
+        ValueError: chromaticities of which no colours can be mixed.
+    """
+    x, y = np.array(points, np.float64).T
+    tristimulus = np.array([x, y, 1 - x - y])
+    with np.errstate(all="ignore"):
+        white = tristimulus[:, 3] / y[3]
+        adaptation = (
+            np.linalg.inv(_BRADFORD) @ np.diag(_BRADFORD @ _D50 / (_BRADFORD @ white)) @ _BRADFORD
+        )
+        try:
+            amounts = np.linalg.solve(tristimulus[:, :3], white)
+        except np.linalg.LinAlgError as error:
+            raise ValueError(_IMPOSSIBLE) from error
+        columns = adaptation @ (tristimulus[:, :3] * amounts)
+    everything = np.concatenate([columns.ravel(), adaptation.ravel()])
+    if not (amounts > 0).all() or not (np.abs(everything) <= _LARGEST_XYZ).all():
+        raise ValueError(_IMPOSSIBLE)
+    tags = {
+        b"desc": _text(name),
+        b"cprt": _text("CC0"),
+        b"wtpt": _numbers(b"XYZ ", _D50),
+        b"chad": _numbers(b"sf32", adaptation),
+    }
+    if grey:
+        tags[b"kTRC"] = _curve(curves[0])
+    else:
+        for letter, column, curve in zip("rgb", columns.T, curves, strict=True):
+            tags[f"{letter}XYZ".encode()] = _numbers(b"XYZ ", column)
+            tags[f"{letter}TRC".encode()] = _curve(curve)
+    return _profile(b"GRAY" if grey else b"RGB ", tags)
+
+
+_IMPOSSIBLE = "the chromaticities of its colours are impossible and were not applied"
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """Header, table of tags and their data, of which equal ones are written once."""
+    places: dict[bytes, int] = {}
+    start = 128 + 4 + 12 * len(tags)
+    body = b""
+    for data in tags.values():
+        if data not in places:
+            places[data] = start + len(body)
+            body += data + bytes(-len(data) % 4)
+    table = struct.pack(">I", len(tags)) + b"".join(
+        name + struct.pack(">II", places[data], len(data)) for name, data in tags.items()
+    )
+    header = bytearray(128)
+    struct.pack_into(
+        ">I4sI4s4s4s", header, 0, start + len(body), b"", 0x04300000, b"mntr", space, b"XYZ "
+    )
+    struct.pack_into(">HHH", header, 24, 2026, 1, 1)
+    header[36:40] = b"acsp"
+    header[68:80] = _fixed(_D50)
+    return bytes(header) + table + body
+
+
+def _fixed(values: np.ndarray) -> bytes:
+    return np.rint(np.asarray(values, np.float64).ravel() * 65536).astype(">i4").tobytes()
+
+
+def _numbers(kind: bytes, values: np.ndarray) -> bytes:
+    return kind + bytes(4) + _fixed(values)
+
+
+def _text(text: str) -> bytes:
+    """A text in one language, as `mluc`."""
+    data = text.encode("utf-16-be")
+    return b"mluc" + struct.pack(">III2s2sII", 0, 1, 12, b"en", b"US", len(data), 28) + data
+
+
+def _curve(curve: Curve) -> bytes:
+    """A curve as `para`, or as `curv` where it is a table."""
+    if all(isinstance(value, int) for value in curve):
+        return b"curv" + struct.pack(f">II{len(curve)}H", 0, len(curve), *curve)
+    return b"para" + struct.pack(">IHH", 0, {1: 0, 5: 3}[len(curve)], 0) + _fixed(np.array(curve))
 
 
 def space_of(icc: bytes) -> str:
@@ -142,14 +256,34 @@ def from_lab(image: Image.Image) -> Samples:
     )
 
 
-def described_as_srgb(samples: Samples, icc: bytes) -> Samples:
+#: Black and white of levels of 8 bits in the narrow range of video (BT.709), others alike.
+_NARROW_BLACK, _NARROW_WHITE, _NARROW_FULL = 16, 235, 256
+
+
+def full_range(samples: Samples) -> Samples:
+    """Stretch colours of the narrow range to all levels; what lies outside is clipped."""
+    values = samples.values.copy()
+    colours = values.shape[2] - (values.shape[2] in (2, 4))
+    unit = (samples.white + 1) / _NARROW_FULL
+    for top in range(0, len(values), _BAND_ROWS):
+        band = values[top : top + _BAND_ROWS, :, :colours].astype(np.float32) / np.float32(unit)
+        share = (band - _NARROW_BLACK) / (_NARROW_WHITE - _NARROW_BLACK)
+        levels = np.rint(share.clip(0, 1) * np.float32(samples.white))
+        values[top : top + _BAND_ROWS, :, :colours] = levels.astype(values.dtype)
+    note = "its levels of the narrow range of video were stretched to the full range"
+    return replace(samples, values=values, notes=(*samples.notes, note))
+
+
+def described_as_srgb(samples: Samples, icc: bytes, name: str | None = None) -> Samples:
     """Convert samples to sRGB so that they need no profile any more; alpha stays.
 
-    Floating-point samples are converted with 16 bits.
+    Floating-point samples are converted with 16 bits. `name` is that of their space, where the
+    file has no profile that says it.
 
     Raises:
         ImageError: the profile is damaged or for other colours.
     """
+    source = f"from {name}" if name else "by their profile"
     values, white = samples.values, samples.white
     full = 255 if values.dtype == np.uint8 else 65535
     if white != full:
@@ -162,7 +296,7 @@ def described_as_srgb(samples: Samples, icc: bytes) -> Samples:
         white=full,
         bit_depth=samples.bit_depth,
         is_srgb=True,
-        notes=(*samples.notes, "the colours were converted to sRGB by their profile"),
+        notes=(*samples.notes, f"the colours were converted to sRGB {source}"),
     )
 
 

@@ -14,9 +14,12 @@ from PIL import Image
 from dcls_cli.errors import ImageError
 from dcls_cli.image import colour, metadata
 from dcls_cli.image.colour import Samples, without_hidden_colours
+from dcls_cli.image.colour_spaces import Settled, Stated, exif_as_srgb, settle
+from dcls_cli.image.colour_statements import stated_by_info
 from dcls_cli.image.metadata import Kept
 from dcls_cli.image.metadata.gathering import (
     Said,
+    colours_by_exif,
     orientation,
     resolution,
     said_about,
@@ -67,8 +70,6 @@ def _leave() -> None:
             _terminal = None
 
 
-_SRGB_GAMMA, _GAMMA_TOLERANCE = 2.2, 0.05
-
 #: Modes that hold one colour channel.
 _GREY_MODES = ("1", "L", "LA", "La")
 
@@ -94,6 +95,7 @@ def assemble(
     image: Image.Image,
     samples: Samples | None = None,
     *,
+    stated: Stated | None = None,
     form: str | None = None,
     pages: int = 1,
     is_upright: bool = False,
@@ -104,6 +106,7 @@ def assemble(
     Args:
         image: the metadata, and the pixels if there are no `samples`.
         samples: as the file stores them.
+        stated: what the file says about its colours; None for what `image` says.
         form: the file's format, by Pillow's name; None for that of `image`.
         pages: of the file, of which this is one.
         is_upright: whether the samples are turned as the orientation demands already.
@@ -112,22 +115,15 @@ def assemble(
     Raises:
         ImageError: as `from_pil`.
     """
-    icc = image.info.get("icc_profile")
+    stated = stated_by_info(image) if stated is None else stated
     if samples is None:
-        samples = samples_of(image, icc)
-    profile_note = None
-    if samples.is_srgb:
-        icc = None
-    else:
-        icc, profile_note = metadata.profile(icc, grey=samples.values.shape[2] < 3)
-        if icc is None and profile_note is None and metadata.has_lost_profile(image):
-            profile_note = "the colour profile is damaged and was left out"
-    if icc and kept == "strip":
-        try:
-            samples = colour.described_as_srgb(samples, icc)
-        except ImageError as error:
-            profile_note = f"{error} and was left out"
-        icc = None
+        samples = samples_of(image, image.info.get("icc_profile"))
+    if stated.narrow_range:
+        samples = colour.full_range(samples)
+    was_converted = samples.is_srgb
+    colours = Settled() if was_converted else _settled(image, stated, samples)
+    if kept == "strip":
+        samples, colours = _stripped(samples, colours)
     values = samples.values
     if values.shape[2] in (2, 4):
         values = without_hidden_colours(values)
@@ -140,18 +136,20 @@ def assemble(
         before = (size[1], size[0]) if described_turn >= 5 else size
         placement = Placement(described_turn, before, size)
         said = said_about(image, placement, pages=pages)
+    if said.exif and was_converted:
+        said = replace(said, exif=exif_as_srgb(said.exif))
     notes = (
         f"it has {pages} frames or pages, of which the first is used" if pages > 1 else None,
         *samples.notes,
-        profile_note,
-        None if icc else _gamma_note(image),
+        *colours.notes,
         *said.notes,
     )
     return Photo.from_samples(
         pixels,
         samples.white,
         samples.bit_depth,
-        icc=icc,
+        icc=colours.icc,
+        code_points=colours.code_points,
         exif=said.exif,
         xmp=said.xmp,
         iptc=said.iptc,
@@ -163,6 +161,35 @@ def assemble(
         format=form or ("JPEG" if image.format == "MPO" else image.format or "PNG"),
         notes=tuple(note for note in notes if note),
     )
+
+
+def _settled(image: Image.Image, stated: Stated, samples: Samples) -> Settled:
+    """Find out what the colours are, from a profile and all else that a file says."""
+    grey = samples.values.shape[2] < 3
+    icc, note = metadata.profile(image.info.get("icc_profile") or stated.profile, grey=grey)
+    if icc is None and note is None and metadata.has_lost_profile(image):
+        note = "the colour profile is damaged and was left out"
+    settled = settle(stated, icc, colours_by_exif(image), grey=grey)
+    return replace(settled, notes=(*filter(None, [note]), *settled.notes))
+
+
+def _stripped(samples: Samples, colours: Settled) -> tuple[Samples, Settled]:
+    """Convert colours to sRGB, so that they look the same without a profile.
+
+    High dynamic range is not, as that takes tone mapping, a matter of taste: without its code
+    points the levels would mean something else, and so they stay where a format has them.
+    """
+    if colours.code_points:
+        note = "the colours are not converted to sRGB, which would take tone mapping"
+        return samples, replace(colours, icc=None, notes=(*colours.notes, note))
+    if colours.icc is None:
+        return samples, colours
+    notes = colours.notes
+    try:
+        samples = colour.described_as_srgb(samples, colours.icc, colours.name)
+    except ImageError as error:
+        notes = (*notes, f"{error} and was left out")
+    return samples, Settled(notes=notes)
 
 
 def samples_of(image: Image.Image, icc: bytes | None) -> Samples:
@@ -201,16 +228,6 @@ def _uncovered(image: Image.Image) -> Image.Image | None:
     made = Image.new("RGBA", image.size)
     made.paste(frame.crop(covered), covered)
     return made
-
-
-def _gamma_note(image: Image.Image) -> str | None:
-    """What is lost of a PNG that states another gamma than that of sRGB, and no profile."""
-    gamma = image.info.get("gamma")
-    if image.format != "PNG" or not isinstance(gamma, float) or "srgb" in image.info:
-        return None
-    if abs(gamma * _SRGB_GAMMA - 1) < _GAMMA_TOLERANCE:
-        return None
-    return f"it states a gamma of {gamma:g}, which was not applied: its levels count as sRGB"
 
 
 def _grey16(image: Image.Image) -> Samples:

@@ -25,6 +25,7 @@ class Format:
         lossless: whether it can be written without any loss.
         grey: whether it holds a single channel.
         iptc: whether it holds IPTC data.
+        code_points: whether it can state high dynamic range.
     """
 
     name: str
@@ -38,17 +39,34 @@ class Format:
     lossless: bool = False
     grey: bool = True
     iptc: bool = False
+    code_points: bool = False
 
 
 _DEEP = (8, 16)
 _ALL = (
-    Format("PNG", "png", (".png",), depths=_DEEP, lossy=False, lossless=True, iptc=True),
+    Format(
+        "PNG",
+        "png",
+        (".png",),
+        depths=_DEEP,
+        lossy=False,
+        lossless=True,
+        iptc=True,
+        code_points=True,
+    ),
     # libjpeg's longest side; the format itself could have 65535.
     Format("JPEG", "jpg", (".jpg", ".jpeg"), longest_side_px=65500, alpha=False, iptc=True),
     Format("WEBP", "webp", (".webp",), longest_side_px=16383, lossless=True, grey=False),
     Format("TIFF", "tiff", (".tif", ".tiff"), depths=_DEEP, lossy=False, lossless=True, iptc=True),
     # More is what the decoder of browsers and Pillow refuses to open.
-    Format("AVIF", "avif", (".avif",), longest_side_px=32768, most_pixels=16384 * 16384),
+    Format(
+        "AVIF",
+        "avif",
+        (".avif",),
+        longest_side_px=32768,
+        most_pixels=16384 * 16384,
+        code_points=True,
+    ),
 )
 
 #: Formats that are written, by Pillow's name.

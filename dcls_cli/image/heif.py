@@ -18,11 +18,6 @@ from dcls_cli.installation import install_command
 if TYPE_CHECKING:
     from pillow_heif import HeifImage
 
-#: Transfer characteristics of high dynamic range (ITU-T H.273): PQ and HLG.
-_HDR = (16, 18)
-
-_HDR_NOTE = "its high dynamic range is written as the levels are, without tone mapping"
-
 
 def has_alpha(path: Path) -> bool:
     """Look for an alpha channel in a HEIC file without decoding it.
@@ -82,12 +77,10 @@ class HeifPhoto:
         info: dict[str, Any] = self._picture.info
         bits = int(info.get("bit_depth", 8))
         white = 255 if values.dtype == np.uint8 else (2**bits - 1) << (16 - bits)
-        transfer = (info.get("nclx_profile") or {}).get("transfer_characteristics")
         return Samples(
             values=values[..., None] if values.ndim == 2 else values,
             white=white,
             bit_depth=8 if values.dtype == np.uint8 else 16,
-            notes=(_HDR_NOTE,) if transfer in _HDR else (),
         )
 
     def stand_in(self) -> Image.Image:

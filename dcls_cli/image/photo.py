@@ -8,6 +8,7 @@ import numpy as np
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image.colour import without_hidden_colours
+from dcls_cli.image.colour_spaces import CodePoints
 
 #: Types of samples; a full one is 255, 65535 or 1.
 SAMPLES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
@@ -19,6 +20,7 @@ class Carried:
 
     Attributes:
         extended_xmp: segments of a JPEG with what its XMP packet has no room for.
+        code_points: of high dynamic range, which only some formats can state.
         unlossy: WEBP or AVIF if the photo is one that lost nothing; such a one is written alike.
     """
 
@@ -33,6 +35,7 @@ class Carried:
     comment: bytes | None = None
     described: tuple[int, int] | None = None
     same_levels: bool = True
+    code_points: CodePoints | None = None
     unlossy: str | None = None
 
     def options(self) -> dict[str, object]:
@@ -177,7 +180,9 @@ class Photo:
             alpha is not multiplied into the colours.
         white: value of a full sample.
         bit_depth: 8 or 16, of the samples that it should be written with.
-        icc: colour profile of the pixels; None stands for sRGB.
+        icc: colour profile of the pixels; None stands for sRGB, unless there are code points.
+        code_points: what the levels mean in high dynamic range (PQ, HLG); they count more than a
+            profile, which is for programs that do not know them.
         exif: 'Exif' and two zero bytes, then a TIFF structure; its orientation is 1.
         xmp: an XMP packet; its orientation is 1.
         iptc: IPTC-IIM records.
@@ -198,6 +203,7 @@ class Photo:
     white: float
     bit_depth: int = 8
     icc: bytes | None = None
+    code_points: CodePoints | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     iptc: bytes | None = None
@@ -298,6 +304,7 @@ class Photo:
         unlossy = self.format if self.lossless and self.format in ("WEBP", "AVIF") else None
         return Carried(
             icc=self.icc,
+            code_points=self.code_points,
             exif=self.exif,
             xmp=self.xmp,
             iptc=self.iptc,

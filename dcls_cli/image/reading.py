@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from PIL import Image
 from dcls_cli.errors import ImageError
 from dcls_cli.files.atomic import printable
 from dcls_cli.image import compression, decoding, integrity, tiff
+from dcls_cli.image.colour_statements import stated_by_file, stated_by_tags
 from dcls_cli.image.decoding import assemble, silence_stderr
+from dcls_cli.image.gain_maps import gain_map_note
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.metadata import Kept, png_texts
 from dcls_cli.image.metadata.gathering import mend_avif_exif
@@ -100,14 +103,18 @@ def decode(file: BinaryIO, *, max_pixels: int = MAX_PIXELS, kept: Kept = "keep")
             return _tiff(file, max_pixels, kept)
         try:
             return _by_pillow(file, max_pixels, kept)
-        except (SyntaxError, ValueError, OSError):
+        except (SyntaxError, ValueError, OSError, struct.error):
             if form != "PNG":
                 raise
         # A PNG with a damaged or very long comment is a picture all the same.
-        return _by_pillow(io.BytesIO(integrity.needed_chunks(file)), max_pixels, kept, damaged=True)
+        mended = io.BytesIO(integrity.needed_chunks(file))
+        return _by_pillow(mended, max_pixels, kept, mended_from=file)
 
 
-def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = False) -> Photo:
+def _by_pillow(
+    file: BinaryIO, max_pixels: int, kept: Kept, *, mended_from: BinaryIO | None = None
+) -> Photo:
+    """Read what Pillow opens; `mended_from` is the file of which this one is the needed part."""
     file, hostile = integrity.without_hostile_tags(file)
     image = _open(file, max_pixels)
     if image.format in ("JPEG", "MPO"):
@@ -124,19 +131,21 @@ def _by_pillow(file: BinaryIO, max_pixels: int, kept: Kept, *, damaged: bool = F
         if image.format == "PNG":
             integrity.refuse_short_png(file, image)
     note = integrity.check_scans(file, image) if image.format in ("JPEG", "MPO") else None
-    photo = assemble(image, samples, pages=pages, kept=kept)
+    left_out = gain_map_note(file, image.format or "")
+    stated = stated_by_file(mended_from or file, image.format or "")
+    photo = assemble(image, samples, stated=stated, pages=pages, kept=kept)
     tables = getattr(image, "quantization", None)
     photo = replace(
         photo,
         lossless=compression.is_lossless(photo.format, file),
         quality=compression.jpeg_quality(tables) if tables else None,
     )
-    if damaged:
+    if mended_from:
         note = "its metadata is damaged and was left out"
     if image.format == "PNG" and kept == "keep":
         texts, notes = png_texts(file)
         photo = _noted(replace(photo, texts=texts), *notes)
-    return _noted(photo, hostile, note)
+    return _noted(photo, hostile, note, left_out)
 
 
 def _noted(photo: Photo, *notes: str | None) -> Photo:
@@ -155,6 +164,7 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
             f"{width}x{height} pixels of {stored:.0f} bytes each are more than the limit of "
             f"{_millions(max_pixels)} megapixels allows; more with --max-pixels"
         )
+    stated = stated_by_tags(tags)
     samples = tiff.read_samples(file, tags)
     pages = count_pages(file)
     if samples is None:  # a kind of colour that Pillow knows
@@ -162,14 +172,14 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
         with silence_stderr():
             image.load()
         note = tiff.add_metadata(file, image, tags)
-        photo = assemble(image, form="TIFF", pages=pages, kept=kept)
+        photo = assemble(image, stated=stated, form="TIFF", pages=pages, kept=kept)
         return _noted(photo, note if kept == "keep" else None)
     try:
         image = _open(file, max_pixels)
     except OSError:
         image = tiff.stand_in(tags)
     note = tiff.add_metadata(file, image, tags)
-    photo = assemble(image, samples, form="TIFF", pages=pages, kept=kept)
+    photo = assemble(image, samples, stated=stated, form="TIFF", pages=pages, kept=kept)
     return _noted(photo, tiff.left_out(tags), note if kept == "keep" else None)
 
 
@@ -178,8 +188,18 @@ def _heif(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
     check_size(photo.size, max_pixels)
     samples = photo.decode()
     image = photo.stand_in()
-    assembled = assemble(image, samples, form="HEIF", pages=photo.pages, is_upright=True, kept=kept)
-    return replace(assembled, lossless=False)
+    assembled = assemble(
+        image,
+        samples,
+        stated=stated_by_file(file, "HEIF"),
+        form="HEIF",
+        pages=photo.pages,
+        is_upright=True,
+        kept=kept,
+    )
+    left_out = gain_map_note(file, "HEIF")
+    notes = (*assembled.notes, left_out) if left_out else assembled.notes
+    return replace(assembled, lossless=False, notes=notes)
 
 
 def _open(file: BinaryIO, max_pixels: int) -> Image.Image:

@@ -16,6 +16,7 @@ from PIL import Image
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
 from dcls_cli.files.atomic import atomic_write, check_writable, is_special, printable
 from dcls_cli.image.colour import to_srgb
+from dcls_cli.image.colour_spaces import exif_as_srgb
 from dcls_cli.image.encoders import Header
 from dcls_cli.image.encoders.pillow import (
     LARGEST_IN_MEMORY,
@@ -280,7 +281,8 @@ class InSrgb(DerivedPicture):
     @property
     def carried(self) -> Carried:
         """The picture's metadata without its colour profile."""
-        return replace(self.picture.carried, icc=None)
+        carried = self.picture.carried
+        return replace(carried, icc=None, exif=carried.exif and exif_as_srgb(carried.exif))
 
     def bands(self, dtype: np.dtype) -> Generator[np.ndarray, None, None]:
         """Convert the rows as they come, with 16 bits; see `Picture`.

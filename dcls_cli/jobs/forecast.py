@@ -4,7 +4,7 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,16 +15,24 @@ from dcls_cli.jobs.existing_outputs import is_turned
 from dcls_cli.jobs.plan import nearest
 from dcls_cli.jobs.streams import stdout_path
 from dcls_cli.jobs.worker import Loaded, Worker
-from dcls_cli.machine import resident_bytes
+from dcls_cli.machine import peak_bytes
 
 if TYPE_CHECKING:
     from dcls_cli.backends import Backend
+    from dcls_cli.image import Photo
     from dcls_cli.jobs.events import Emit
     from dcls_cli.jobs.request import Request
     from dcls_cli.tiling import Tile
+    from dcls_cli.upscaling.planning import KernelMode
 
 #: Side of the piece of which the time is taken, LR pixels.
 _SAMPLE_PX = 128
+
+#: Side of the corner whose blur is found to see what memory that takes: large enough for as many
+#: windows as there are in any photo.
+_CORNER_PX = 768
+
+_FLOAT_BYTES = 4
 
 #: Times that are taken of it.
 _SAMPLES = 3
@@ -165,6 +173,7 @@ def _of_loaded(loaded: Loaded, backend: "Backend", worker: Worker) -> Forecast:
     """Plan the pieces of a photo and time one."""
     from dcls_cli.image.writing import expected_bytes, waiting_bytes
     from dcls_cli.upscaling import batch_of, tiles_of
+    from dcls_cli.upscaling.restoring import WAITING
 
     photo, scale, request = loaded.photo, backend.config.scale, worker.request
     local = request.kernel_mode == "tile"
@@ -178,13 +187,18 @@ def _of_loaded(loaded: Loaded, backend: "Backend", worker: Worker) -> Forecast:
     form = request.encoding.of(target)
     depth = request.encoding.depth(form, photo.bit_depth)
     samples = width * height * photo.channels
-    row_bytes = photo.width * scale * photo.channels * depth // 8
     batch = 1 if local else batch_of(photo, backend, tiles)
     at_once = min(batch * backend.lanes, len(tiles))
     on_cpu = backend.device.startswith("cpu")
-    held = resident_bytes() if on_cpu else 0  # with the network and the photo
-    held = held or photo.samples.nbytes
-    restoring = tall * wide * memory.bytes_per_px * planes * at_once
+    of_tile = tall * wide * memory.bytes_per_px * planes
+    if on_cpu and _restored_a_tile(photo, backend, (tall, wide), request.kernel_mode):
+        # With the program, the network, the photo and one tile at a time.
+        held, restoring = peak_bytes(), of_tile * (at_once - 1)
+    else:
+        held, restoring = photo.samples.nbytes, of_tile * at_once
+    finished = min(len(tiles) - 1, backend.lanes + WAITING) * tall * wide * _FLOAT_BYTES
+    stitched = _BANDS * photo.width * tall * (_FLOAT_BYTES + depth // 8)
+    results = scale**2 * photo.channels * (finished + stitched)
     return Forecast(
         input=loaded.task.source,
         output=loaded.task.output,
@@ -197,11 +211,34 @@ def _of_loaded(loaded: Loaded, backend: "Backend", worker: Worker) -> Forecast:
         precision=backend.precision,
         tiles=len(tiles),
         tile_px=max(tall, wide),
-        memory_bytes=held + restoring + _BANDS * row_bytes * tall * scale,
+        memory_bytes=held + restoring + results,
         free_memory_bytes=memory.free_bytes,
         disk_bytes=expected_bytes(form, samples, depth) + waiting_bytes(form, samples, depth),
         seconds=_seconds(loaded, backend, tiles, planes, local=local),
     )
+
+
+def _restored_a_tile(
+    photo: "Photo", backend: "Backend", size: tuple[int, int], kernel_mode: "KernelMode"
+) -> bool:
+    """Find the blur of a photo's corner and restore a tile, so that the memory was once taken.
+
+    Estimates of it leave out what engines keep for themselves.
+
+    Returns:
+        Whether the system counts memory, so that this is of use.
+    """
+    from dcls_cli.image.photo import collect, dtype_of
+    from dcls_cli.upscaling import upscale
+
+    if not peak_bytes():
+        return False
+    corner = replace(photo, samples=photo.samples[:_CORNER_PX, :_CORNER_PX])
+    upscale(corner, backend, kernel_mode=kernel_mode)
+    tall, wide = size
+    tile = upscale(replace(photo, samples=photo.samples[:tall, :wide]), backend)
+    collect(tile, dtype_of(photo.bit_depth))
+    return True
 
 
 def _seconds(

@@ -92,7 +92,7 @@ class Naming:
         )
         if "ext" not in self._fields():
             name += suffix
-        if Path(name).name != name:
+        if Path(name).name != name or "\0" in name:
             raise UsageError(
                 f"--name {printable(self.template)}: '{printable(name)}' is no file name"
             )

@@ -2,11 +2,13 @@
 
 import json
 import math
+import sys
 import types
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal, Self, Union, get_args, get_origin
 
+from dcls_cli.config import brief
 from dcls_cli.errors import TrainingError
 
 
@@ -31,7 +33,11 @@ class Range:
             ("at most", self.most),
             ("below", self.below),
         )
-        limits = [f"{word} {bound:g}" for word, bound in bounds if math.isfinite(bound)]
+        limits = [
+            f"{word} {bound if isinstance(bound, int) else f'{bound:g}'}"
+            for word, bound in bounds
+            if math.isfinite(bound)
+        ]
         return f" {' and '.join(limits)}" if limits else ""
 
 
@@ -43,6 +49,9 @@ Part = Literal["all", "estimator", "restorer"]
 
 #: The margin around a patch absorbs no wider blur.
 MAX_SOFTNESS = 1.5
+
+#: Every random generator takes a seed of 32 bits.
+MAX_SEED = 2**32 - 1
 
 Count = Annotated[int, Range(least=1)]
 Positive = Annotated[float, Range(above=0)]
@@ -91,7 +100,7 @@ class TrainConfig:
     """
 
     part: Part = "all"
-    seed: Annotated[int, Range(least=0)] = 0
+    seed: Annotated[int, Range(least=0, most=MAX_SEED)] = 0
     iterations: Count = 500_000
     max_minutes: Positive | None = None
     batch: Count = 16
@@ -124,7 +133,7 @@ class TrainConfig:
             value = getattr(self, field.name)
             wanted = expected(field.type, value)
             if wanted is not None:
-                raise TrainingError(f"{field.name} is {value!r:.60}, expected {wanted}")
+                raise TrainingError(f"{field.name} is {brief(value)}, expected {wanted}")
         if self.sigma_max < self.sigma_min:
             raise TrainingError(
                 f"sigma_max must be at least sigma_min, got {self.sigma_max} and {self.sigma_min}"
@@ -193,7 +202,8 @@ def expected(kind: object, value: object) -> str | None:
         wanted = f"a whole number{bounds}"
     elif kind is float:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
-        fits = fits and math.isfinite(value) and bounds.holds(value)  # type: ignore[arg-type]
+        # Python's integers may be too large for a float.
+        fits = fits and abs(value) <= sys.float_info.max and bounds.holds(value)  # type: ignore[arg-type]
         wanted = f"a number{bounds}"
     else:
         assert isinstance(kind, type), kind

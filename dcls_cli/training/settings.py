@@ -7,13 +7,16 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from dcls_cli.config import ModelConfig, Scale
+from dcls_cli.config import ModelConfig, Scale, brief
 from dcls_cli.errors import TrainingError, UsageError, WeightsError
 from dcls_cli.training.config import NotNegative, Range, TrainConfig, bare, expected
 from dcls_cli.training.presets import PRESETS, PresetName
 
 #: The tables of a file; what is known of an earlier run, `record`, is not read.
 TRAINING, MODEL, RECORD = "training", "model", "record"
+
+#: Python's parser takes the square of a file's length where names are nested.
+_LARGEST_FILE = 65_536
 
 #: Two ways to give the length of a run; each replaces the other.
 _LENGTHS = ("iterations", "max_minutes")
@@ -91,17 +94,22 @@ class GivenOptions:
             UsageError: it cannot be read, is no TOML, or has a name or value that is not known.
         """
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            with path.open("rb") as file:
+                text = file.read(_LARGEST_FILE + 1)
+            if len(text) > _LARGEST_FILE:
+                raise UsageError(f"{path}: more than {_LARGEST_FILE} bytes, too many for options")
+            content = tomllib.loads(text.decode("utf-8-sig"))
         except OSError as error:
             raise UsageError(f"{path}: cannot be read ({error.strerror})") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        # Of a number of thousands of digits, Python says no more than ValueError.
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path}: not a TOML file: {error}") from error
         content.pop(RECORD, None)
         tables = {name: content.pop(name, {}) for name in (TRAINING, MODEL)}
         tables[""] = content
         for table, values in tables.items():
             if not isinstance(values, dict):
-                raise UsageError(f"{path}: {table} is {values!r:.60}, expected a table [{table}]")
+                raise UsageError(f"{path}: {table} is {brief(values)}, expected a table [{table}]")
             for name, value in values.items():
                 values[name] = _checked(table, name, value, path)
         if set(_LENGTHS) <= set(tables[TRAINING]):
@@ -166,7 +174,7 @@ def _checked(table: str, name: str, value: object, path: Path) -> object:
     value = _as_paths(bare(kind), value, path.parent)
     wanted = expected(kind, value)
     if wanted is not None:
-        raise UsageError(f"{path}: {full} is {value!r:.60}, expected {wanted}")
+        raise UsageError(f"{path}: {full} is {brief(value)}, expected {wanted}")
     return float(value) if bare(kind) is float else value  # type: ignore[arg-type] # checked above
 
 

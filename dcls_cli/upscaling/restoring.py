@@ -14,7 +14,7 @@ from dcls_cli.upscaling.finishing import Finish
 from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, halved, too_little_memory
 
 #: Batches beyond those in work whose results may wait: so long the output can be encoded meanwhile.
-_WAITING = 2
+WAITING = 2
 
 #: Told a sentence about what went otherwise than planned.
 Warn = Callable[[str], None]
@@ -79,7 +79,7 @@ class TileRestorer:
             try:
                 for some in waiting:
                     running.append((some, pool.submit(self._restored, some)))
-                    if len(running) > lanes + _WAITING:
+                    if len(running) > lanes + WAITING:
                         break
                 while running:
                     some, future = running.popleft()

@@ -60,8 +60,12 @@ def test_prints_a_line_for_each_sigma_and_the_mean(hr: Path, tiny: Path) -> None
     expected = [f"{mean.psnr_y:.3f}", "/", f"{mean.ssim_y:.4f}"]
     assert figures[-1][4:7] == expected
     assert figures[-1][1:4] != expected
-    means = next(line for line in lines if line[:1] == ["bicubic"] and len(line) == 5)
-    assert means[1:] == [
+    millions = sum(value.numel() for value in weights.load(tiny).state_dict().values()) / 1e6
+    ours = next(line for line in lines if line[:1] == ["tiny"] and len(line) == 7)
+    assert ours[1:3] == [f"{millions:.2f}", "M"]
+    means = next(line for line in lines if line[:1] == ["bicubic"] and len(line) == 6)
+    assert means[1] == "-"
+    assert means[2:] == [
         f"{mean.psnr_y:.3f}",
         f"{mean.ssim_y:.4f}",
         f"{mean.psnr_rgb:.3f}",

@@ -1,6 +1,8 @@
 """`dcls upscale --dry-run` says what the run then does, and does nothing."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from PIL import Image
 
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
+from dcls_cli.machine import peak_bytes
 from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from tests.jobs.files import picture
@@ -26,6 +29,34 @@ def x2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     noise = np.random.default_rng(0).integers(0, 256, (80, 100, 3), np.uint8)
     Image.fromarray(noise).save("a.png")
     return "x2.safetensors"
+
+
+PROGRAM = str(Path(sys.executable).with_name("dcls"))
+
+#: Runs a command and prints the most memory that it took, bytes.
+MEASURED = """
+import os, subprocess, sys
+with subprocess.Popen(sys.argv[1:], stdout=2) as program:
+    _, status, usage = os.wait4(program.pid, 0)
+print(usage.ru_maxrss * 1024)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.skipif(not peak_bytes(), reason="the system does not count memory")
+@pytest.mark.parametrize("side", [200, 600])
+def test_the_memory_of_a_forecast_is_what_the_run_takes(side: int, tmp_path: Path) -> None:
+    """Of one tile, and of several in the released network with eight bits."""
+    photo = picture(tmp_path / "photo.png", (side, side))
+    command = ["upscale", str(photo), "-m", "dcls-light-x4", "-d", "cpu"]
+
+    def printed(*words: str) -> str:
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+    line = printed(PROGRAM, *command, "--dry-run", "--json").splitlines()[0]
+    said = json.loads(line)["memory_bytes"]
+    taken = int(printed(sys.executable, "-c", MEASURED, PROGRAM, *command))
+    assert 0.9 * taken < said < 1.5 * taken
 
 
 def test_a_forecast_says_sizes_tiles_memory_disk_and_time(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyte
 import pytest
 import torch
 from PIL import Image
@@ -329,6 +330,32 @@ def test_draws_a_table_on_a_terminal(hr: Path, tmp_path: Path) -> None:
     for word in (b"image loss", b"kernel loss", b"patches/s", b"learning rate"):
         assert word in shown
     assert re.search(rb"(25|30) of 30", shown)
+
+
+def test_ctrl_c_leaves_no_broken_table_on_the_screen(hr: Path, tmp_path: Path) -> None:
+    """The terminal prints ^C behind the table's last line, which must not wrap."""
+    arguments = [*QUICK, "--hr", hr, "--out", tmp_path / "run", "--iterations", 100_000]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        environment = {**ENVIRONMENT, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "40"}
+        os.execve(sys.executable, [*PROGRAM, *map(str, arguments)], environment)
+    screen = pyte.Screen(80, 40)
+    stream = pyte.ByteStream(screen)
+    interrupted = False
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        try:
+            stream.feed(os.read(terminal, 4096))
+        except OSError:  # the program has ended
+            break
+        if not interrupted and any("image loss" in line for line in screen.display):
+            interrupted = True
+            os.write(terminal, b"\x03")
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
+    shown = "\n".join(screen.display)
+    assert "with --resume auto goes on" in " ".join(shown.split())
+    assert not set(shown) & set("╭╮╰╯│─"), shown
 
 
 def window(step: int, progress: float = 0.25) -> WindowReport:

@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,16 +161,6 @@ def test_metadata_is_kept_as_asked(
     assert ("IPTC:By-line" in found) == artist
     assert any(name.startswith("ICC") for name in found) == profile
     assert (found["JFIF:XResolution"] == 300) == resolution
-
-
-@pytest.mark.parametrize("gamma", [1.0, 0.45455])
-def test_a_gamma_that_is_not_applied_is_told(tmp_path: Path, gamma: float) -> None:
-    content = bytes(imagecodecs.png_encode(PICTURE))
-    data = b"gAMA" + round(gamma * 100_000).to_bytes(4)
-    chunk = (4).to_bytes(4) + data + zlib.crc32(data).to_bytes(4)
-    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
-    notes = read(tmp_path / "a.png").notes
-    assert [note[:25] for note in notes] == (["it states a gamma of 1, w"] if gamma == 1 else [])
 
 
 def test_a_grey_photo_with_a_profile_keeps_its_look_in_webp(tmp_path: Path) -> None:

@@ -96,6 +96,10 @@ def _compressed(piece: _Piece) -> tuple[_Piece, bytes]:
 
 def _metadata(carried: Carried) -> bytes:
     chunks = b""
+    if carried.code_points:
+        points = carried.code_points
+        # RGB as it is, in the full range.
+        chunks += _chunk(b"cICP", bytes((points.primaries, points.transfer, 0, 1)))
     if carried.icc:
         chunks += _chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(carried.icc))
     if carried.dpi:

@@ -23,8 +23,14 @@ _STRIP_BYTES = 2**18
 _XMP_TAG, _IPTC_TAG, _ICC_TAG = 700, 33723, 34675
 _STRIP_OFFSETS, _STRIP_COUNTS = 273, 279
 
-#: Tags of EXIF data that have attributes of their own here; the picture is upright.
-_WRITTEN_APART = frozenset({_XMP_TAG, _IPTC_TAG, _ICC_TAG, directories.ORIENTATION})
+_TRANSFER_FUNCTION, _WHITE_POINT, _CHROMATICITIES = 301, 318, 319
+
+#: Tags of EXIF data that have attributes of their own here, or that a profile says; the picture is
+#: upright.
+_WRITTEN_APART = frozenset(
+    {_XMP_TAG, _IPTC_TAG, _ICC_TAG, _TRANSFER_FUNCTION, _WHITE_POINT, _CHROMATICITIES}
+    | {directories.ORIENTATION}
+)
 
 
 def write_tiff(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> None:

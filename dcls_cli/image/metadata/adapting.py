@@ -44,6 +44,12 @@ def pass_through_metadata(
     if carried.xmp:
         carried = replace(carried, **_placed_xmp(carried.xmp, placement, carried, form, notes))
     left_out: dict[str, Any] = {}
+    if carried.code_points and not form.code_points:
+        notes.append(
+            f"{form.name} cannot state high dynamic range ({carried.code_points.name}): programs "
+            "will show the picture flat and grey; write PNG or AVIF"
+        )
+        left_out["code_points"] = None
     for kind, name in _METADATA_NAMES.items():
         data = getattr(carried, kind)
         if data and form.name == "JPEG" and len(data) > _LARGEST_JPEG_SEGMENT_BYTES[kind]:

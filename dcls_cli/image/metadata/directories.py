@@ -44,7 +44,7 @@ _IFD, _IFD8, _SLONG8 = 13, 18, 17
 #: Tags that say how a file stores its picture: never a part of what it says about the photo.
 STRUCTURAL = frozenset(
     {254, 255, *range(256, 260), *range(262, 267), 273, *range(277, 282), 284, *range(288, 292)}
-    | {292, 293, 301, 317, 318, 319, 320, *range(321, 326), 330, 332, 334, 338, 339, 340, 341, 342}
+    | {292, 293, 317, 320, *range(321, 326), 330, 332, 334, 338, 339, 340, 341, 342}
     | {346, 347, *range(512, 522), *range(529, 533), 559, 34377, 37724, 50215, 50216}
 )
 
@@ -95,6 +95,16 @@ class Directory:
     order: str
     entries: dict[int, Entry] = field(default_factory=dict)
     children: dict[int, "Directory"] = field(default_factory=dict)
+
+    def value(self, tag: int) -> bytes | float | tuple[float, ...] | None:
+        """A value: text and bytes as bytes, one number as such, several as a tuple."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind in (ASCII, UNDEFINED):
+            return None if entry is None else entry.data
+        if entry.count > MOST_NUMBERS:
+            return None
+        numbers = numbers_of(self.order, entry)
+        return numbers[0] if len(numbers) == 1 else numbers
 
     def put(self, tag: int, kind: int, values: Sequence[float]) -> None:
         """Set a tag to numbers; see `entry_of`."""

@@ -6,6 +6,8 @@ from typing import BinaryIO
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
+from dcls_cli.image.colour_spaces import Stated, stated_by_exif
+from dcls_cli.image.gain_maps import without_other_pictures
 from dcls_cli.image.heif import items
 from dcls_cli.image.metadata import (
     NO_TEXTS,
@@ -49,6 +51,20 @@ def orientation(image: Image.Image) -> int:
         with suppress(xmp.DamagedError):
             stated = regions.orientation_of(xmp.Packet(packet))
     return stated if stated is not None and 1 <= stated <= 8 else 1
+
+
+def colours_by_exif(image: Image.Image) -> Stated:
+    """What the EXIF data say about the colours; damaged data say nothing."""
+    raw = _raw_exif(image)
+    if raw is None:
+        return Stated()
+    try:
+        main = directories.parse(raw)
+    except directories.DamagedError:  # `said_about` notes it
+        return Stated()
+    details = main.children.get(directories.DETAILS, directories.Directory(main.order))
+    inner = details.children.get(directories.INTEROPERABILITY, directories.Directory(main.order))
+    return stated_by_exif(*({t: d.value(t) for t in d.entries} for d in (main, details, inner)))
 
 
 def resolution(image: Image.Image, *, turned: bool) -> tuple[float, float] | None:
@@ -183,7 +199,11 @@ def _xmp_said(image: Image.Image, placement: Placement, notes: list[str]) -> byt
             parts = [data for data in segments if data.startswith(xmp.EXTENSION)]
             raw, lost = xmp.with_extended(raw, parts)
             notes += [lost] if lost else []
-        packet = xmp.Packet(raw)
+        cleaned, more = without_other_pictures(raw)
+        notes += more
+        if cleaned is None:
+            return None
+        packet = xmp.Packet(cleaned)
     except xmp.DamagedError:
         notes.append("the XMP data is damaged and was left out")
         return None

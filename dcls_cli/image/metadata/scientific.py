@@ -45,7 +45,25 @@ _DESCRIPTIVE = frozenset(
 #: XMP, IPTC, the colour profile and the orientation are read apart; places on paper, pages and
 #: printers' inks are none of a picture that was enlarged.
 _ELSEWHERE = frozenset(
-    {700, ORIENTATION, 33723, 34675, 286, 287, 297, 300, 333, 336, 337, 347, 34377, 42016}
+    {
+        700,
+        ORIENTATION,
+        33723,
+        34675,
+        286,
+        287,
+        297,
+        300,
+        333,
+        336,
+        337,
+        347,
+        34377,
+        42016,
+        301,
+        318,
+        319,
+    }
 )
 
 _MOST_NAMED = 5
