@@ -47,20 +47,21 @@ def orientation(image: Image.Image) -> int:
         stated is None
         and image.format not in _TURNED_BY_BOXES
         and (packet := _raw_xmp(image)) is not None
+        and b"Orientation" in packet.replace(b"\0", b"")  # of UTF-16 as well; saves a parser
     ):
         with suppress(xmp.DamagedError):
             stated = regions.orientation_of(xmp.Packet(packet))
-    return stated if stated is not None and 1 <= stated <= 8 else 1
+    return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
 
 
 def colours_by_exif(image: Image.Image) -> Stated:
     """What the EXIF data say about the colours; damaged data say nothing."""
-    raw = _raw_exif(image)
-    if raw is None:
-        return Stated()
     try:
+        raw = _raw_exif(image) or _from_tags(image)
+        if raw is None:
+            return Stated()
         main = directories.parse(raw)
-    except directories.DamagedError:  # `said_about` notes it
+    except (ValueError, OSError, TypeError):  # `said_about` notes it
         return Stated()
     details = main.children.get(directories.DETAILS, directories.Directory(main.order))
     inner = details.children.get(directories.INTEROPERABILITY, directories.Directory(main.order))
@@ -120,9 +121,7 @@ def _exif_said(
 ) -> bytes | None:
     """EXIF data whose orientation is 1, without the thumbnail of the stored picture."""
     try:
-        raw = _raw_exif(image)
-        if raw is None and isinstance(image, TiffImagePlugin.TiffImageFile):
-            raw = _from_tags(image)
+        raw = _raw_exif(image) or _from_tags(image)
         if raw is None:
             return None
         block = exif.Block(raw)
@@ -156,11 +155,19 @@ def _raw_exif(image: Image.Image) -> bytes | None:
     return None
 
 
-def _from_tags(image: TiffImagePlugin.TiffImageFile) -> bytes | None:
+def _from_tags(image: Image.Image) -> bytes | None:
     """EXIF data of a TIFF that somebody else opened with Pillow, with the text as it was.
 
     Pillow decodes text as Latin-1, by which bytes become characters one by one.
+
+    Returns:
+        None for other images, and without data.
+
+    Raises:
+        ValueError, OSError, TypeError: what Pillow raises about damaged tags.
     """
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
     stored = image.getexif()
     carried = Image.Exif()
     for tag in stored:
