@@ -20,7 +20,7 @@ from dcls_cli.image.colour_statements import stated_by_file, stated_by_tags
 from dcls_cli.image.decoding import assemble, silence_stderr
 from dcls_cli.image.gain_maps import gain_map_note
 from dcls_cli.image.heif import HeifPhoto
-from dcls_cli.image.metadata import Kept, png_texts
+from dcls_cli.image.metadata import Kept, credentials_note, gif_xmp, png_texts
 from dcls_cli.image.metadata.gathering import mend_avif_exif
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.recognition import explain_failure, recognise_head, stored_size
@@ -122,6 +122,8 @@ def _by_pillow(
     if image.format == "PNG":
         integrity.refuse_unfinished_png(file)
         decoding.mend_transparent_grey(file, image)
+    if image.format == "GIF":
+        image.info["xmp"] = gif_xmp(file)
     if image.format == "AVIF":
         mend_avif_exif(file, image)
     samples = decoding.read_deep_samples(file, image)
@@ -145,7 +147,8 @@ def _by_pillow(
     if image.format == "PNG" and kept == "keep":
         texts, notes = png_texts(file)
         photo = _noted(replace(photo, texts=texts), *notes)
-    return _noted(photo, hostile, note, left_out)
+    credentials = credentials_note(file) if kept == "keep" else None
+    return _noted(photo, hostile, note, left_out, credentials)
 
 
 def _noted(photo: Photo, *notes: str | None) -> Photo:

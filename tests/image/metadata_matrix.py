@@ -356,7 +356,7 @@ KINDS = (
         stored=(0.1, 0.9),
         expected=upright_only(lambda _: (0.1, 0.9)),
         find=numbers("XMP-crs:CropTop", "XMP-crs:CropBottom"),
-        note="Camera Raw's crop, as the picture was turned",
+        note="Camera Raw's crop and local settings, as the picture was turned",
     ),
     Kind(
         name="extended XMP",

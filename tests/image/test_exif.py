@@ -300,3 +300,15 @@ def test_a_pointer_that_leads_nowhere_costs_only_what_it_points_to() -> None:
     for damaged in (b"", b"II*\0", b"II*\0" + b"\xff" * 4, b"PK\x03\x04" + bytes(99)):
         with pytest.raises(directories.DamagedError):
             exif.Block(damaged)
+
+
+def test_utf_8_of_exif_3_is_text_like_any_other(tmp_path: Path) -> None:
+    directory = directories.Directory("<")
+    directory.entries[315] = directories.Entry(129, 6, "Jörg".encode() + b"\0")
+    directory.put(258, directories.SHORT, [16, 16, 16])  # how another file stored its samples
+    PICTURE.save(tmp_path / "a.jpg", exif=directories.structure(directory))
+    for form in FORMS:
+        write(read(tmp_path / "a.jpg"), tmp_path / f"b.{form}", overwrite=False)
+        block = exif.Block(read(tmp_path / f"b.{form}").exif or b"")
+        assert block.entry(0, 315) == directory.entries[315]
+        assert block.entry(0, 258) is None

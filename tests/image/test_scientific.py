@@ -314,3 +314,32 @@ def test_exif_data_from_elsewhere_are_placed_as_well(tmp_path: Path) -> None:
     write(Resized(photo, 80, 48), tmp_path / "a.tif", overwrite=False)
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
         assert file.pages[0].tags[33550].value == (1, 1, 0)  # type: ignore[union-attr]
+
+
+def test_the_origin_of_imagej_is_a_place_in_the_picture() -> None:
+    block = exif.Block.empty()
+    data = b"ImageJ=1.53\nimages=1\nunit=um\nxorigin=4.5\nyorigin=-2\n\0"
+    block.put_entry(0, directories.DESCRIPTION, directories.Entry(2, len(data), data))
+    output = scientific.Output(
+        placement=Placement(1, (4, 4), (8, 12)), channels=1, bit_depth=8, form="TIFF"
+    )
+    assert scientific.place(block, output) == []
+    entry = block.entry(0, directories.DESCRIPTION)
+    assert entry is not None
+    assert entry.data == b"ImageJ=1.53\nimages=1\nunit=um\nxorigin=9\nyorigin=-6\n\0"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('<MetaData><prop id="spatial-calibration-x" value="0.1"/></MetaData>', "XML"),
+        ("Aperio Image Library v1\n|AppMag = 20|MPP = 0.5", "Aperio"),
+    ],
+)
+def test_descriptions_of_other_programs_are_left_out(text: str, name: str, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "in.tif", SAMPLES, metadata=None, description=text)
+    path, notes = enlarged(tmp_path / "in.tif")
+    assert notes == (
+        f"its {name} description was left out: it may state sizes of the stored picture"
+    )
+    assert b"MPP" not in path.read_bytes()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from dcls_cli.image import from_array, read, write
-from dcls_cli.image.metadata import regions, xmp
+from dcls_cli.image.metadata import pixels, xmp
 from dcls_cli.image.metadata.placement import Placement
 from dcls_cli.image.metadata.xmp import Packet
 from dcls_cli.image.photo import Photo
@@ -34,6 +34,8 @@ SPACES = {
     "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",
     "ext": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "depth": "http://ns.google.com/photos/1.0/depthmap/",
+    "drone": "http://www.dji.com/drone-dji/1.0/",
+    "crs": "http://ns.adobe.com/camera-raw-settings/1.0/",
     "xmpNote": "http://ns.adobe.com/xmp/note/",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
     "dc": "http://purl.org/dc/elements/1.1/",
@@ -52,7 +54,7 @@ def packet(elements: str = "", attributes: str = "") -> bytes:
 
 def placed(data: bytes, placement: Placement) -> tuple[bytes, list[str]]:
     parsed = Packet(data)
-    notes = regions.place(parsed, placement)
+    notes = pixels.place(parsed, placement)
     return parsed.edited(), notes
 
 
@@ -322,3 +324,74 @@ def test_sizes_agree_at_every_scale(tmp_path: Path) -> None:
 def test_the_largest_properties_of_a_packet_are_bounded() -> None:
     with pytest.raises(xmp.DamagedError, match="too many elements"):
         Packet(packet("<dc:a/>" * 100_001))
+
+
+def test_the_calibration_of_a_drones_camera_is_scaled() -> None:
+    stated = (
+        "drone:GpsLatitude='48.5' drone:CalibratedOpticalCenterX='20' "
+        "drone:CalibratedOpticalCenterY='11' drone:CalibratedFocalLength='36.5'"
+    )
+    before = packet(attributes=stated + " drone:DewarpData='2020;1,2,3'")
+    after, notes = placed(before, Placement(1, (40, 24), (160, 96)))
+    right = stated.replace("'20'", "'80'").replace("'11'", "'44'").replace("'36.5'", "'146'")
+    assert after == packet(attributes=right)
+    assert notes == [
+        "left out of the XMP data: the calibration of a drone's camera, which is in pixels"
+    ]
+
+
+def test_local_settings_of_camera_raw_do_not_fit_a_turned_picture() -> None:
+    settings = "<crs:MaskGroupBasedCorrections><rdf:Seq/></crs:MaskGroupBasedCorrections>"
+    before = packet(settings, "crs:Exposure2012='1' crs:CropWidth='10' crs:CropHeight='6'")
+    after, notes = placed(before, Placement(1, (40, 24), (80, 72)))
+    scaled = before.replace(b"CropWidth='10'", b"CropWidth='20'")
+    assert (after, notes) == (scaled.replace(b"CropHeight='6'", b"CropHeight='18'"), [])
+    after, notes = placed(before, Placement(2, (40, 24), (80, 72)))
+    assert after == packet(attributes="crs:Exposure2012='1'")
+    assert len(notes) == 1
+
+
+def test_xmp_says_the_format_of_the_output_and_not_how_samples_were_stored(
+    tmp_path: Path,
+) -> None:
+    stored = "tiff:Compression='5' tiff:PhotometricInterpretation='2'"
+    samples = "<tiff:BitsPerSample><rdf:Seq><rdf:li>16</rdf:li></rdf:Seq></tiff:BitsPerSample>"
+    kind = "<dc:format>{}</dc:format><dc:rights>me</dc:rights>"
+    PICTURE.save(tmp_path / "a.jpg", xmp=packet(samples + kind.format("image/jpeg"), stored))
+    write(read(tmp_path / "a.jpg"), tmp_path / "b.tif", overwrite=False)
+    right = packet(kind.format("image/tiff"))
+    assert (read(tmp_path / "b.tif").xmp or b"").replace(b'/">', b'/" >') == right
+
+
+def test_xmp_of_a_gif_and_of_imagemagicks_texts_is_read(tmp_path: Path) -> None:
+    said = packet("<dc:rights>me</dc:rights>")
+    PICTURE.save(tmp_path / "a.gif")
+    content = (tmp_path / "a.gif").read_bytes()
+    trailer = b"\x01" + bytes(range(255, -1, -1)) + b"\0"
+    extension = b"!\xff\x0bXMP DataXMP" + said + trailer
+    (tmp_path / "a.gif").write_bytes(content[:-1] + extension + content[-1:])
+    assert read(tmp_path / "a.gif").xmp == said
+    for kind, data in (
+        ("xmp", said),
+        ("APP1", b"http://ns.adobe.com/xap/1.0/\0" + said),
+    ):
+        info = PngImagePlugin.PngInfo()
+        info.add_text(
+            f"Raw profile type {kind}", f"\n{kind}\n{len(data)}\n{data.hex()}\n", zip=True
+        )
+        PICTURE.save(tmp_path / "a.png", pnginfo=info)
+        photo = read(tmp_path / "a.png")
+        assert (photo.xmp, photo.exif, photo.texts) == (said, None, ())
+
+
+def test_content_credentials_are_reported(tmp_path: Path) -> None:
+    PICTURE.save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    kind = b"jumdc2pa" + bytes.fromhex("00110010800000aa00389b71") + b"\3c2pa\0"
+    box = b"JP\0\1\0\0\0\1\0\0\0\x26jumb\0\0\0\x1e" + kind
+    segment = b"\xff\xeb" + (len(box) + 2).to_bytes(2) + box
+    (tmp_path / "a.jpg").write_bytes(content[:2] + segment + content[2:])
+    assert read(tmp_path / "a.jpg").notes == (
+        "its content credentials (C2PA) are for the photo and were left out",
+    )
+    assert read(tmp_path / "a.jpg", kept="minimal").notes == ()

@@ -140,6 +140,37 @@ def png_texts(file: BinaryIO) -> tuple[tuple[tuple[bytes, bytes], ...], list[str
     return tuple(texts), notes
 
 
+#: What XMP in a GIF starts with, and the magic trailer after it (XMP part 3, section 1.1.2).
+_GIF_XMP, _GIF_XMP_ENDS = b"!\xff\x0bXMP DataXMP", b"\x01\xff\xfe\xfd"
+
+
+def gif_xmp(file: BinaryIO) -> bytes | None:
+    """The XMP packet of a GIF, which Pillow does not read; None without one."""
+    file.seek(0)
+    content = file.read()
+    start = content.find(_GIF_XMP)
+    if start < 0:
+        return None
+    start += len(_GIF_XMP)
+    return content[start : max(content.find(_GIF_XMP_ENDS, start), start)] or b"damaged"
+
+
+#: The description of content credentials (C2PA 2.1, section 11.1.4), in whatever format.
+_CREDENTIALS = b"jumdc2pa"
+
+
+def credentials_note(file: BinaryIO) -> str | None:
+    """That a file's content credentials, which are of its very bytes, are left out."""
+    file.seek(0)
+    head = file.read(_LONGEST_HEAD_BYTES)
+    if _CREDENTIALS not in head:
+        return None
+    return "its content credentials (C2PA) are for the photo and were left out"
+
+
+_LONGEST_HEAD_BYTES = 2**20
+
+
 def keywords(texts: Sequence[tuple[bytes, bytes]]) -> str:
     """What the chunks of text of a PNG are called, for people."""
     names = dict.fromkeys(data.partition(b"\0")[0].decode("latin-1") for _, data in texts)
@@ -174,9 +205,10 @@ def _records(image: Image.Image) -> bytes:
     resources = image.info.get("photoshop")  # of a JPEG, or put there by `tiff`
     if isinstance(resources, Mapping) and resources.get(_IPTC_RESOURCE):
         return bytes(resources[_IPTC_RESOURCE])
-    profile = image.info.get("Raw profile type iptc")  # of a PNG
-    if isinstance(profile, str):
-        return _unwrapped(bytes.fromhex("".join(profile.split("\n")[3:])))
+    for kind in ("iptc", "8bim"):  # of a PNG
+        profile = image.info.get(f"Raw profile type {kind}")
+        if isinstance(profile, str):
+            return _unwrapped(bytes.fromhex("".join(profile.split("\n")[3:])))
     return b""
 
 

@@ -4,7 +4,15 @@ from dataclasses import replace
 from typing import Any
 
 from dcls_cli.image.formats import Format
-from dcls_cli.image.metadata import directories, exif, keywords, regions, scientific, xmp
+from dcls_cli.image.metadata import (
+    directories,
+    exif,
+    extended_xmp,
+    keywords,
+    pixels,
+    scientific,
+    xmp,
+)
 from dcls_cli.image.metadata.placement import Placement
 from dcls_cli.image.photo import Carried, Picture
 
@@ -12,6 +20,9 @@ from dcls_cli.image.photo import Carried, Picture
 _LARGEST_JPEG_SEGMENT_BYTES = {"exif": 65533, "xmp": 65504, "iptc": 65505}
 
 _METADATA_NAMES = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
+
+#: How the photo's file stored its samples: bits, compression, colours, samples, planes.
+_STORAGE = (258, 259, 262, 277, 284)
 
 #: Formats that have no place for a resolution but EXIF data.
 _RESOLUTION_IN_EXIF = frozenset({"WEBP", "AVIF"})
@@ -87,6 +98,8 @@ def _placed_exif(carried: Carried, output: scientific.Output, notes: list[str]) 
     if scientific.is_imagej(block) and output.form == "TIFF":
         scientific.place_scale(block, output.placement)
         dpi = output.placement.density(*dpi) if dpi else None
+    for tag in _STORAGE:
+        block.remove(0, tag)
     notes += exif.place(block, output.placement)
     notes += scientific.place(block, output)
     if dpi is not None:
@@ -113,8 +126,9 @@ def _placed_xmp(
     """
     try:
         packet = xmp.Packet(data)
-        notes += regions.place(packet, placement)
-        regions.state_resolution(packet, carried.dpi, contradicted=carried.aspect is not None)
+        notes += pixels.place(packet, placement)
+        pixels.state_format(packet, form.name)
+        pixels.state_resolution(packet, carried.dpi, contradicted=carried.aspect is not None)
         data = packet.edited()
     except xmp.DamagedError:  # given by a caller of ours
         notes.append("the XMP data is damaged and was left out")
@@ -123,7 +137,7 @@ def _placed_xmp(
     if form.name != "JPEG" or len(data) <= longest:
         return {"xmp": data}
     try:
-        data, extended = xmp.parted(data, longest)
+        data, extended = extended_xmp.parted(data, longest)
     except xmp.DamagedError:  # no property is large enough to be moved
         return {"xmp": data}
     return {"xmp": data, "extended_xmp": tuple(extended)}

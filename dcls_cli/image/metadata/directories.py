@@ -29,8 +29,20 @@ SUB_DIRECTORIES = (DETAILS, GPS, INTEROPERABILITY)
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, DOUBLE, LONG8 = 1, 2, 3, 4, 5, 7, 12, 16
 
-#: Codes of `struct` by type; of fractions, of either number.
-_CODES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "I", 6: "b", 7: "B", 8: "h", 9: "i", 10: "i"} | {
+#: Codes of `struct` by type; of fractions, of either number. 129 is UTF-8 of Exif 3.0.
+_CODES = {
+    1: "B",
+    2: "B",
+    129: "B",
+    3: "H",
+    4: "I",
+    5: "I",
+    6: "b",
+    7: "B",
+    8: "h",
+    9: "i",
+    10: "i",
+} | {
     11: "f",
     12: "d",
     13: "I",

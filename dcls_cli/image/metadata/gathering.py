@@ -15,13 +15,17 @@ from dcls_cli.image.metadata import (
     checked_resolution,
     directories,
     exif,
-    regions,
+    extended_xmp,
+    pixels,
     scientific,
     xmp,
 )
 from dcls_cli.image.metadata import iptc as iptc_records
 from dcls_cli.image.metadata import resolution as file_resolution
 from dcls_cli.image.metadata.placement import Placement
+
+#: What a JPEG's segment of XMP starts with.
+_XMP_START = b"http://ns.adobe.com/xap/1.0/\0"
 
 #: Formats whose pictures are turned by properties of their own.
 _TURNED_BY_BOXES = ("AVIF", "HEIF")
@@ -50,7 +54,7 @@ def orientation(image: Image.Image) -> int:
         and b"Orientation" in packet.replace(b"\0", b"")  # of UTF-16 as well; saves a parser
     ):
         with suppress(xmp.DamagedError):
-            stated = regions.orientation_of(xmp.Packet(packet))
+            stated = pixels.orientation_of(xmp.Packet(packet))
     return stated if isinstance(stated, int) and 1 <= stated <= 8 else 1
 
 
@@ -146,13 +150,19 @@ def _raw_exif(image: Image.Image) -> bytes | None:
     raw = image.info.get("exif")
     if isinstance(raw, bytes) and raw:
         return raw
-    profile = image.info.get("Raw profile type exif")
-    if isinstance(profile, str):
-        try:
-            return bytes.fromhex("".join(profile.split("\n")[3:]))
-        except ValueError:
-            return b"damaged"
-    return None
+    return _hexadecimal(image, "exif") or _hexadecimal(image, "APP1", directories.PREFIX)
+
+
+def _hexadecimal(image: Image.Image, kind: str, starts: bytes = b"") -> bytes | None:
+    """What ImageMagick has put into a text of a PNG; None if that starts in another way."""
+    profile = image.info.get(f"Raw profile type {kind}")
+    if not isinstance(profile, str):
+        return None
+    try:
+        data = bytes.fromhex("".join(profile.split("\n")[3:]))
+    except ValueError:
+        return b"damaged"
+    return data.removeprefix(_XMP_START) if data.startswith(starts) else None
 
 
 def _from_tags(image: Image.Image) -> bytes | None:
@@ -188,6 +198,7 @@ def _as_bytes(value: object) -> object:
 
 def _raw_xmp(image: Image.Image) -> bytes | None:
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
+    packet = packet or _hexadecimal(image, "xmp") or _hexadecimal(image, "APP1", _XMP_START)
     if isinstance(packet, str):
         packet = packet.encode(errors="surrogateescape")
     if not packet:
@@ -201,10 +212,10 @@ def _xmp_said(image: Image.Image, placement: Placement, notes: list[str]) -> byt
     if raw is None:
         return None
     try:
-        if xmp.has_extended(raw):
+        if extended_xmp.has_extended(raw):
             segments = [data for name, data in getattr(image, "applist", ()) if name == "APP1"]
-            parts = [data for data in segments if data.startswith(xmp.EXTENSION)]
-            raw, lost = xmp.with_extended(raw, parts)
+            parts = [data for data in segments if data.startswith(extended_xmp.EXTENSION)]
+            raw, lost = extended_xmp.with_extended(raw, parts)
             notes += [lost] if lost else []
         cleaned, more = without_other_pictures(raw)
         notes += more
@@ -214,15 +225,15 @@ def _xmp_said(image: Image.Image, placement: Placement, notes: list[str]) -> byt
     except xmp.DamagedError:
         notes.append("the XMP data is damaged and was left out")
         return None
-    stated = regions.orientation_of(packet)
+    stated = pixels.orientation_of(packet)
     if image.format in _TURNED_BY_BOXES and stated not in (None, 1, placement.orientation):
         notes.append(
             f"its XMP data state orientation {stated}, which was not applied: only an "
             f"{image.format}'s own properties turn it"
         )
-    regions.clean(packet)
+    pixels.clean(packet)
     if placement.orientation != 1:
-        notes += regions.place(packet, placement)
+        notes += pixels.place(packet, placement)
     return packet.edited()
 
 

@@ -95,3 +95,15 @@ class Placement:
         if len(area) == 4:
             placed += map(round, self.size(area[2], area[3]))
         return tuple(placed)
+
+
+#: Proportions are equal up to such a part, as sizes are whole pixels.
+_EQUAL = 0.02
+
+
+def are_alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether two sizes have equal proportions, up to one pixel of the smaller one."""
+    if min(*size, *other) <= 0:
+        return False
+    slack = max(_EQUAL, 1 / min(*size, *other))
+    return abs(math.log(size[0] * other[1] / (size[1] * other[0]))) <= slack

@@ -292,6 +292,18 @@ _STACK = (b"images", b"slices", b"channels", b"frames", b"hyperstack", b"spacing
 )
 _RANGE = (b"min", b"max")
 
+#: Where the origin of coordinates lies, pixels.
+_ORIGINS = (b"xorigin", b"yorigin")
+
+
+def _multiplied(line: bytes, scale: float) -> bytes:
+    """A line with another number; without it, if it has none."""
+    name, _, number = line.partition(b"=")
+    try:
+        return name + b"=" + f"{float(number) * scale:.12g}".encode()
+    except ValueError:
+        return name + b"=0"
+
 
 def _imagej(data: bytes, output: Output) -> bytes | str:
     """Describe one picture where there was a stack."""
@@ -302,9 +314,11 @@ def _imagej(data: bytes, output: Output) -> bytes | str:
         if line.partition(b"=")[0] in (b"images", b"slices", b"channels", b"frames")
     )
     dropped = (_STACK if stack or output.pages > 1 else ()) + (() if output.same_levels else _RANGE)
-    if not dropped:
-        return data
+    if output.placement.orientation != 1:
+        dropped += _ORIGINS
     kept = [line for line in lines if line.partition(b"=")[0] not in dropped]
+    for name, scale in zip(_ORIGINS, output.placement.scales, strict=True):
+        kept = [_multiplied(line, scale) if line.startswith(name) else line for line in kept]
     if b"images" in dropped:
         kept.insert(1, b"images=1")
     return b"\n".join(kept)
@@ -333,13 +347,19 @@ def _shaped(data: bytes, output: Output) -> bytes | str:
     return _OTHER_FILE
 
 
-def _aperio(_data: bytes, _output: Output) -> bytes | str:
-    return "its sizes are for the stored picture"
+def _unknown(_data: bytes, _output: Output) -> bytes | str:
+    return "it may state sizes of the stored picture"
+
+
+def _is_xml(data: bytes) -> bool:
+    text = data.strip(b"\0 \r\n\t")
+    return text.startswith(b"<") and text.endswith(b">")
 
 
 _DESCRIPTIONS: tuple[tuple[str, Callable[[bytes], bool], _Rule], ...] = (
     ("OME", lambda data: data.rstrip(b"\0 \r\n").endswith(b"OME>"), _ome),
     ("ImageJ", lambda data: data.startswith(_IMAGEJ), _imagej),
     ("tifffile", lambda data: data.startswith(b'{"shape":'), _shaped),
-    ("Aperio", lambda data: data.startswith(b"Aperio "), _aperio),
+    ("Aperio", lambda data: data.startswith(b"Aperio "), _unknown),
+    ("XML", _is_xml, _unknown),  # MetaMorph's, Leica's, Philips's, libvips's and others
 )
