@@ -131,6 +131,7 @@ def assemble(
     described_turn = orientation(image) if is_upright else turn
     pixels = metadata.upright(values, turn)
     size = (pixels.shape[1], pixels.shape[0])
+    has_levels = values.dtype.kind == "u" and samples.white == 2**samples.bit_depth - 1
     said = Said()
     if kept == "keep":
         before = (size[1], size[0]) if described_turn >= 5 else size
@@ -157,7 +158,7 @@ def assemble(
         aspect=None if kept == "strip" else metadata.aspect(image, turned=described_turn >= 5),
         comment=said.comment,
         described=size,
-        same_levels=samples.white == 2**samples.bit_depth - 1 and values.dtype.kind == "u",
+        level_bits=samples.bit_depth if has_levels else None,
         format=form or ("JPEG" if image.format == "MPO" else image.format or "PNG"),
         notes=tuple(note for note in notes if note),
     )

@@ -34,7 +34,7 @@ class Carried:
     texts: tuple[tuple[bytes, bytes], ...] = ()
     comment: bytes | None = None
     described: tuple[int, int] | None = None
-    same_levels: bool = True
+    level_bits: int | None = None
     code_points: CodePoints | None = None
     unlossy: str | None = None
 
@@ -192,7 +192,8 @@ class Photo:
         comment: of a JPEG.
         described: width and height of the picture that the metadata speak of, pixels; None for
             this one.
-        same_levels: whether the levels are those of the file, not converted from another kind.
+        level_bits: 8 or 16 where the levels are those of the file, of so many bits; None where they
+            were converted from another kind.
         format: of the file that it came from: as Pillow calls it, such as JPEG or TIFF.
         lossless: whether the file has the very pixels that it was made from.
         quality: of a JPEG, as libjpeg counts it, 1 to 100; None for other files.
@@ -212,7 +213,7 @@ class Photo:
     texts: tuple[tuple[bytes, bytes], ...] = ()
     comment: bytes | None = None
     described: tuple[int, int] | None = None
-    same_levels: bool = True
+    level_bits: int | None = None
     format: str = "PNG"
     lossless: bool = True
     quality: int | None = None
@@ -313,7 +314,7 @@ class Photo:
             texts=self.texts,
             comment=self.comment,
             described=self.described or (self.width, self.height),
-            same_levels=self.same_levels,
+            level_bits=self.level_bits,
             unlossy=unlossy,
         )
 

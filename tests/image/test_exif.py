@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from dcls_cli.image.metadata import directories, exif
 from dcls_cli.image.metadata.placement import Placement
 from dcls_cli.image.resizing import Resized
 from dcls_cli.jobs.existing_outputs import measure
+from tests.pace import stretched
 
 PICTURE = Image.fromarray(np.random.default_rng(1).integers(99, 120, (24, 40, 3), np.uint8))
 
@@ -288,6 +290,17 @@ def test_tags_that_share_one_value_take_no_memory(kind: str, tmp_path: Path) -> 
     assert peak < 12 * path.stat().st_size + 20_000_000
     assert any("left out" in note for note in photo.notes)
     assert photo.exif is None
+
+
+def test_a_directory_of_thousands_of_tags_is_left_out(tmp_path: Path) -> None:
+    """Each edit walks over all of them."""
+    entries = b"".join(struct.pack("<HHII", tag, 3, 1, 7) for tag in range(65_535))
+    data = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + entries + bytes(4)
+    PICTURE.save(tmp_path / "a.png", exif=data)
+    started = time.process_time()
+    photo = read(tmp_path / "a.png")
+    assert time.process_time() - started < stretched(1)
+    assert photo.notes == ("the EXIF data is damaged and was left out",)
 
 
 def test_a_pointer_that_leads_nowhere_costs_only_what_it_points_to() -> None:

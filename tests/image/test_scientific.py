@@ -283,6 +283,9 @@ def test_the_command_scales_what_scientific_tiffs_say(
         assert file.pages[0].tags[33550].value == (5, 5, 0)  # type: ignore[union-attr]
     with opened(tmp_path / "m_out.tif", caplog) as file:
         assert 'PhysicalSizeX="0.05"' in (file.ome_metadata or "")
+    shallow = ["--bit-depth", "8", "-o", str(tmp_path / "b.tif")]
+    assert run(["upscale", str(tmp_path / "geo.tif"), "-w", str(x2), *shallow]) == 0
+    assert "GDAL's level of missing data was left out" in capsys.readouterr().err
     stretch = ["--width", "60", "--height", "30", "--stretch", "-o", str(tmp_path / "s.tif")]
     assert run(["upscale", str(tmp_path / "geo.tif"), "-w", str(x2), *stretch]) == 0
     with opened(tmp_path / "s.tif", caplog) as file:

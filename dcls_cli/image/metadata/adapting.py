@@ -48,7 +48,7 @@ def pass_through_metadata(
         placement=placement,
         channels=picture.channels,
         bit_depth=bit_depth,
-        same_levels=carried.same_levels and bit_depth == picture.bit_depth,
+        same_levels=carried.level_bits == bit_depth,
         form=form.name,
     )
     carried = _placed_exif(carried, output, notes)

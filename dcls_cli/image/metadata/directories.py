@@ -67,6 +67,9 @@ _MOST_SHARED, _ALWAYS_SHARED_BYTES = 2, 2**24
 _LONGEST_BYTES = 2**26
 
 
+#: A directory has some hundreds of tags at most.
+_MOST_TAGS = 4096
+
 #: Values of more numbers are none that are looked into here.
 MOST_NUMBERS = 4096
 
@@ -186,7 +189,7 @@ def read(file: BinaryIO) -> Directory:
 
     Raises:
         DamagedError: there is no whole directory.
-        HostileError: the values are several times as long as the file.
+        HostileError: the values are several times as long as the file, or there are thousands.
     """
     room = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -236,8 +239,10 @@ class _Reader:
         if len(head) < layout.length.size:
             raise DamagedError("a directory lies outside of the data")
         (count,) = layout.length.unpack(head)
+        if count > _MOST_TAGS:
+            raise HostileError(f"a directory of {count} tags")
         size = layout.entry.size + layout.pointer.size
-        table = self._file.read(min(count * size, self._room))
+        table = self._file.read(count * size)
         directory = Directory(layout.order)
         for at in range(0, len(table) - size + 1, size):
             tag, kind, values = layout.entry.unpack_from(table, at)

@@ -162,6 +162,15 @@ def _in_utf8(data: bytes) -> bytes:
     return data.strip(b"\0").removeprefix(b"\xef\xbb\xbf").lstrip()
 
 
+def _encoding_of(data: bytes) -> str:
+    """UTF-8, or what reads all bytes: some programs write Latin-1, which then stays as it is."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return "ISO-8859-1"
+    return "UTF-8"
+
+
 class _Parser:
     """Fills a packet with its elements."""
 
@@ -171,7 +180,7 @@ class _Parser:
         self._open: list[Element] = []
         self._declared: dict[str, str] = {}
         self._nodes = 0
-        self._parser = parser = expat.ParserCreate("UTF-8", " ")
+        self._parser = parser = expat.ParserCreate(_encoding_of(self._data), " ")
         parser.ordered_attributes = True
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
