@@ -16,8 +16,16 @@ from dcls_cli.image import colour, metadata
 from dcls_cli.image.colour import Samples, without_hidden_colours
 from dcls_cli.image.colour_spaces import Settled, Stated, exif_as_srgb, settle
 from dcls_cli.image.colour_statements import stated_by_info
-from dcls_cli.image.gain_maps import without_other_pictures
 from dcls_cli.image.metadata import Kept
+from dcls_cli.image.metadata.gathering import (
+    Said,
+    colours_by_exif,
+    orientation,
+    resolution,
+    said_about,
+    texts_of,
+)
+from dcls_cli.image.metadata.placement import Placement
 from dcls_cli.image.photo import Photo
 
 _STDERR = 2
@@ -79,7 +87,8 @@ def from_pil(image: Image.Image) -> Photo:
     Raises:
         ImageError: an image with floating-point, 32-bit or signed samples, or without pixels.
     """
-    return assemble(image)
+    photo = assemble(image)
+    return replace(photo, texts=texts_of(image))
 
 
 def assemble(
@@ -118,37 +127,38 @@ def assemble(
     values = samples.values
     if values.shape[2] in (2, 4):
         values = without_hidden_colours(values)
-    orientation = 1 if is_upright else metadata.orientation(image)
-    exif, exif_note = metadata.exif(image)
-    if exif and was_converted:
-        exif = exif_as_srgb(exif)
-    xmp, xmp_note = metadata.xmp(image)
-    other_notes: tuple[str, ...] = ()
-    if xmp:
-        xmp, other_notes = without_other_pictures(xmp)
-    iptc, iptc_note = metadata.iptc(image)
-    dpi = metadata.resolution(image, turned=orientation >= 5)
-    if kept != "keep":
-        exif = xmp = iptc = exif_note = xmp_note = iptc_note = None
+    turn = 1 if is_upright else orientation(image)
+    described_turn = orientation(image) if is_upright else turn
+    pixels = metadata.upright(values, turn)
+    size = (pixels.shape[1], pixels.shape[0])
+    has_levels = values.dtype.kind == "u" and samples.white == 2**samples.bit_depth - 1
+    said = Said()
+    if kept == "keep":
+        before = (size[1], size[0]) if described_turn >= 5 else size
+        placement = Placement(described_turn, before, size)
+        said = said_about(image, placement, pages=pages)
+    if said.exif and was_converted:
+        said = replace(said, exif=exif_as_srgb(said.exif))
     notes = (
         f"it has {pages} frames or pages, of which the first is used" if pages > 1 else None,
         *samples.notes,
         *colours.notes,
-        exif_note,
-        xmp_note,
-        iptc_note,
-        *other_notes,
+        *said.notes,
     )
     return Photo.from_samples(
-        metadata.upright(values, orientation),
+        pixels,
         samples.white,
         samples.bit_depth,
         icc=colours.icc,
         code_points=colours.code_points,
-        exif=exif,
-        xmp=xmp,
-        iptc=iptc,
-        dpi=None if kept == "strip" else dpi,
+        exif=said.exif,
+        xmp=said.xmp,
+        iptc=said.iptc,
+        dpi=None if kept == "strip" else resolution(image, turned=described_turn >= 5),
+        aspect=None if kept == "strip" else metadata.aspect(image, turned=described_turn >= 5),
+        comment=said.comment,
+        described=size,
+        level_bits=samples.bit_depth if has_levels else None,
         format=form or ("JPEG" if image.format == "MPO" else image.format or "PNG"),
         notes=tuple(note for note in notes if note),
     )
@@ -160,7 +170,7 @@ def _settled(image: Image.Image, stated: Stated, samples: Samples) -> Settled:
     icc, note = metadata.profile(image.info.get("icc_profile") or stated.profile, grey=grey)
     if icc is None and note is None and metadata.has_lost_profile(image):
         note = "the colour profile is damaged and was left out"
-    settled = settle(stated, icc, metadata.colours_by_exif(image), grey=grey)
+    settled = settle(stated, icc, colours_by_exif(image), grey=grey)
     return replace(settled, notes=(*filter(None, [note]), *settled.notes))
 
 

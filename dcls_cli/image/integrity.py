@@ -13,6 +13,8 @@ import numpy as np
 from PIL import Image, JpegImagePlugin
 
 from dcls_cli.errors import ImageError
+from dcls_cli.image.heif import items
+from dcls_cli.image.metadata import directories
 
 #: A progressive JPEG of a few megabytes can have thousands of scans and take minutes.
 MAX_JPEG_SCANS = 500
@@ -60,6 +62,61 @@ def refuse_many_scans(file: BinaryIO, pixels: int) -> None:
             f"a JPEG of {scans} scans, expected at most {_ORDINARY_SCANS}; "
             "it is made to keep decoders busy"
         )
+
+
+#: Segments of a JPEG whose tags Pillow reads, all values at once, when it opens a file; the second
+#: is that of pictures in a picture (MPF).
+_TAGGED = (b"Exif\0\0", b"MPF\0")
+_APPLICATION = range(0xE1, 0xE3)
+
+
+def without_hostile_tags(file: BinaryIO) -> tuple[BinaryIO, str | None]:
+    """Hide metadata of a JPEG or AVIF of which many tags share one large value.
+
+    Returns:
+        The file, or a copy in which nobody finds them, and a note about it.
+    """
+    file.seek(0)
+    head = file.read(12)
+    if head[:2] == b"\xff\xd8":
+        places = _tagged_segments(file)
+    elif head[4:8] == b"ftyp":
+        places = _tagged_items(file)
+    else:
+        places = []  # of others Pillow reads no values before it is asked
+    hostile = [starts for starts, data in places if directories.is_hostile(data)]
+    file.seek(0)
+    if not hostile:
+        return file, None
+    content = bytearray(file.read())
+    for starts in hostile:
+        for at in starts:
+            content[at : at + 4] = b"none"
+    return io.BytesIO(content), "metadata that are made to fill the memory were left out"
+
+
+def _tagged_segments(file: BinaryIO) -> list[tuple[list[int], bytes]]:
+    """Places and content of segments with tags; Pillow joins those of a kind."""
+    file.seek(0)
+    content = file.read()
+    found: dict[bytes, tuple[list[int], list[bytes]]] = {kind: ([], []) for kind in _TAGGED}
+    for marker, at in _markers(content):
+        if marker == _SCAN_MARKER:
+            break
+        if marker in _APPLICATION:
+            end = at + int.from_bytes(content[at : at + 2])
+            for kind, (starts, parts) in found.items():
+                if content.startswith(kind, at + 2):
+                    starts.append(at + 2)
+                    parts.append(content[at + 2 + len(kind) : end])
+    return [(starts, b"".join(parts)) for starts, parts in found.values() if starts]
+
+
+def _tagged_items(file: BinaryIO) -> list[tuple[list[int], bytes]]:
+    """Where the item of an AVIF with EXIF data is declared, and its content."""
+    file.seek(0)
+    content = file.read()
+    return [([item.declared], item.data) for item in items(content, b"Exif")]
 
 
 def refuse_unfinished_png(file: BinaryIO) -> None:

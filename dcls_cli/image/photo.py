@@ -19,6 +19,7 @@ class Carried:
     """What a file holds beside its samples; see `Photo`.
 
     Attributes:
+        extended_xmp: segments of a JPEG with what its XMP packet has no room for.
         code_points: of high dynamic range, which only some formats can state.
         unlossy: WEBP or AVIF if the photo is one that lost nothing; such a one is written alike.
     """
@@ -26,13 +27,19 @@ class Carried:
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    extended_xmp: tuple[bytes, ...] = ()
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    aspect: tuple[float, float] | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    comment: bytes | None = None
+    described: tuple[int, int] | None = None
+    level_bits: int | None = None
     code_points: CodePoints | None = None
     unlossy: str | None = None
 
     def options(self) -> dict[str, object]:
-        """Options of Pillow's encoders; none of them takes IPTC."""
+        """Options of Pillow's encoders; none of them takes the rest."""
         given = {
             "icc_profile": self.icc,
             "exif": self.exif,
@@ -180,6 +187,13 @@ class Photo:
         xmp: an XMP packet; its orientation is 1.
         iptc: IPTC-IIM records.
         dpi: horizontal and vertical resolution, pixels per inch.
+        aspect: horizontal and vertical pixels to a unit that is not known, where they differ.
+        texts: chunks of text of a PNG: their kinds and contents.
+        comment: of a JPEG.
+        described: width and height of the picture that the metadata speak of, pixels; None for
+            this one.
+        level_bits: 8 or 16 where the levels are those of the file, of so many bits; None where they
+            were converted from another kind.
         format: of the file that it came from: as Pillow calls it, such as JPEG or TIFF.
         lossless: whether the file has the very pixels that it was made from.
         quality: of a JPEG, as libjpeg counts it, 1 to 100; None for other files.
@@ -195,6 +209,11 @@ class Photo:
     xmp: bytes | None = None
     iptc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    aspect: tuple[float, float] | None = None
+    texts: tuple[tuple[bytes, bytes], ...] = ()
+    comment: bytes | None = None
+    described: tuple[int, int] | None = None
+    level_bits: int | None = None
     format: str = "PNG"
     lossless: bool = True
     quality: int | None = None
@@ -291,6 +310,11 @@ class Photo:
             xmp=self.xmp,
             iptc=self.iptc,
             dpi=self.dpi,
+            aspect=self.aspect,
+            texts=self.texts,
+            comment=self.comment,
+            described=self.described or (self.width, self.height),
+            level_bits=self.level_bits,
             unlossy=unlossy,
         )
 

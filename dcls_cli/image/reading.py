@@ -20,7 +20,8 @@ from dcls_cli.image.colour_statements import stated_by_file, stated_by_tags
 from dcls_cli.image.decoding import assemble, silence_stderr
 from dcls_cli.image.gain_maps import gain_map_note
 from dcls_cli.image.heif import HeifPhoto
-from dcls_cli.image.metadata import Kept
+from dcls_cli.image.metadata import Kept, credentials_note, gif_xmp, png_texts
+from dcls_cli.image.metadata.gathering import mend_avif_exif
 from dcls_cli.image.photo import Photo
 from dcls_cli.image.recognition import explain_failure, recognise_head, stored_size
 from dcls_cli.image.tiff import count_pages, read_tags
@@ -114,12 +115,17 @@ def _by_pillow(
     file: BinaryIO, max_pixels: int, kept: Kept, *, mended_from: BinaryIO | None = None
 ) -> Photo:
     """Read what Pillow opens; `mended_from` is the file of which this one is the needed part."""
+    file, hostile = integrity.without_hostile_tags(file)
     image = _open(file, max_pixels)
     if image.format in ("JPEG", "MPO"):
         integrity.refuse_many_scans(file, image.width * image.height)
     if image.format == "PNG":
         integrity.refuse_unfinished_png(file)
         decoding.mend_transparent_grey(file, image)
+    if image.format == "GIF":
+        image.info["xmp"] = gif_xmp(file)
+    if image.format == "AVIF":
+        mend_avif_exif(file, image)
     samples = decoding.read_deep_samples(file, image)
     pages = _pages(file, image)
     if samples is None:
@@ -138,7 +144,16 @@ def _by_pillow(
     )
     if mended_from:
         note = "its metadata is damaged and was left out"
-    return replace(photo, notes=(*photo.notes, *filter(None, (note, left_out))))
+    if image.format == "PNG" and kept == "keep":
+        texts, notes = png_texts(file)
+        photo = _noted(replace(photo, texts=texts), *notes)
+    credentials = credentials_note(file) if kept == "keep" else None
+    return _noted(photo, hostile, note, left_out, credentials)
+
+
+def _noted(photo: Photo, *notes: str | None) -> Photo:
+    """A photo with more notes."""
+    return replace(photo, notes=(*photo.notes, *filter(None, notes)))
 
 
 def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
@@ -159,16 +174,16 @@ def _tiff(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:
         image = _open(file, max_pixels)
         with silence_stderr():
             image.load()
-        tiff.add_iptc(image, tags)
-        return assemble(image, stated=stated, form="TIFF", pages=pages, kept=kept)
+        note = tiff.add_metadata(file, image, tags)
+        photo = assemble(image, stated=stated, form="TIFF", pages=pages, kept=kept)
+        return _noted(photo, note if kept == "keep" else None)
     try:
         image = _open(file, max_pixels)
     except OSError:
         image = tiff.stand_in(tags)
-    tiff.add_iptc(image, tags)
-    note = tiff.left_out(tags)
-    samples = replace(samples, notes=(*samples.notes, note)) if note else samples
-    return assemble(image, samples, stated=stated, form="TIFF", pages=pages, kept=kept)
+    note = tiff.add_metadata(file, image, tags)
+    photo = assemble(image, samples, stated=stated, form="TIFF", pages=pages, kept=kept)
+    return _noted(photo, tiff.left_out(tags), note if kept == "keep" else None)
 
 
 def _heif(file: BinaryIO, max_pixels: int, kept: Kept) -> Photo:

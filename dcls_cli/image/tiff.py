@@ -11,7 +11,7 @@ from PIL import Image
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image.colour import Samples, from_cmyk, straight
-from dcls_cli.image.metadata import iptc_from_tags
+from dcls_cli.image.metadata import directories, iptc_from_tags, scientific
 
 Value = bytes | tuple[int, ...] | tuple[float, ...]
 
@@ -363,21 +363,30 @@ def stand_in(tags: Tags) -> Image.Image:
         An image of one pixel, whose `info` is as Pillow would fill it.
     """
     image = Image.new("L", (1, 1))
-    exif = Image.Exif()
-    exif[_ORIENTATION] = _number(tags, _ORIENTATION, 1)
-    given: dict[str, object] = {
-        "icc_profile": tags.get(_ICC),
-        "xmp": tags.get(_XMP),
-        "exif": exif.tobytes(),
-        "dpi": _dpi(tags),
-    }
+    given = {"icc_profile": tags.get(_ICC), "dpi": _dpi(tags)}
     image.info.update({name: value for name, value in given.items() if value})
     return image
 
 
-def add_iptc(image: Image.Image, tags: Tags) -> None:
-    """Put the IPTC data where Pillow puts that of a JPEG; of a TIFF it loses it."""
+def add_metadata(file: BinaryIO, image: Image.Image, tags: Tags) -> str | None:
+    """Put metadata where Pillow puts those of a JPEG; of a TIFF it loses some and alters text.
+
+    Returns:
+        A note if some are left out.
+    """
     image.info["photoshop"] = {_IPTC_RESOURCE: iptc_from_tags(tags)}
+    image.info["xmp"] = tags.get(_XMP)
+    image.info.pop("exif", None)
+    try:
+        directory, note = scientific.descriptive(directories.read(file))
+    except directories.DamagedError:
+        directory, note = directories.Directory("<"), "the EXIF data is damaged and was left out"
+    turn = _number(tags, _ORIENTATION, 1)
+    if turn in range(2, 9):
+        directory.put(_ORIENTATION, directories.SHORT, [turn])
+    if directory.entries or directory.children:
+        image.info["exif"] = directories.structure(directory)
+    return note
 
 
 def _dpi(tags: Tags) -> tuple[float, float] | None:

@@ -15,7 +15,6 @@ from PIL import Image
 
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
 from dcls_cli.files.atomic import atomic_write, check_writable, is_special, printable
-from dcls_cli.image import metadata
 from dcls_cli.image.colour import to_srgb
 from dcls_cli.image.colour_spaces import exif_as_srgb
 from dcls_cli.image.encoders import Header
@@ -28,7 +27,8 @@ from dcls_cli.image.encoders.pillow import (
 )
 from dcls_cli.image.encoders.png import write_png
 from dcls_cli.image.encoders.tiff import write_tiff
-from dcls_cli.image.formats import Encoding, Format
+from dcls_cli.image.formats import FORMATS, Encoding, Format
+from dcls_cli.image.metadata.adapting import pass_through_metadata
 from dcls_cli.image.photo import Carried, DerivedPicture, Picture, collect, dtype_of
 
 #: Writes all bands, (h, W, C) each, into an open, seekable file.
@@ -207,7 +207,7 @@ def _prepared(
     depth = encoding.depth(form, picture.bit_depth)
     if picture.carried.icc and picture.channels < 3 and not form.grey:
         picture = InSrgb(picture)
-    carried, notes = pass_through_metadata(picture.carried, form, picture.width, picture.height)
+    carried, notes = pass_through_metadata(picture, form, depth)
     if carried.unlossy == form.name and encoding.quality is None:
         if form.lossless:
             encoding = replace(encoding, lossless=True)
@@ -239,7 +239,9 @@ def to_pil(picture: Picture) -> Image.Image:
     """
     deep = picture.bit_depth == 16 and picture.channels == 1
     image = to_image(collect(picture, np.dtype(np.uint16 if deep else np.uint8)))
-    image.info.update(picture.carried.options())
+    png = FORMATS["PNG"]  # which holds all that Pillow does
+    carried, _ = pass_through_metadata(picture, png, 16 if deep else 8)
+    image.info.update(carried.options())
     return image
 
 
@@ -253,42 +255,6 @@ def _exists(path: Path) -> ImageError:
     return ImageError(
         f"{printable(path)}: exists already; choose another name or allow it with --overwrite"
     )
-
-
-#: What fits into one segment of a JPEG, of EXIF, XMP and IPTC data.
-_LARGEST_JPEG_SEGMENT_BYTES = {"exif": 65533, "xmp": 65504, "iptc": 65505}
-
-_METADATA_NAMES = {"exif": "EXIF", "xmp": "XMP", "iptc": "IPTC"}
-
-
-def pass_through_metadata(
-    carried: Carried, form: Format, width: int, height: int
-) -> tuple[Carried, list[str]]:
-    """Leave out what a format cannot hold, and state the output's size.
-
-    Returns:
-        The rest, and a sentence for each part that was left out.
-    """
-    left_out: dict[str, None] = {}
-    notes = []
-    if carried.code_points and not form.code_points:
-        notes.append(
-            f"{form.name} cannot state high dynamic range ({carried.code_points.name}): programs "
-            "will show the picture flat and grey; write PNG or AVIF"
-        )
-        left_out["code_points"] = None
-    for kind, name in _METADATA_NAMES.items():
-        data = getattr(carried, kind)
-        if data and form.name == "JPEG" and len(data) > _LARGEST_JPEG_SEGMENT_BYTES[kind]:
-            notes.append(f"{len(data)} bytes of {name} data do not fit into JPEG and were left out")
-            left_out[kind] = None
-        elif data and kind == "iptc" and not form.iptc:
-            notes.append(f"{form.name} cannot hold IPTC data, which were left out")
-            left_out[kind] = None
-    fitting = replace(carried, **left_out)
-    if fitting.exif:
-        fitting = replace(fitting, exif=metadata.with_size(fitting.exif, width, height))
-    return fitting, notes
 
 
 _DEEP = np.dtype(np.uint16)

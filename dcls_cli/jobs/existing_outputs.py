@@ -14,7 +14,8 @@ from PIL import Image, ImageFile, TiffImagePlugin
 from dcls_cli.errors import ImageError
 from dcls_cli.image import READABLE
 from dcls_cli.image.heif import HeifPhoto
-from dcls_cli.image.metadata import orientation
+from dcls_cli.image.integrity import without_hostile_tags
+from dcls_cli.image.metadata.gathering import orientation
 from dcls_cli.image.recognition import recognise, recognise_head
 
 Size = tuple[int, int]
@@ -129,7 +130,7 @@ def _opened(file: BinaryIO) -> ImageFile.ImageFile:
     factory, _ = Image.OPEN[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of metadata that nobody asked about
-        return factory(file, "")
+        return factory(without_hostile_tags(file)[0], "")
 
 
 def _ends_with(mark: bytes) -> Callable[[Image.Image, BinaryIO, int], bool]:

@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dcls_cli.cli.app import run
 from dcls_cli.image import Encoding, read, write
-from dcls_cli.image.metadata import with_size
+from dcls_cli.image.metadata import directories, exif
+from dcls_cli.image.metadata.placement import Placement
+from tests.cli.test_upscale import write_weights
 
 needs_exiftool = pytest.mark.skipif(
     shutil.which("exiftool") is None, reason="exiftool is not installed"
@@ -120,11 +123,14 @@ def test_the_stated_size_is_that_of_the_output(tmp_path: Path, form: str) -> Non
 
 
 def test_exif_data_without_a_size_stays_as_it_is() -> None:
-    exif = Image.Exif()
-    exif[0x010F] = "maker"
-    data = exif.tobytes()
-    assert with_size(data, 5, 6) == data
-    assert with_size(data[:20], 5, 6) == data[:20]
+    stored = Image.Exif()
+    stored[0x010F] = "maker"
+    data = stored.tobytes()
+    block = exif.Block(data)
+    assert exif.place(block, Placement(1, (1, 2), (5, 6))) == []
+    assert block.to_bytes() == data
+    with pytest.raises(directories.DamagedError):
+        exif.Block(data[:12])
 
 
 @needs_exiftool
@@ -175,3 +181,39 @@ def test_a_grey_photo_with_a_profile_keeps_its_look_in_webp(tmp_path: Path) -> N
     share = np.arange(256) / 255
     expected = np.where(share <= 0.0031308, 12.92 * share, 1.055 * share ** (1 / 2.4) - 0.055)
     assert np.abs(got - expected).max() < 1.5 / 255
+
+
+@needs_exiftool
+def test_the_command_turns_and_scales_what_speaks_of_the_picture(tmp_path: Path) -> None:
+    """A turned photo with a face, as photo managers write it, and a panorama."""
+    weights = write_weights(tmp_path / "x2.safetensors", 2)
+    rng = np.random.default_rng(4)
+    face, panorama = tmp_path / "face.jpg", tmp_path / "pano.jpg"
+    Image.fromarray(rng.integers(0, 256, (40, 64, 3), np.uint8)).save(face)
+    Image.fromarray(rng.integers(0, 256, (32, 64, 3), np.uint8)).save(panorama)
+    region = "{Area={X=0.25,Y=0.2,W=0.2,H=0.1,Unit=normalized},Name=Ada,Type=Face}"
+    size = "AppliedToDimensions={W=64,H=40,Unit=pixel}"
+    arguments = ["-EXIF:Orientation=6", "-XMP-tiff:Orientation=6", "-EXIF:SubjectArea=20 10"]
+    arguments += [f"-XMP-mwg-rs:RegionInfo={{{size},RegionList=[{region}]}}"]
+    arguments += ["-XMP-tiff:ImageWidth=64", "-XMP-exif:ExifImageHeight=40"]
+    exiftool("-q", "-overwrite_original", "-n", *arguments, face)
+    names = ("FullPanoWidth", "CroppedAreaImageWidth", "FullPanoHeight", "CroppedAreaImageHeight")
+    sides = dict(zip(names, (64, 64, 32, 32), strict=True))
+    stated = [f"-XMP-GPano:{name}Pixels={side}" for name, side in sides.items()]
+    exiftool("-q", "-overwrite_original", "-n", *stated, panorama)
+    assert run(["upscale", str(face), str(panorama), "-w", str(weights)]) == 0
+    command = ["-j", "-G1", "-n", "-struct", tmp_path / "face_x2.jpg", tmp_path / "pano_x2.jpg"]
+    found, other = json.loads(exiftool(*command))
+    (placed,) = found["XMP-mwg-rs:RegionInfo"]["RegionList"]
+    area = [placed["Area"][name] for name in "XYWH"]
+    assert area == pytest.approx([0.8, 0.25, 0.1, 0.2])
+    assert found["XMP-mwg-rs:RegionInfo"]["AppliedToDimensions"] == {
+        "W": 80,
+        "H": 128,
+        "Unit": "pixel",
+    }
+    assert found["ExifIFD:SubjectArea"] == "60 40"
+    assert (found["XMP-tiff:ImageWidth"], found["XMP-exif:ExifImageHeight"]) == (80, 128)
+    assert found["IFD0:Orientation"] == found["XMP-tiff:Orientation"] == 1
+    for name, side in sides.items():
+        assert other[f"XMP-GPano:{name}Pixels"] == 2 * side

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,6 +92,14 @@ def shared_out(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
         finally:
             for future in running:
                 future.cancel()
+
+
+def whole_ratio(aspect: tuple[float, float], largest: int) -> tuple[int, int]:
+    """A ratio as two whole numbers of 1 to `largest`, those that are given if they are such."""
+    if all(side == int(side) and side <= largest for side in aspect):
+        return int(aspect[0]), int(aspect[1])
+    ratio = Fraction(aspect[0] / aspect[1]).limit_denominator(min(largest, 10_000))
+    return min(max(ratio.numerator, 1), largest), ratio.denominator
 
 
 @contextmanager

@@ -8,14 +8,20 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError
 from dcls_cli.image.colour_spaces import CodePoints
-from dcls_cli.image.encoders import Header, one_line_errors, regrouped, shared_out
+from dcls_cli.image.encoders import (
+    Header,
+    one_line_errors,
+    regrouped,
+    shared_out,
+    whole_ratio,
+)
 
 #: Pictures with more bytes of samples wait on the disk.
 LARGEST_IN_MEMORY = 2**28
@@ -149,9 +155,13 @@ def write_jpeg(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> N
 def _encoded(band: np.ndarray, header: Header, *, metadata: bool) -> bytes:
     """A whole JPEG of some rows."""
     carried = header.carried
-    options = carried.options() if metadata else {}
+    options: dict[str, Any] = carried.options() if metadata else {}
     if metadata and carried.iptc:
         options["extra"] = _photoshop_segment(carried.iptc)
+    if metadata and carried.extended_xmp:
+        options["extra"] = options.get("extra", b"") + b"".join(map(_segment, carried.extended_xmp))
+    if metadata and carried.comment:
+        options["comment"] = carried.comment[:_LONGEST_SEGMENT_BYTES]
     content = io.BytesIO()
     with one_line_errors("JPEG"):
         image = to_image(band)
@@ -162,7 +172,32 @@ def _encoded(band: np.ndarray, header: Header, *, metadata: bool) -> bytes:
             subsampling=0,
             **options,
         )
+    if metadata and carried.aspect and carried.dpi is None:
+        return _with_aspect(content.getvalue(), whole_ratio(carried.aspect, 2**16 - 1))
     return content.getvalue()
+
+
+#: Length of a segment's content.
+_LONGEST_SEGMENT_BYTES = 2**16 - 3
+
+
+def _segment(content: bytes) -> bytes:
+    """Wrap what programs keep in an APP1 segment."""
+    return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+
+
+#: Of a JFIF header that starts a file: mark, length, name, version; then unit and ratio.
+_JFIF = b"\xff\xd8\xff\xe0\x00\x10JFIF\0"
+_JFIF_UNIT_AT = 13
+
+
+def _with_aspect(content: bytes, ratio: tuple[int, int]) -> bytes:
+    """Put a ratio without a unit into the JFIF header, for which Pillow has no option."""
+    if not content.startswith(_JFIF):
+        return content
+    data = bytearray(content)
+    struct.pack_into(">BHH", data, _JFIF_UNIT_AT, 0, *ratio)
+    return bytes(data)
 
 
 def _parted(content: bytes) -> tuple[bytes, bytes]:

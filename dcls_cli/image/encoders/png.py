@@ -7,7 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from dcls_cli.image.encoders import Header, regrouped, shared_out
+from dcls_cli.image.encoders import Header, regrouped, shared_out, whole_ratio
 from dcls_cli.image.photo import Carried
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -105,13 +105,15 @@ def _metadata(carried: Carried) -> bytes:
     if carried.dpi:
         across, down = (round(value / _METRES_PER_INCH) for value in carried.dpi)
         chunks += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
+    elif carried.aspect:
+        chunks += _chunk(b"pHYs", struct.pack(">IIB", *whole_ratio(carried.aspect, 2**31 - 1), 0))
     if carried.exif:
         chunks += _chunk(b"eXIf", carried.exif.removeprefix(b"Exif\0\0"))
     if carried.xmp:
         chunks += _chunk(b"iTXt", b"XML:com.adobe.xmp" + bytes(5) + carried.xmp)
     if carried.iptc:
         chunks += _chunk(b"zTXt", b"Raw profile type iptc\0\0" + _hexadecimal(carried.iptc))
-    return chunks
+    return chunks + b"".join(_chunk(*text) for text in carried.texts)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

@@ -1,20 +1,17 @@
 """TIFF and BigTIFF, strip by strip.
 
-Pillow cannot write 16-bit colour, nor EXIF into a compressed TIFF, nor by rows; its directories of
-tags are used, with all that EXIF data need.
+Pillow cannot write 16-bit colour, nor EXIF into a compressed TIFF, nor by rows, and it alters text.
 """
 
 import struct
 from collections.abc import Iterator
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, TiffTags
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from dcls_cli.image.encoders import Header, regrouped, shared_out
-
-_CLASSIC, _BIG = b"II\x2a\x00" + bytes(4), b"II\x2b\x00\x08\x00\x00\x00" + bytes(8)
+from dcls_cli.image.metadata import directories
 
 #: A classic TIFF has offsets of 32 bits; what the strips may be larger than their samples, and the
 #: metadata, must fit too.
@@ -24,98 +21,98 @@ _LARGEST_CLASSIC_BYTES = 2**32 - 2**26
 _STRIP_BYTES = 2**18
 
 _XMP_TAG, _IPTC_TAG, _ICC_TAG = 700, 33723, 34675
-_STRIP_OFFSETS = 273
+_STRIP_OFFSETS, _STRIP_COUNTS = 273, 279
 
-#: Tags of a TIFF directory that have attributes of their own here, and Photoshop's, which repeats
-#: them.
-_WRITTEN_APART = frozenset({_XMP_TAG, _IPTC_TAG, 34377})
+_TRANSFER_FUNCTION, _WHITE_POINT, _CHROMATICITIES = 301, 318, 319
 
-_SUB_DIRECTORIES = frozenset(TiffTags.TAGS_V2_GROUPS)
+#: Tags of EXIF data that have attributes of their own here, or that a profile says; the picture is
+#: upright.
+_WRITTEN_APART = frozenset(
+    {_XMP_TAG, _IPTC_TAG, _ICC_TAG, _TRANSFER_FUNCTION, _WHITE_POINT, _CHROMATICITIES}
+    | {directories.ORIENTATION}
+)
 
 
 def write_tiff(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> None:
     """Write grey or RGB, with or without alpha, of 8 or 16 bits, deflated, without loss.
 
-    The directory comes last, when the strips' sizes are known.
+    The directory comes last, when the strips' sizes are known. The byte order is that of the EXIF
+    data, so that none of their values, which may be in any order within, has to be changed; of a
+    BigTIFF it is little-endian, as Pillow reads no others.
     """
     big = header.bytes > _LARGEST_CLASSIC_BYTES
-    prefix = _BIG if big else _CLASSIC
-    place = struct.Struct("<Q" if big else "<I")
-    file.write(prefix)
+    described = (
+        directories.parse(header.carried.exif)
+        if header.carried.exif
+        else directories.Directory("<")
+    )
+    if big:
+        described = directories.in_order(described, "<")
+    order = described.order
+    file.write((b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42))
+    file.write(struct.pack(order + ("HHQ" if big else "I"), *((8, 0, 0) if big else (0,))))
     rows = header.rows_of(_STRIP_BYTES)
     offsets, counts = [], []
-    for strip in shared_out(_strip, regrouped(bands, rows)):
+    encoded = partial(_strip, order=order)
+    for strip in shared_out(encoded, regrouped(bands, rows)):
         offsets.append(file.tell())
         counts.append(len(strip))
         file.write(strip)
     file.write(bytes(file.tell() % 2))  # a directory starts at an even place
     start = file.tell()
-    directory = _directory(header, rows, counts, prefix)
-    file.write(_with_offsets(directory.tobytes(start), offsets, start, big=big))
+    directory = _directory(described, header, rows)
+    directory.put(_STRIP_OFFSETS, directories.LONG8 if big else directories.LONG, offsets)
+    directory.put(_STRIP_COUNTS, directories.LONG, counts)
+    file.write(directories.build(directory, start, big=big))
     file.seek(8 if big else 4)
-    file.write(place.pack(start))
+    file.write(struct.pack(order + ("Q" if big else "I"), start))
 
 
-def _strip(rows: np.ndarray) -> bytes:
+def _strip(rows: np.ndarray, order: str) -> bytes:
     """Deflate the horizontal differences of some rows."""
     import imagecodecs
 
     differences = rows.copy()
     differences[:, 1:] -= rows[:, :-1]  # wraps around, as the predictor demands
-    little = differences.astype(rows.dtype.newbyteorder("<"), copy=False)
-    return bytes(imagecodecs.deflate_encode(little.tobytes(), 6))
+    ordered = differences.astype(rows.dtype.newbyteorder(order), copy=False)  # type: ignore[arg-type]
+    return bytes(imagecodecs.deflate_encode(ordered.tobytes(), 6))
 
 
 def _directory(
-    header: Header, rows: int, counts: list[int], prefix: bytes
-) -> ImageFileDirectory_v2:
-    """All tags, with zeros for the strips' offsets."""
+    described: directories.Directory, header: Header, rows: int
+) -> directories.Directory:
+    """All tags but those of the strips."""
     carried = header.carried
-    directory = ImageFileDirectory_v2(prefix)
-    if carried.exif:
-        exif = Image.Exif()
-        exif.load(carried.exif)
-        for tag in set(exif) - _WRITTEN_APART:
-            directory[tag] = exif.get_ifd(tag) if tag in _SUB_DIRECTORIES else exif[tag]
-    directory[256], directory[257] = header.width, header.height
-    directory[258] = (8 * header.dtype.itemsize,) * header.channels
-    directory[259] = 8  # deflate
-    directory[262] = 2 if header.channels >= 3 else 1  # RGB; black is zero
-    kind = TiffTags.LONG8 if prefix == _BIG else TiffTags.LONG
-    directory.tagtype[_STRIP_OFFSETS] = kind
-    directory[_STRIP_OFFSETS] = (0,) * len(counts)
-    directory[277] = header.channels
-    directory[278] = rows
-    directory.tagtype[279] = TiffTags.LONG
-    directory[279] = tuple(counts)
-    directory[284] = 1  # samples of a pixel together
-    directory[317] = 2  # horizontal differences
+    kept = {tag: value for tag, value in described.entries.items() if tag not in _WRITTEN_APART}
+    directory = directories.Directory(described.order, kept, described.children)
+    for tag, values in {
+        directories.IMAGE_WIDTH: [header.width],
+        directories.IMAGE_HEIGHT: [header.height],
+        278: [rows],
+    }.items():
+        directory.put(tag, directories.LONG, values)
+    for tag, values in {
+        258: [8 * header.dtype.itemsize] * header.channels,
+        259: [8],  # deflate
+        262: [2 if header.channels >= 3 else 1],  # RGB; black is zero
+        277: [header.channels],
+        284: [1],  # samples of a pixel together
+        317: [2],  # horizontal differences
+    }.items():
+        directory.put(tag, directories.SHORT, values)
     if header.channels in (2, 4):
-        directory[338] = 2  # alpha, not multiplied into the colours
-    if carried.dpi:
-        directory[282], directory[283] = carried.dpi
-        directory[296] = 2  # inches
-    for tag, data_kind, data in (
-        (_ICC_TAG, TiffTags.UNDEFINED, carried.icc),
-        (_XMP_TAG, TiffTags.BYTE, carried.xmp),
-        (_IPTC_TAG, TiffTags.UNDEFINED, carried.iptc),
+        directory.put(338, directories.SHORT, [2])  # alpha, not multiplied into the colours
+    density = carried.dpi or carried.aspect
+    if density and not (carried.dpi is None and directories.X_RESOLUTION in kept):
+        directory.put(directories.X_RESOLUTION, directories.RATIONAL, density[:1])
+        directory.put(directories.Y_RESOLUTION, directories.RATIONAL, density[1:])
+        unit = directories.INCH if carried.dpi else directories.NO_UNIT
+        directory.put(directories.RESOLUTION_UNIT, directories.SHORT, [unit])
+    for tag, kind, data in (
+        (_ICC_TAG, directories.UNDEFINED, carried.icc),
+        (_XMP_TAG, directories.BYTE, carried.xmp),
+        (_IPTC_TAG, directories.UNDEFINED, carried.iptc),
     ):
         if data:
-            directory.tagtype[tag] = data_kind
-            directory[tag] = data
+            directory.entries[tag] = directories.Entry(kind, len(data), data)
     return directory
-
-
-def _with_offsets(directory: bytes, offsets: list[int], start: int, *, big: bool) -> bytes:
-    """Put the strips' offsets into a directory, which Pillow takes for relative to its end."""
-    count_of, entry, letter = ("<Q", "<HHQQ", "Q") if big else ("<H", "<HHII", "I")
-    data = bytearray(directory)
-    (entries,) = struct.unpack_from(count_of, data)
-    step, inline = struct.calcsize(entry), struct.calcsize(f"<{letter}")
-    for index in range(entries):
-        at = struct.calcsize(count_of) + index * step
-        tag, _, count, value = struct.unpack_from(entry, data, at)
-        if tag == _STRIP_OFFSETS:
-            array_at = at + step - inline if count == 1 else value - start
-            struct.pack_into(f"<{count}{letter}", data, array_at, *offsets)
-    return bytes(data)
