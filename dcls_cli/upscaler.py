@@ -5,6 +5,7 @@
 """
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -221,7 +222,8 @@ class Upscaler:
         if isinstance(image, np.ndarray):
             array = image
             return restored(from_array(array), lambda picture: to_array(picture, array))
-        if type(image).__module__ == "torch" and hasattr(image, "detach"):
+        torch = sys.modules.get("torch")  # not imported where nobody has
+        if torch is not None and isinstance(image, torch.Tensor):
             return self._tensor(image, restored)
         raise ImageError(f"expected {ACCEPTED}; got {type(image).__name__}")
 

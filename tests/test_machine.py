@@ -83,3 +83,19 @@ def _write(folder: Path, files: dict[str, str]) -> None:
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(("usable", "expected"), [(2, "2"), (8, None)])
+def test_pytorch_gets_as_many_threads_as_processors_may_be_used(
+    usable: int, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 8 that are shown; what the user has set stays."""
+    monkeypatch.setattr(machine, "_shown_processors", lambda: 8)
+    monkeypatch.setattr(machine, "usable_processors", lambda: usable)
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    machine.prepare_pytorch()
+    assert os.environ.get("OMP_NUM_THREADS") == expected
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    machine.prepare_pytorch()
+    assert os.environ["OMP_NUM_THREADS"] == "5"

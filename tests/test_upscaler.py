@@ -274,7 +274,7 @@ def test_an_iterator_that_is_closed_ends_its_threads(tmp_path: Path, file: Path)
     assert first.output.exists()
     outcomes.close()  # type: ignore[attr-defined]
     assert not threads_are_left()
-    assert not list((tmp_path / "out").glob(".*"))
+    assert not list((tmp_path / "out").glob(".*.dcls-tmp"))
 
 
 def test_the_examples_of_the_readme_run(

@@ -4,14 +4,14 @@ import os
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import BackendError, OutOfMemoryError
-from dcls_cli.machine import free_memory_bytes, usable_processors
+from dcls_cli.machine import free_memory_bytes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -49,15 +49,37 @@ def select_device(device: str) -> torch.device:
     return chosen
 
 
-def fit_threads() -> None:
-    """Compute in no more threads than there are processors to be had; see `usable_processors`.
+#: The processes that this module was copied into by fork.
+_forked: set[int] = set()
 
-    PyTorch takes the processors that it is shown, and in a container whose time is limited they
-    would wait for each other. What `OMP_NUM_THREADS` says stays.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _forked.add(os.getpid()))
+
+
+def has_lost_threads() -> bool:
+    """Whether this process was forked, which copies none of the threads that PyTorch computes in.
+
+    It would wait for them for ever, so it has to compute in one thread there.
     """
-    usable = usable_processors()
-    if "OMP_NUM_THREADS" not in os.environ and torch.get_num_threads() > usable:
-        torch.set_num_threads(usable)
+    return os.getpid() in _forked
+
+
+@contextmanager
+def apart_from_caller(device: torch.device) -> Iterator[None]:
+    """Compute alike whatever the caller has set: a default device, or autocast.
+
+    In a forked process it is one thread that computes; see `has_lost_threads`.
+    """
+    with ExitStack() as stack:
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if torch.is_autocast_enabled(device.type):
+            stack.enter_context(torch.autocast(device.type, enabled=False))
+        threads = torch.get_num_threads()
+        if threads > 1 and has_lost_threads():
+            torch.set_num_threads(1)
+            stack.callback(torch.set_num_threads, threads)
+        yield
 
 
 def select_precision(precision: str, device: torch.device) -> str:

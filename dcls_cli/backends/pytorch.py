@@ -11,10 +11,11 @@ from dcls_cli import example
 from dcls_cli.backends import Blur, Memory, Raster
 from dcls_cli.backends.devices import (
     DTYPES,
+    apart_from_caller,
     bytes_per_px,
     estimator_bytes_per_px,
-    fit_threads,
     free_device_bytes,
+    has_lost_threads,
     require_memory,
     select_device,
     select_precision,
@@ -23,7 +24,6 @@ from dcls_cli.backends.devices import (
 from dcls_cli.backends.gpu import Captured, CudaGraph, Run, Transfers
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import DclsError, OutOfMemoryError
-from dcls_cli.machine import use_large_pages
 from dcls_cli.models import weights
 from dcls_cli.models.releases import is_released
 from dcls_cli.network import statistics
@@ -61,6 +61,7 @@ class PyTorchBackend:
         self._captured: Captured | None = None
         self._notes: list[str] = []
         self._overflowed = False
+        self._warned_of_fork = False
         if self._device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32, in the estimate above all
             self._run = self._captured = Captured(self._run, CudaGraph)
@@ -74,14 +75,13 @@ class PyTorchBackend:
         """
         where = select_device(device)
         chosen = select_precision(precision, where)
-        fit_threads()
-        use_large_pages()
-        network = weights.load(weights_path)
-        if precision != "auto" or chosen == "fp32" or is_released(weights_path):
-            return cls(network, device, chosen)
-        checked = network.to(where).eval()
-        checked.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        near_db = half_precision_db(checked, chosen, where)
+        with apart_from_caller(where):
+            network = weights.load(weights_path)
+            if precision != "auto" or chosen == "fp32" or is_released(weights_path):
+                return cls(network, device, chosen)
+            checked = network.to(where).eval()
+            checked.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            near_db = half_precision_db(checked, chosen, where)
         backend = cls(network, device, chosen if near_db >= LEAST_DB else "fp32")
         if near_db < LEAST_DB:
             backend._notes.append(
@@ -133,6 +133,12 @@ class PyTorchBackend:
 
         Where memory runs out, windows become smaller, which changes no more than rounding.
         """
+        if has_lost_threads() and not self._warned_of_fork and torch.get_num_threads() > 1:
+            self._warned_of_fork = True
+            self._notes.append(
+                "PyTorch computes in one thread here, as the process was forked; start processes "
+                "with 'spawn', or use backend='onnx'"
+            )
         window = WINDOW_PX
         while True:
             try:
@@ -161,7 +167,8 @@ class PyTorchBackend:
             require_memory(image.shape, per_px, self._device)
             return self._transfers.upload(image)
 
-        with torch.inference_mode(), translated_memory_errors((window, window)):
+        apart = apart_from_caller(self._device)
+        with apart, torch.inference_mode(), translated_memory_errors((window, window)):
             source = statistics.Source(read, *lr.shape[1:])
             known = None if kernel is None else self._number(kernel)[None, None]
             found, *rest = statistics.gather(
@@ -194,7 +201,8 @@ class PyTorchBackend:
 
     def _restored(self, lr: np.ndarray, blur: Blur, run: Run, precision: str) -> np.ndarray:
         require_memory(lr.shape, bytes_per_px(self.config, precision), self._device)
-        with torch.inference_mode(), translated_memory_errors(lr.shape):
+        apart = apart_from_caller(self._device)
+        with apart, torch.inference_mode(), translated_memory_errors(lr.shape):
             same = repeated(self._one(blur), lr.shape[0])
             return self._transfers.download(run(self._transfers.upload(lr), same))
 

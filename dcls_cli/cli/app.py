@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dcls_cli import __version__
+from dcls_cli import __version__, machine
 from dcls_cli.cli import commands, console, signals
 from dcls_cli.cli.ablate import ablate
 from dcls_cli.cli.batch import batch
@@ -159,6 +159,7 @@ def main() -> NoReturn:
     # What Pillow says about damaged metadata is in the notes about the photo.
     warnings.filterwarnings("ignore", module=r"PIL\b")
     signals.raise_on_signals()
+    machine.prepare_pytorch()
     code = run(sys.argv[1:])
     if code in signals.WORDS:
         temporaries.abandon()

@@ -135,6 +135,14 @@ def batch(
     ] = 3,
     dry_run: options.DryRun = False,
     overwrite: options.Overwrite = False,
+    redo_changed: Annotated[
+        bool,
+        typer.Option(
+            "--redo-changed",
+            help="Replace existing outputs that were made with other options.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Enlarge all photos of a folder and its subfolders.
@@ -181,6 +189,7 @@ def batch(
         name=name,
         max_pixels=options.pixels_of(max_pixels),
         overwrite=overwrite,
+        redo_changed=redo_changed,
         recursive=recursive,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),

@@ -82,11 +82,9 @@ def _measure_pytorch(options: Options, *, json: bool) -> None:
 
     from dcls_cli.backends.devices import select_device
     from dcls_cli.config import checked_scale
-    from dcls_cli.machine import use_large_pages
     from dcls_cli.speed.pytorch import measure
     from dcls_cli.training.presets import PRESETS
 
-    use_large_pages()
     device = select_device(options.device)
     torch.set_num_threads(options.threads)
     preset, scale = PRESETS[options.preset], checked_scale(options.scale)

@@ -20,6 +20,7 @@ from dcls_cli.jobs.events import (
     Stepped,
     Task,
 )
+from dcls_cli.jobs.report import message_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,10 +90,11 @@ class PhotoView:
             case Finished(task, outcome):
                 self._end(task)
                 self._print(outcome)
-            case Skipped(task):
+            case Skipped(task, differing):
                 self._end(task)
                 if self._json:
-                    console.event("skip", input=task.source, output=task.output)
+                    paths = {"input": task.source, "output": task.output}
+                    console.event("skip", **paths, message=message_of(differing))
             case Failed(source, error, task):
                 self._end(task)
                 console.fault(event.message)
@@ -200,6 +202,16 @@ def print_summary(
         )
     else:
         console.note(_sentence(counts, tally.left, left_out))
+    _warn_of_others(tally)
+
+
+def _warn_of_others(tally: "Tally") -> None:
+    """Say that outputs are not those of this command."""
+    if tally.made_otherwise:
+        console.fault(
+            f"{tally.made_otherwise} of the skipped outputs were {message_of(tally.differing)}; "
+            "--redo-changed replaces them"
+        )
 
 
 def _list_failed(tally: "Tally") -> None:
@@ -269,6 +281,7 @@ def print_batch_forecast(
     said = {"to do": len(sized), "would fail": failed, "done already": tally.skipped}
     sums = f"; {_sums(found)}" if found else ""
     console.note(_sentence(said, tally.left, left_out) + sums)
+    _warn_of_others(tally)
 
 
 def _sums(found: "BatchForecast") -> str:

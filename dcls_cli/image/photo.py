@@ -345,16 +345,35 @@ FLOAT_TOLERANCE = 1e-3
 _CHANNELS = ((), (1,), (2,), (3,), (4,))
 
 
+def plain_array(array: np.ndarray) -> np.ndarray:
+    """The samples of an array of any kind: NumPy's own, C-contiguous, of the machine's byte order.
+
+    Matrices and other subclasses calculate in ways of their own.
+
+    Raises:
+        ImageError: pixels are masked, or the samples are no numbers.
+    """
+    if isinstance(array, np.ma.MaskedArray):
+        if np.ma.is_masked(array):
+            raise ImageError("masked pixels are not supported; fill them: array.filled(0)")
+        array = array.data
+    if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
+        raise ImageError(f"expected an array of uint8, uint16 or floats, got {array.dtype}")
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("=")).view(np.ndarray)
+
+
 def from_array(array: np.ndarray) -> Photo:
     """Take an array for a photo.
 
     Args:
         array: uint8, uint16, or floating point in [0, 1]; (H, W) or (H, W, 1) grey, (H, W, 2) grey
             and alpha, (H, W, 3) RGB, (H, W, 4) RGB and alpha; gamma-encoded as in image files.
+            Byte order, layout in memory and subclasses do not matter.
 
     Raises:
-        ImageError: another shape, type or range.
+        ImageError: another shape, type or range, or masked pixels.
     """
+    array = plain_array(array)
     if array.ndim not in (2, 3) or 0 in array.shape or array.shape[2:] not in _CHANNELS:
         raise ImageError(f"expected an array of (H, W) or (H, W, 1 to 4), got {array.shape}")
     if array.shape[2:] in ((2,), (4,)):
@@ -363,7 +382,9 @@ def from_array(array: np.ndarray) -> Photo:
         return Photo.from_samples(array, np.iinfo(array.dtype).max, 8 * array.itemsize)
     if not np.issubdtype(array.dtype, np.floating):
         raise ImageError(f"expected an array of uint8, uint16 or floats, got {array.dtype}")
-    low, high = float(array.min()), float(array.max())  # both NaN if any value is
+    if not np.isfinite(array).all():
+        raise ImageError("the array has values that are not finite (NaN or infinite); fill them")
+    low, high = float(array.min()), float(array.max())
     if not (low >= -FLOAT_TOLERANCE and high <= 1 + FLOAT_TOLERANCE):
         raise ImageError(
             f"expected floats in [0, 1], got {low:g} to {high:g}; divide by the value of white"
@@ -382,5 +403,6 @@ def to_array(picture: Picture, like: np.ndarray) -> np.ndarray:
         ImageError: a value is not finite.
     """
     floats = np.issubdtype(like.dtype, np.floating)
-    samples = collect(picture, np.dtype(np.float32) if floats else like.dtype)
+    kind = np.dtype(np.float32) if floats else like.dtype.newbyteorder("=")
+    samples = collect(picture, kind)
     return samples.astype(like.dtype, copy=False).reshape(*samples.shape[:2], *like.shape[2:])

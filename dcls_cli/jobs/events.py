@@ -168,9 +168,14 @@ class Finished:
 
 @dataclass(frozen=True)
 class Skipped:
-    """The output of a photo exists already and is whole."""
+    """The output of a photo exists already and is whole.
+
+    Attributes:
+        differing: the options, by name, that it was made with otherwise.
+    """
 
     task: Task
+    differing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dcls_cli.image import WRITABLE
 from dcls_cli.jobs.events import Failed, Left, Noted, Skipped, Task
 from dcls_cli.jobs.existing_outputs import Size, State, look, measure
 from dcls_cli.jobs.naming import Naming, assign, sameness, without_outputs
+from dcls_cli.jobs.records import Records, recipe_of
 from dcls_cli.jobs.selection import earlier_outputs, fits
 from dcls_cli.jobs.sources import Found, Source, find, why_not
 from dcls_cli.jobs.streams import STREAM
@@ -232,12 +233,14 @@ def plan_batch(request: "Request", out: Path, naming: Naming, emit: "Emit") -> P
     assignments = assign(photos, out, naming.name, sameness(nearest(out)))
     if not request.dry_run:
         _clean({each.output.parent for each in assignments})
-    tasks = []
+    tasks, records = [], Records(recipe_of(request))
     for each in assignments:
         if request.shard is None or request.shard.has(each.source):
             task = _task(each.source.path, each.output, naming)
-            open_task = replace(task, replace=True) if request.overwrite else _open(task, emit)
-            tasks += [open_task] if open_task is not None else []
+            if request.overwrite:
+                tasks.append(replace(task, replace=True))
+            elif (left := _left(task, records, request, emit)) is not None:
+                tasks.append(left)
     chosen = tasks[: request.limit]
     for left in tasks[len(chosen) :]:
         emit(Left(left))
@@ -336,11 +339,14 @@ def _task(source: Path, output: Path, naming: Naming) -> Task:
     )
 
 
-def _open(task: Task, emit: "Emit") -> Task | None:
+def _left(task: Task, records: Records, request: "Request", emit: "Emit") -> Task | None:
     """What is left to do for a photo; nothing, and an event, if it is done or cannot be."""
     seen = look(task.output, set(task.sizes))
     if seen.state is State.WHOLE:
-        emit(Skipped(task))
+        differing = records.differences(task.output)
+        if differing and request.redo_changed:
+            return replace(task, replace=True)
+        emit(Skipped(task, differing))
         return None
     if seen.state is State.OTHER and task.sizes:
         error = _not_ours(task.output, seen.size, task.sizes)

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Tally:
     Attributes:
         done: photos restored.
         skipped: photos whose output existed.
+        made_otherwise: those of them whose output was made with other options.
+        differing: the names of these options.
         left: photos that were not reached.
         errors: of the photos that failed, in order.
         failed: these photos, and folders that could not be looked into.
@@ -49,7 +51,8 @@ class Tally:
 
     def __init__(self) -> None:
         """Nothing has happened yet."""
-        self.done = self.skipped = self.left = 0
+        self.done = self.skipped = self.left = self.made_otherwise = 0
+        self.differing: set[str] = set()
         self.errors: list[DclsError] = []
         self.failed: list[Path] = []
         self.rows: list[dict[str, Any]] = []
@@ -60,9 +63,11 @@ class Tally:
             case Finished(task, outcome):
                 self.done += 1
                 self._row(task, "done", **outcome.record())
-            case Skipped(task):
+            case Skipped(task, differing):
                 self.skipped += 1
-                self._row(task, "skipped")
+                self.differing.update(differing)
+                self.made_otherwise += bool(differing)
+                self._row(task, "skipped", message=message_of(differing))
             case Left(task):
                 self.left += 1
                 self._row(task, "left")
@@ -89,6 +94,12 @@ class Tally:
 
     def _row(self, task: Task, status: str, **fields: object) -> None:
         self.rows.append({**fields, "input": task.source, "output": task.output, "status": status})
+
+
+def message_of(differing: Iterable[str]) -> str | None:
+    """What is said of an output that was made with other options."""
+    names = ", ".join("--" + name.replace("_", "-") for name in sorted(differing))
+    return f"made with other options ({names})" if names else None
 
 
 def check_report(path: Path) -> None:

@@ -40,6 +40,7 @@ class Request:
         name: template of the outputs' names, see `Naming`.
         max_pixels: of an input.
         overwrite: whether existing outputs may be replaced.
+        redo_changed: whether those of a batch may be that were made with other options.
         save_kernel: file of the blur of the only photo.
         evidence: page about the only photo.
         recursive, include, exclude, shard, limit: which photos of a batch are taken.
@@ -70,6 +71,7 @@ class Request:
     name: str = DEFAULT_NAME
     max_pixels: int = DEFAULT_MAX_PIXELS
     overwrite: bool = False
+    redo_changed: bool = False
     save_kernel: Path | None = None
     evidence: Path | None = None
     recursive: bool = True
@@ -162,6 +164,7 @@ class BatchOptions(Options, total=False):
     exclude: tuple[str, ...]
     shard: "Shard | None"
     limit: int | None
+    redo_changed: bool
 
 
 def wrong_tile(value: object) -> UsageError:

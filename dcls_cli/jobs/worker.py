@@ -3,6 +3,7 @@
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dcls_cli.jobs.engines import InTurns, Place
 from dcls_cli.jobs.events import Finished, Noted, Outcome, Skipped, Started, Stepped, Task
 from dcls_cli.jobs.existing_outputs import is_whole
 from dcls_cli.jobs.networks import Networks, user_kernel
+from dcls_cli.jobs.records import Records, recipe_of
 from dcls_cli.jobs.streams import read_stdin, stdout_path, write_stdout
 
 if TYPE_CHECKING:
@@ -82,6 +84,11 @@ class Worker:
         self.size = request.size(networks.factor)
         self.kernel = kernel
 
+    @cached_property
+    def records(self) -> Records:
+        """How the outputs of a batch were made."""
+        return Records(recipe_of(self.request))
+
     def work(self, task: Task, emit: "Emit", place: Place | None = None) -> Outcome | None:
         """Restore a photo and report what happens.
 
@@ -108,6 +115,8 @@ class Worker:
                 emit(Skipped(task))
                 return None
             raise
+        if task.makes_folder:  # of a batch
+            self.records.add(task.output)
         emit(Finished(task, outcome))
         return outcome
 

@@ -60,6 +60,8 @@ class UserKernel:
         Raises:
             KernelError: it is no such array, not finite, all zeros, or too negative.
         """
+        if np.ma.is_masked(array):
+            raise KernelError("masked taps are not supported; fill them: array.filled(0)")
         array = np.asarray(array)
         if array.dtype.kind not in "iuf":
             raise KernelError(f"expected numbers, got an array of {array.dtype}")

@@ -161,7 +161,9 @@ def read(path: Path) -> tuple[ModelConfig, "dict[str, Tensor]"]:
     for name, tensor in parse(content).items():
         if not torch.isfinite(tensor).all():
             raise _not_finite(path, name)
-        state[name] = tensor.float() if tensor.is_floating_point() else tensor
+        # A copy, as safetensors' own tensors lie anywhere in the content.
+        kind = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        state[name] = tensor.to(kind, copy=True)
     return config, state
 
 
@@ -198,16 +200,15 @@ def load(path: Path) -> "DCLS":
     config, state = read(path)
     # Compare before memory is taken: a file may claim to be a network of any size.
     with shapes_only():
-        expected = DCLS(config).state_dict()
-    differences = compare(expected, state)
+        network = DCLS(config)
+    differences = compare(network.state_dict(), state)
     if differences:
         more = len(differences) - LISTED
         tail = f"; and {more} more" if more > 0 else ""
         raise WeightsError(
             f"{path}: weights of another network: {'; '.join(differences[:LISTED])}{tail}"
         )
-    network = DCLS(config)
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)
     return network.eval()
 
 

@@ -162,6 +162,10 @@ _DRAWS = frozenset(
 )
 
 
+#: What makes the tensors of layers and tables, on the caller's default device if on none.
+_MAKES = frozenset({torch.empty, torch.ones, torch.zeros, torch.eye, torch.arange, torch.tensor})
+
+
 class _ShapesOnly(TorchFunctionMode):
     """Makes empty tensors, as those of layers are, on the meta device and draws nothing."""
 
@@ -177,11 +181,16 @@ class _ShapesOnly(TorchFunctionMode):
             return args[0] if args else given["tensor"]
         if func is torch.empty:
             given["device"] = "meta"
+            given["dtype"] = given.get("dtype") or torch.float32
+        elif func in _MAKES and given.get("device") is None:
+            given["device"] = "cpu"
         return func(*args, **given)
 
 
 def shapes_only() -> AbstractContextManager[object]:
     """Build modules whose parameters take no memory; tables that are computed are computed.
+
+    The caller's default type and device and its random numbers play no part.
 
     `torch.device("meta")` does that for all tensors, but for some it loads PyTorch's compiler,
     which takes longer than all the rest of a start.

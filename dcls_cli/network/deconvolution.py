@@ -137,8 +137,11 @@ class FixedSmoothing(nn.Module):
     def __init__(self, kind: Literal["wiener", "cls"]) -> None:
         """`kind` chooses p."""
         super().__init__()
-        self.register_buffer("taps", torch.tensor(_FILTERS[kind]), persistent=False)
-        self.log_strength = nn.Parameter(torch.tensor(math.log(INITIAL_STRENGTH)))
+        self.register_buffer(
+            "taps", torch.tensor(_FILTERS[kind], dtype=torch.float32), persistent=False
+        )
+        strength = torch.tensor(math.log(INITIAL_STRENGTH), dtype=torch.float32)
+        self.log_strength = nn.Parameter(strength)
         self.taps: Tensor
 
     def forward(self, batch: int) -> Tensor:

@@ -66,8 +66,8 @@ class EnergyPooling(nn.Module):
     def __init__(self, features: int, latent: int) -> None:
         """`latent` numbers from twice `features` energies."""
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(2 * features))
-        self.bias = nn.Parameter(torch.zeros(2 * features))
+        self.gain = nn.Parameter(torch.ones(2 * features, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.zeros(2 * features, dtype=torch.float32))
         self.hidden = nn.Linear(2 * features, 2 * features)
         self.project = nn.Linear(2 * features, latent)
 
@@ -124,7 +124,7 @@ class DeepLinearKernel(nn.Module):
 
     def _start_at_identity(self, i: int, width: int) -> None:
         outputs, inputs = self.shapes[i]
-        bias = torch.zeros(outputs, inputs, width, width)
+        bias = torch.zeros(outputs, inputs, width, width, dtype=torch.float32)
         first, last = i == 0, i == len(self.widths) - 1
         mixing = torch.ones(outputs, inputs) / inputs if first or last else torch.eye(outputs)
         bias[:, :, width // 2, width // 2] = mixing
@@ -152,7 +152,7 @@ class DeepLinearKernel(nn.Module):
         """Code (B, latent) -> the kernel's half-spectrum, two parts, (B, k, k // 2 + 1) each."""
         batch, k = code.shape[0], self.size
         # Inputs are unit impulses in every plane, so the first mixing matrix is a sum.
-        real, imaginary = torch.ones(1), torch.zeros(1)
+        real = imaginary = code  # of the first filters
         for i, decoder in enumerate(self.decoders):
             outputs, inputs = self.shapes[i]
             taps = decoder(code).view(batch * outputs * inputs, -1)
@@ -184,8 +184,8 @@ def band_filters(count: int, size: int) -> Tensor:
     The finest patterns of a 2-D discrete cosine transform. Random filters mostly see the image's
     low frequencies, in which no blur shows, and take thousands of steps to find the high ones.
     """
-    position = (torch.arange(size) + 0.5) * math.pi / size
-    basis = torch.cos(torch.outer(torch.arange(size).float(), position))
+    index = torch.arange(size, dtype=torch.float32)
+    basis = torch.cos(torch.outer(index, (index + 0.5) * math.pi / size))
     basis = basis / basis.square().sum(1, keepdim=True).sqrt()
     pairs = [(u, v) for u in range(size) for v in range(size) if u + v > 0]
     pairs.sort(key=lambda pair: -(pair[0] + pair[1]))

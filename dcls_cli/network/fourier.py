@@ -47,7 +47,9 @@ def unit_sum(kernel: Tensor) -> Tensor:
     """
     total = kernel.sum((-2, -1), keepdim=True)
     small = total.abs() < SUM_FLOOR
-    divisor = torch.where(small, torch.where(total < 0, -SUM_FLOOR, SUM_FLOOR), total)
+    # Of two numbers, `where` makes a tensor of the default type, which callers may change.
+    floor = torch.where(total < 0, -SUM_FLOOR, SUM_FLOOR).to(total.dtype)
+    divisor = torch.where(small, floor, total)
     missing = torch.where(small, 1 - total / divisor, 0.0)
     return kernel / divisor + F.pad(missing, (kernel.shape[-1] // 2,) * 4)
 

@@ -128,7 +128,7 @@ class LinearSuperResolver(nn.Module):
         self.register_buffer("down", down, persistent=False)
         self.register_buffer("spectrum", spectrum, persistent=False)
         # The first tap outside the filter would have the factor 0.
-        outside = (taps // 2 + 1 - tap[0].abs()).clamp(max=taper + 1) / (taper + 1)
+        outside = (taps // 2 + 1 - tap[0].abs()).clamp(max=taper + 1).float() / (taper + 1)
         fade = torch.sin(np.pi / 2 * outside).square()
         self.register_buffer("offset", (phase - scale * tap) % grid, persistent=False)
         self.register_buffer("window", fade[:, None] * fade, persistent=False)

@@ -5,7 +5,6 @@ import subprocess
 import pytest
 import torch
 
-from dcls_cli.backends import devices
 from dcls_cli.backends.devices import (
     has_fast_bf16,
     processor_vendor,
@@ -57,22 +56,3 @@ def test_cuda_without_cuda_says_so() -> None:
     assert select_device("auto") == CPU
     with pytest.raises(BackendError, match="use --device cpu"):
         select_device("cuda:0")
-
-
-@pytest.mark.parametrize(("shown", "usable", "fixed", "expected"), [
-    (8, 2, False, 2), (1, 2, False, 1), (8, 2, True, 8)
-])  # fmt: skip
-def test_threads_fit_the_processors_that_may_be_used(
-    shown: int, usable: int, fixed: bool, expected: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if fixed:
-        monkeypatch.setenv("OMP_NUM_THREADS", str(shown))
-    monkeypatch.setattr(devices, "usable_processors", lambda: usable)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(shown)
-        devices.fit_threads()
-        assert torch.get_num_threads() == expected
-    finally:
-        torch.set_num_threads(before)

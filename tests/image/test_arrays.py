@@ -68,8 +68,8 @@ def test_floats_outside_the_range_are_clipped_on_the_way_out() -> None:
         (np.zeros((5, 5), bool), "got bool"),
         (np.full((5, 5), 255, np.float32), "divide by the value of white"),
         (np.full((5, 5), -0.1, np.float32), "got -0.1 to -0.1"),
-        (np.full((5, 5), np.nan, np.float32), "got nan to nan"),
-        (np.full((5, 5), np.inf, np.float32), "got inf to inf"),
+        (np.full((5, 5), np.nan, np.float32), "not finite"),
+        (np.full((5, 5), np.inf, np.float32), "not finite"),
     ],
 )
 def test_other_arrays_are_refused(array: np.ndarray, expected: str) -> None:
@@ -80,7 +80,7 @@ def test_other_arrays_are_refused(array: np.ndarray, expected: str) -> None:
 def test_one_bad_value_among_good_ones_is_found() -> None:
     array = np.zeros((5, 5), np.float32)
     array[2, 2] = np.nan
-    with pytest.raises(ImageError, match="got nan"):
+    with pytest.raises(ImageError, match="not finite"):
         from_array(array)
 
 

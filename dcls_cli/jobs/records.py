@@ -1,0 +1,141 @@
+"""How the outputs of a batch were made: a line for each, in one hidden file of their folder.
+
+An output of other options, such as `--metadata keep` where `strip` is asked for now, is not what
+the user wants, although it is whole and of the right size. An output without a line was made with
+the usual options: a folder has the file only once others are used.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dcls_cli.errors import DclsError
+from dcls_cli.files.atomic import printable
+from dcls_cli.jobs.request import Request
+
+#: The file; lines that say which options a number stands for, and lines that say which output was
+#: made with which.
+NAME = ".dcls-outputs.jsonl"
+
+#: Options that decide an output's pixels and metadata. Its name and size are seen without a record;
+#: engine, device and tiles change no more than rounding does.
+_DECISIVE = (
+    "model",
+    "weights",
+    "kernel",
+    "kernel_space",
+    "kernel_mode",
+    "precision",
+    "quality",
+    "lossless",
+    "bit_depth",
+    "metadata",
+)
+
+_DIGITS = 12
+
+
+def recipe_of(request: Request) -> dict[str, Any]:
+    """The decisive options of a request, JSON values; files by their content.
+
+    Raises:
+        DclsError: a file cannot be read.
+    """
+    recipe = {name: getattr(request, name) for name in _DECISIVE}
+    recipe["model"] = request.model or (None if request.weights else "auto")
+    for name in ("weights", "kernel"):
+        if recipe[name] is not None:
+            recipe[name] = _sha256(recipe[name])
+    return recipe
+
+
+def _number_of(recipe: Mapping[str, Any]) -> str:
+    text = json.dumps(recipe, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+class Records:
+    """The records of all folders that outputs go to.
+
+    Several threads and processes may add to them: what one adds is written at once.
+    """
+
+    def __init__(self, recipe: Mapping[str, Any]) -> None:
+        """`recipe`: the options of now; see `recipe_of`."""
+        self._recipe = dict(recipe)
+        self._number = _number_of(recipe)
+        usual = recipe_of(Request(inputs=()))
+        self._usual = _number_of(usual)
+        self._known = {self._usual: usual, self._number: self._recipe}
+        self._explained: set[Path] = set()
+        self._folder: Path | None = None
+        self._made: dict[str, str] = {}
+        self._recipes: dict[str, dict[str, Any]] = {}
+
+    def add(self, output: Path) -> None:
+        """Note that an output has been made with the options of now.
+
+        Raises:
+            DclsError: the record cannot be written.
+        """
+        path = output.parent / NAME
+        if self._number == self._usual and not path.exists():
+            return
+        line = json.dumps({"output": output.name, "options": self._number})
+        if output.parent not in self._explained:
+            what = json.dumps({"options": self._number, "are": self._recipe}, sort_keys=True)
+            line = f"{what}\n{line}"
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        try:
+            descriptor = os.open(path, flags, 0o666)
+            try:
+                os.write(descriptor, f"{line}\n".encode("utf-8", "surrogateescape"))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise DclsError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+        self._explained.add(output.parent)
+
+    def differences(self, output: Path) -> tuple[str, ...]:
+        """The options, by name, that an output was made with otherwise.
+
+        Outputs are asked for folder by folder; the records of one are in memory.
+        """
+        if output.parent != self._folder:
+            self._read(output.parent)
+        number = self._made.get(output.name, self._usual)
+        if number == self._number:
+            return ()
+        before = self._recipes.get(number, {})
+        return tuple(name for name in self._recipe if before.get(name) != self._recipe[name])
+
+    def _read(self, folder: Path) -> None:
+        self._folder, self._made, self._recipes = folder, {}, dict(self._known)
+        try:
+            with (folder / NAME).open(encoding="utf-8", errors="surrogateescape") as lines:
+                for line in lines:
+                    self._take(line)
+        except OSError:  # none yet, or not ours to read
+            return
+
+    def _take(self, line: str) -> None:
+        try:
+            entry = json.loads(line)
+            number = str(entry["options"])
+            if "are" in entry:
+                self._recipes[number] = dict(entry["are"])
+            else:
+                self._made[str(entry["output"])] = number
+        except (ValueError, TypeError, KeyError, RecursionError):  # cut off, or somebody else's
+            return
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DclsError(f"{printable(path)}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,158 @@
+"""Outputs that were made with other options are not taken for those of this command."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dcls_cli.cli.app import run
+from dcls_cli.jobs.records import NAME, Records, recipe_of
+from dcls_cli.jobs.request import Request
+from dcls_cli.upscaler import upscale_files
+from tests.jobs.files import picture
+
+Capture = pytest.CaptureFixture[str]
+
+LIGHT = ("-m", "dcls-light-x4", "-d", "cpu")
+SAID = "1 of the skipped outputs were made with other options ("
+
+
+@pytest.fixture(autouse=True)
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    exif = Image.Exif()
+    exif[0x9286] = "a secret"
+    exif.get_ifd(0x8825)[1] = "N"
+    path = picture(Path("in/a.jpg"), (16, 12))
+    Image.open(path).save(path, exif=exif)
+    return path
+
+
+def batch(*options: str) -> int:
+    return run(["batch", "in", "-o", "out", *options])
+
+
+def test_positions_do_not_stay_without_a_word(capsys: Capture) -> None:
+    """A person who asks for `--metadata strip` publishes what comes out."""
+    assert batch() == 0
+    assert not Path("out", NAME).exists()  # the usual options leave no file
+    for metadata in ("strip", "minimal"):
+        capsys.readouterr()
+        assert batch("--metadata", metadata) == 0
+        said = capsys.readouterr().err
+        assert "0 done, 0 failed, 1 skipped" in said
+        assert f"{SAID}--metadata)" in said and "--redo-changed replaces them" in said
+    assert Image.open("out/a_x4.jpg").getexif()
+    assert batch("--metadata", "strip", "--redo-changed") == 0
+    assert not Image.open("out/a_x4.jpg").getexif()
+    capsys.readouterr()
+    assert batch("--metadata", "strip") == 0
+    said = capsys.readouterr().err
+    assert "1 skipped" in said and SAID not in said
+    assert batch("-q") == 0  # also where it is quiet
+    assert f"{SAID}--metadata)" in capsys.readouterr().err
+    assert batch("--redo-changed") == 0
+    assert Image.open("out/a_x4.jpg").getexif()
+    capsys.readouterr()
+    assert batch() == 0
+    assert SAID not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--quality", "50"),
+        ("--precision", "fp32"),
+        ("--kernel-mode", "tile"),
+        ("--kernel", "blur.npy"),
+        ("--bit-depth", "8"),
+        LIGHT[:2],
+    ],
+)
+def test_every_option_that_changes_pixels_is_noticed(
+    options: tuple[str, str], capsys: Capture
+) -> None:
+    taps = np.zeros((5, 5))
+    taps[1:4, 1:4] = 1
+    np.save("blur.npy", taps)
+    assert batch("-d", "cpu") == 0
+    capsys.readouterr()
+    assert batch("-d", "cpu", *options) == 0
+    named = "--model" if options[0] == "-m" else options[0]
+    assert f"{SAID}{named})" in capsys.readouterr().err
+    before = Path("out/a_x4.jpg").read_bytes()
+    assert batch("-d", "cpu", *options, "--redo-changed") == 0
+    capsys.readouterr()
+    for again in range(2):
+        if options[0] == "--kernel" and again:  # another blur in a file of the same name
+            np.save("blur.npy", taps.T + np.eye(5))
+        assert batch("-d", "cpu", *options) == 0
+        other = options[0] == "--kernel" and again
+        assert (SAID in capsys.readouterr().err) == other
+    if options[0] in ("--quality", "--kernel", "-m"):
+        assert Path("out/a_x4.jpg").read_bytes() != before
+
+
+def test_weights_are_known_by_their_content(capsys: Capture) -> None:
+    from dcls_cli.models.releases import location, release
+
+    shutil.copy(location(release("dcls-light-x4")), "mine.safetensors")
+    assert batch("-w", "mine.safetensors") == 0
+    shutil.copy("mine.safetensors", "same.safetensors")
+    capsys.readouterr()
+    assert batch("-w", "same.safetensors") == 0
+    assert SAID not in capsys.readouterr().err
+    shutil.copy(location(release("dcls-photo-x4")), "mine.safetensors")
+    assert batch("-w", "mine.safetensors") == 0
+    assert f"{SAID}--weights)" in capsys.readouterr().err
+
+
+def test_programs_are_told(capsys: Capture) -> None:
+    assert batch() == 0
+    capsys.readouterr()
+    assert batch("--metadata", "strip", "--json", "--report", "rows.jsonl") == 0
+    skip, _ = map(json.loads, capsys.readouterr().out.splitlines())
+    assert skip["message"] == "made with other options (--metadata)"
+    row = json.loads(Path("rows.jsonl").read_text())
+    assert (row["status"], row["message"]) == ("skipped", skip["message"])
+    done = list(upscale_files("in", "out", metadata="strip", redo_changed=True))
+    assert [outcome.output for outcome in done] == [Path("out/a_x4.jpg")]
+    assert list(upscale_files("in", "out", metadata="strip")) == []
+
+
+def test_damaged_records_lose_nothing_but_themselves(capsys: Capture) -> None:
+    assert batch("--quality", "50") == 0
+    records = Path("out", NAME)
+    whole = records.read_bytes()
+    damaged = (b"", b"\xff\0{", b"[1]\n{}\nnull\n" + b"[" * 100_000, whole[: len(whole) // 2])
+    for content in damaged:
+        records.write_bytes(content)
+        capsys.readouterr()
+        assert batch("--quality", "50") == 0
+        assert f"{SAID}--quality)" in capsys.readouterr().err
+    for content in damaged:
+        records.write_bytes(content + b"\n" + whole)
+        assert batch("--quality", "50") == 0
+        assert SAID not in capsys.readouterr().err
+
+
+def test_processes_write_lines_beside_each_other() -> None:
+    """Each line of many is whole."""
+    code = (
+        "import sys; from pathlib import Path; from dcls_cli.jobs.request import Request\n"
+        "from dcls_cli.jobs.records import Records, recipe_of\n"
+        "records = Records(recipe_of(Request(inputs=(), quality=50)))\n"
+        "for i in range(300): records.add(Path('out') / f'{sys.argv[1]}-{i}.png')"
+    )
+    Path("out").mkdir()
+    programs = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "abc"]
+    assert [program.wait() for program in programs] == [0, 0, 0]
+    records = Records(recipe_of(Request(inputs=(), quality=50)))
+    for name in "abc":
+        assert not any(records.differences(Path(f"out/{name}-{i}.png")) for i in range(300))
+    assert records.differences(Path("out/d.png")) == ("quality",)
