@@ -35,8 +35,9 @@ def orientation(image: Image.Image) -> int:
     """Read how the stored picture has to be turned: 1 to 8, and 1 for anything else.
 
     EXIF counts, and where that says nothing XMP; but not in AVIF and HEIF, whose own properties
-    turn the picture (MIAF, ISO 23000-22, section 7.3.6.6), which is why libvips and browsers do
-    not look at XMP either. Pillow puts these properties of an AVIF into its EXIF data.
+    turn the picture (irot and imir of ISO/IEC 23008-12). libvips and browsers do not look at XMP
+    there either; Pillow's `exif_transpose` does, unless the file has EXIF data. Pillow puts these
+    properties of an AVIF into its EXIF data.
     """
     if image.info.get("upright"):
         return 1
