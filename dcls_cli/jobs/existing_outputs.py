@@ -15,7 +15,7 @@ from dcls_cli.errors import ImageError
 from dcls_cli.image import READABLE
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.integrity import without_hostile_tags
-from dcls_cli.image.metadata.gathering import orientation
+from dcls_cli.image.metadata.gathering import orientation, raw_xmp
 from dcls_cli.image.recognition import recognise, recognise_head
 
 Size = tuple[int, int]
@@ -83,6 +83,15 @@ def is_turned(path: Path) -> bool:
             return orientation(_opened(file)) >= 5
     except _NO_IMAGE:
         return False
+
+
+def xmp_in(path: Path) -> bytes | None:
+    """The XMP packet of an image; None for one without, and for what is no image."""
+    try:
+        with path.open("rb") as file:
+            return raw_xmp(_opened(file))
+    except _NO_IMAGE:
+        return None
 
 
 def look(output: Path, expected: set[Size]) -> Seen:

@@ -1,20 +1,28 @@
-"""How the outputs of a batch were made: a line for each, in one hidden file of their folder.
+"""How the outputs of a batch were made: in their XMP data, or in a hidden file of their folder.
 
 An output of other options, such as `--metadata keep` where `strip` is asked for now, is not what
-the user wants, although it is whole and of the right size. An output without a line was made with
-the usual options: a folder has the file only once others are used.
+the user wants, although it is whole and of the right size. An output without a record was made with
+the usual options. The hidden file has a line for each output that may keep no metadata, and exists
+only where there are such.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dcls_cli.errors import DclsError
 from dcls_cli.files.atomic import printable
+from dcls_cli.image.metadata.xmp import record_of, with_record
+from dcls_cli.image.photo import Carried, DerivedPicture, Picture
+from dcls_cli.jobs.existing_outputs import xmp_in
 from dcls_cli.jobs.request import Request
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: The file; lines that say which options a number stands for, and lines that say which output was
 #: made with which.
@@ -69,20 +77,28 @@ class Records:
         self._number = _number_of(recipe)
         usual = recipe_of(Request(inputs=()))
         self._usual = _number_of(usual)
+        self._unusual = {name: value for name, value in recipe.items() if value != usual[name]}
         self._known = {self._usual: usual, self._number: self._recipe}
         self._explained: set[Path] = set()
         self._folder: Path | None = None
         self._made: dict[str, str] = {}
         self._recipes: dict[str, dict[str, Any]] = {}
 
+    def inside(self, picture: "Picture") -> "Picture":
+        """A picture whose metadata have the record, where they are kept and need one."""
+        if self._recipe["metadata"] != "keep" or not self._unusual:
+            return picture
+        packet = with_record(picture.carried.xmp, json.dumps(self._unusual, sort_keys=True))
+        return picture if packet is None else _Recorded(picture, packet)
+
     def add(self, output: Path) -> None:
-        """Note that an output has been made with the options of now.
+        """Note that an output has been made with the options of now, but for what it says itself.
 
         Raises:
             DclsError: the record cannot be written.
         """
         path = output.parent / NAME
-        if self._number == self._usual and not path.exists():
+        if not path.exists() and (not self._unusual or _said_by(output) == self._unusual):
             return
         line = json.dumps({"output": output.name, "options": self._number})
         if output.parent not in self._explained:
@@ -104,12 +120,14 @@ class Records:
 
         Outputs are asked for folder by folder; the records of one are in memory.
         """
-        if output.parent != self._folder:
-            self._read(output.parent)
-        number = self._made.get(output.name, self._usual)
-        if number == self._number:
-            return ()
-        before = self._recipes.get(number, {})
+        said = _said_by(output)
+        if said is not None:
+            before = {**self._known[self._usual], **said}
+        else:
+            if output.parent != self._folder:
+                self._read(output.parent)
+            number = self._made.get(output.name, self._usual)
+            before = self._recipes.get(number, {})
         return tuple(name for name in self._recipe if before.get(name) != self._recipe[name])
 
     def _read(self, folder: Path) -> None:
@@ -131,6 +149,47 @@ class Records:
                 self._made[str(entry["output"])] = number
         except (ValueError, TypeError, KeyError, RecursionError):  # cut off, or somebody else's
             return
+
+
+@dataclass(frozen=True, eq=False)
+class _Recorded(DerivedPicture):
+    """A picture with a record of how it was made in its XMP data.
+
+    Attributes:
+        packet: the data.
+    """
+
+    packet: bytes
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.picture.width
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.picture.height
+
+    @property
+    def carried(self) -> Carried:
+        """The picture's metadata with the record."""
+        return replace(self.picture.carried, xmp=self.packet)
+
+    def bands(self, dtype: "np.dtype") -> "Generator[np.ndarray, None, None]":
+        """The picture's rows."""
+        return self.picture.bands(dtype)
+
+
+def _said_by(output: Path) -> dict[str, Any] | None:
+    """The unusual options that an output itself says it was made with; None if it says nothing."""
+    packet = xmp_in(output)
+    text = None if packet is None else record_of(packet)
+    try:
+        said = None if text is None else json.loads(text)
+    except (ValueError, RecursionError):  # somebody else's
+        return None
+    return said if isinstance(said, dict) else None
 
 
 def _sha256(path: Path) -> str:

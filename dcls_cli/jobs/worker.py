@@ -221,6 +221,8 @@ class Worker:
         loaded, upscaled = restored.loaded, restored.upscaled
         task, photo = loaded.task, loaded.photo
         picture, encoding = restored.picture, self.request.encoding
+        if task.makes_folder:  # of a batch
+            picture = self.records.inside(picture)
         if task.to_stdout:
             notes = write_stdout(picture, stdout_path(photo, encoding), encoding)
         else:

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from dcls_cli.cli.app import run
+from dcls_cli.image.metadata.xmp import record_of, with_record
+from dcls_cli.jobs.existing_outputs import xmp_in
 from dcls_cli.jobs.records import NAME, Records, recipe_of
 from dcls_cli.jobs.request import Request
 from dcls_cli.upscaler import upscale_files
@@ -126,19 +128,68 @@ def test_programs_are_told(capsys: Capture) -> None:
 
 
 def test_damaged_records_lose_nothing_but_themselves(capsys: Capture) -> None:
-    assert batch("--quality", "50") == 0
+    options = ("--quality", "50", "--metadata", "minimal")
+    assert batch(*options) == 0
     records = Path("out", NAME)
     whole = records.read_bytes()
     damaged = (b"", b"\xff\0{", b"[1]\n{}\nnull\n" + b"[" * 100_000, whole[: len(whole) // 2])
     for content in damaged:
         records.write_bytes(content)
         capsys.readouterr()
-        assert batch("--quality", "50") == 0
-        assert f"{SAID}--quality)" in capsys.readouterr().err
+        assert batch(*options) == 0
+        assert f"{SAID}--metadata, --quality)" in capsys.readouterr().err
     for content in damaged:
         records.write_bytes(content + b"\n" + whole)
-        assert batch("--quality", "50") == 0
+        assert batch(*options) == 0
         assert SAID not in capsys.readouterr().err
+
+
+PACKET = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<r:Description r:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:source="a &amp; b"/>'
+    b"</r:RDF></x:xmpmeta>"
+)
+
+
+@pytest.mark.parametrize("has_xmp", [False, True])
+@pytest.mark.parametrize("form", ["jpg", "png", "webp", "tiff", "avif"])
+def test_outputs_that_keep_metadata_say_themselves_how_they_were_made(
+    form: str, has_xmp: bool, photo: Path, capsys: Capture
+) -> None:
+    if has_xmp:
+        Image.open(photo).save(photo, xmp=PACKET)
+    options = ("-f", form, *LIGHT)
+    assert batch(*options) == 0
+    assert not Path("out", NAME).exists()
+    (output,) = Path("out").iterdir()
+    packet = xmp_in(output)
+    assert packet is not None and (b'dc:source="a &amp; b"' in packet) == has_xmp
+    assert record_of(packet) == '{"model": "dcls-light-x4"}'
+    for model, same in (("dcls-light-x4", True), ("auto", False)):
+        capsys.readouterr()
+        assert batch("-f", form, "-m", model) == 0
+        assert (f"{SAID}--model)" in capsys.readouterr().err) is not same
+    # A photo that is itself an output does not hand its record on.
+    shutil.move(output, "in/b" + output.suffix)
+    assert batch("-f", form, "--include", "b.*", "--name", "c") == 0
+    (later,) = Path("out").iterdir()
+    assert b"urn:dcls" not in later.read_bytes()
+    assert (b"dc:source" in (xmp_in(later) or b"")) == has_xmp
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        PACKET.replace(b"a &amp; b", b"urn:dcls").replace(b"</r:RDF>", b""),
+        with_record(None, "[1]"),
+        with_record(None, "{"),
+        with_record(None, "[" * 100_000),
+    ],
+)
+def test_records_of_others_say_nothing(packet: bytes, tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save("a.png", xmp=packet)
+    records = Records(recipe_of(Request(inputs=())))
+    assert records.differences(tmp_path / "a.png") == ()
 
 
 def test_processes_write_lines_beside_each_other() -> None:

@@ -51,7 +51,7 @@ def orientation(image: Image.Image) -> int:
     if (
         stated is None
         and image.format not in _TURNED_BY_BOXES
-        and (packet := _raw_xmp(image)) is not None
+        and (packet := raw_xmp(image)) is not None
         and b"Orientation" in packet.replace(b"\0", b"")  # of UTF-16 as well; saves a parser
     ):
         with suppress(xmp.DamagedError):
@@ -197,7 +197,8 @@ def _as_bytes(value: object) -> object:
     return value.encode("latin-1", "replace") if isinstance(value, str) else value
 
 
-def _raw_xmp(image: Image.Image) -> bytes | None:
+def raw_xmp(image: Image.Image) -> bytes | None:
+    """The XMP packet of a file that Pillow has opened, as it is."""
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     packet = packet or _hexadecimal(image, "xmp") or _hexadecimal(image, "APP1", _XMP_START)
     if isinstance(packet, str):
@@ -209,7 +210,7 @@ def _raw_xmp(image: Image.Image) -> bytes | None:
 
 def _xmp_said(image: Image.Image, placement: Placement, notes: list[str]) -> bytes | None:
     """An XMP packet whose orientation is 1, without thumbnails, with its extended part."""
-    raw = _raw_xmp(image)
+    raw = raw_xmp(image)
     if raw is None:
         return None
     try:

@@ -17,7 +17,7 @@ from dcls_cli.image.metadata.properties import (
     values_of,
 )
 from dcls_cli.image.metadata.regions import place_iptc, place_mwg, place_people, place_subjects
-from dcls_cli.image.metadata.xmp import Name, Packet
+from dcls_cli.image.metadata.xmp import Name, Packet, remove_record
 
 _TIFF = "http://ns.adobe.com/tiff/1.0/"
 _EXIF = "http://ns.adobe.com/exif/1.0/"
@@ -56,10 +56,11 @@ def orientation_of(packet: Packet) -> int | None:
 
 
 def clean(packet: Packet) -> None:
-    """Reset the orientation and take out small pictures of the stored one."""
+    """Reset the orientation; take out small pictures of the stored one and how that was made."""
     for value in values_of(packet, Name(_TIFF, "Orientation")):
         packet.replace(value.span, "1")
     packet.remove_properties([Name(_XMP, "Thumbnails")])
+    remove_record(packet)
 
 
 def state_format(packet: Packet, form: str) -> None:

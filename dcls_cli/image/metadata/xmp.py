@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
 
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
@@ -90,6 +91,13 @@ class Element:
         return next((child for child in self.children if child.name == name), None)
 
 
+#: What a batch writes into its outputs about how it made them.
+RECORD = Name("urn:dcls", "options")
+
+_NEW_PACKET = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%s"></rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>""" % RDF.encode()
+
 _ATTRIBUTE = re.compile(rb"""(\s+)([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
 _TAG_NAME = re.compile(rb"<([^\s/>]+)")
 
@@ -145,6 +153,43 @@ class Packet:
         for span in spans:
             self.remove(span)
         return bool(spans)
+
+
+def with_record(data: bytes | None, record: str) -> bytes | None:
+    """A packet, or a new one, with a record of how its picture was made.
+
+    Returns:
+        The packet; None for one that has no place for it.
+    """
+    packet = Packet(data or _NEW_PACKET)
+    root = packet.root
+    if root is None or root.whole == root.opening:
+        return None
+    prefix = root.prefixed.rpartition(b":")[0].decode()
+    tag, about = (f"{prefix}:Description", f"{prefix}:about") if prefix else ("Description", "")
+    about = f' {about}=""' if about else ""
+    value = quoteattr(record)
+    description = f'<{tag}{about} xmlns:dcls="{RECORD.space}" dcls:{RECORD.local}={value}/>'
+    packet.replace(Span(root.inner.end, root.inner.end), description)
+    return packet.edited()
+
+
+def remove_record(packet: Packet) -> None:
+    """Take out how a picture was made; what is made of it is another one."""
+    for element in packet.elements.get(Name(RDF, "Description"), ()):
+        if any(attribute.name == RECORD for attribute in element.attributes):
+            packet.remove(element.whole)
+
+
+def record_of(data: bytes) -> str | None:
+    """The record of how a picture was made; None for a packet without one, or a damaged one."""
+    if RECORD.space.encode() not in data:
+        return None
+    try:
+        found = Packet(data).attributes.get(RECORD, ())
+    except DamagedError:
+        return None
+    return found[-1].value if found else None
 
 
 def _in_utf8(data: bytes) -> bytes:
