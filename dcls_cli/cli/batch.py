@@ -92,7 +92,8 @@ def batch(
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Take only part I of N, for one of N machines.",
+            help="Take only part I of N, for one of N machines; slurm and k8s read both from the "
+            "environment of a job array.",
             rich_help_panel=options.SELECTION,
         ),
     ] = None,
@@ -133,6 +134,31 @@ def batch(
             rich_help_panel=options.ENGINE,
         ),
     ] = 3,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Compute in workers of Ray: local, auto (the cluster of this machine), HOST:PORT "
+            "or ray://HOST:PORT.",
+            rich_help_panel=options.ENGINE,
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|LEAST:MOST",
+            help="Use so many workers of Ray. [default: as many as fit]",
+            rich_help_panel=options.ENGINE,
+        ),
+    ] = None,
+    gpus_per_worker: Annotated[
+        float,
+        typer.Option(
+            metavar="N",
+            help="Give each worker of Ray so many GPUs, or a part of one.",
+            rich_help_panel=options.ENGINE,
+        ),
+    ] = 0.0,
     dry_run: options.DryRun = False,
     overwrite: options.Overwrite = False,
     redo_changed: Annotated[
@@ -152,6 +178,7 @@ def batch(
     from dcls_cli.cli import console, signals
     from dcls_cli.cli.downloads import find_model
     from dcls_cli.cli.photo_views import PhotoView, print_batch_forecast, print_summary
+    from dcls_cli.jobs.cluster import Cluster, ClusterRun
     from dcls_cli.jobs.forecast import forecast_batch
     from dcls_cli.jobs.plan import folder_beside, naming_of, plan_batch, prepare_folder
     from dcls_cli.jobs.pool import PATIENCE_S, UNLIMITED_S, Run, abandon_threads
@@ -161,9 +188,8 @@ def batch(
     from dcls_cli.jobs.worker import workers_of
 
     if report is not None:
-        if dry_run:
-            raise UsageError("--report tells what was done, and --dry-run does nothing")
-        check_report(report)
+        check_report(report, dry_run=dry_run)
+    cluster = Cluster.of(ray, workers, gpus_per_worker)
     request = Request(
         inputs=tuple(inputs),
         output=None if output is None else str(output),
@@ -197,8 +223,9 @@ def batch(
         limit=limit,
         dry_run=dry_run,
     )
-    workers = workers_of(request, find_model, console.note)
-    naming = naming_of(request, workers[0].networks)
+    cluster = Cluster.of(ray, workers, gpus_per_worker)
+    here = workers_of(request, find_model, console.note)
+    naming = naming_of(request, here[0].networks)
     out = output or folder_beside(inputs, naming.size)
     prepare_folder(out, dry_run=dry_run)
     tally, planning = Tally(), PhotoView(None, json=json)
@@ -209,20 +236,18 @@ def batch(
 
     plan = plan_batch(request, out, naming, emit_planned)
     if dry_run:
-        sized, found = forecast_batch(plan.tasks, out, workers, emit_planned, threads=jobs)
+        sized, found = forecast_batch(plan.tasks, out, here, emit_planned, threads=jobs)
         print_batch_forecast(sized, found, tally, plan.left_out, json=json)
         raise typer.Exit(int(bool(tally.errors)))
     started = time.perf_counter()
-    run = Run(workers, threads=jobs)
+    run = Run(here, threads=jobs) if cluster is None else ClusterRun(request, cluster)
     with signals.watched() as watch, PhotoView(len(plan.tasks), json=json) as view:
 
         def must_end() -> bool:
             return watch.exit_code is not None or (fail_fast and bool(tally.errors))
 
-        def patience_s() -> float:
-            return PATIENCE_S if watch.exit_code else UNLIMITED_S
-
-        with closing(run.events(plan.tasks, must_end, patience_s)) as events:
+        patience = lambda: PATIENCE_S if watch.exit_code else UNLIMITED_S  # noqa: E731
+        with closing(run.events(plan.tasks, must_end, patience)) as events:
             for event in events:
                 tally.take(event)
                 view.take(event)
@@ -232,7 +257,7 @@ def batch(
         json=json,
         ended_by=watch.exit_code,
         seconds=round(time.perf_counter() - started, 3),
-        engines=[engine.record() for engine in run.engines],
+        engines=run.records(),
     )
     if report is not None:
         write_report(tally.rows, report)

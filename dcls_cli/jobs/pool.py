@@ -231,6 +231,10 @@ class Run:
         self._pool: Pool[Task, Event] = Pool(devices, threads_each=threads, pixels=room)
         self.engines = self._pool.engines
 
+    def records(self) -> list[dict[str, object]]:
+        """What each device did, as JSON has it."""
+        return [engine.record() for engine in self.engines]
+
     def events(
         self,
         tasks: Sequence[Task],

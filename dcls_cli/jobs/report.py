@@ -102,12 +102,14 @@ def message_of(differing: Iterable[str]) -> str | None:
     return f"made with other options ({names})" if names else None
 
 
-def check_report(path: Path) -> None:
-    """Refuse a name that says neither JSON lines nor CSV.
+def check_report(path: Path, *, dry_run: bool = False) -> None:
+    """Refuse a name that says neither JSON lines nor CSV, or a report of nothing.
 
     Raises:
         UsageError: see above.
     """
+    if dry_run:
+        raise UsageError("--report tells what was done, and --dry-run does nothing")
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{printable(path)}: --report writes {' or '.join(SUFFIXES)}")
 

@@ -2,6 +2,7 @@
 
 import fnmatch
 import hashlib
+import os
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,14 @@ from dcls_cli.jobs.sources import Source
 
 #: What ends the name of an output: `photo_x4.png`, `photo_w1920.png`.
 _OUTPUT_STEM = re.compile(r"(?P<stem>.+)_(?:x[1-4](?:\.\d+)?|[wh]\d+|\d+x\d+|max\d+)", re.DOTALL)
+
+
+#: Variables with the number of a task, how many there are, and the first number. Kubernetes sets
+#: none for the count: the Job's template has to repeat its `completions`.
+_SCHEDULERS = {
+    "slurm": ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
+    "k8s": ("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -30,15 +39,37 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `2/3`.
+        """Read `2/3`, or the environment for `slurm` and `k8s`.
 
         Raises:
             UsageError: it is something else.
         """
+        if text in _SCHEDULERS:
+            return cls._of_scheduler(text)
         match = re.fullmatch(r"(\d+)/(\d+)", text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            raise UsageError(f"--shard {text}: expected i/n, such as 1/3, 2/3 and 3/3")
+            raise UsageError(
+                f"--shard {text:.40}: expected i/n, such as 1/3, 2/3 and 3/3, or slurm or k8s"
+            )
         return cls(int(match[1]), int(match[2]))
+
+    @classmethod
+    def _of_scheduler(cls, name: str) -> Self:
+        """The part of this task of an array of Slurm, or of an Indexed Job of Kubernetes."""
+        index_name, count_name, first_name = _SCHEDULERS[name]
+        texts = [os.environ.get(each, "") for each in (index_name, count_name)]
+        first = os.environ.get(first_name, "0") if first_name else "0"
+        if not all(text.isdecimal() for text in (*texts, first)):
+            raise UsageError(
+                f"--shard {name} needs the numbers {index_name} and {count_name} in the environment"
+            )
+        index, count = int(texts[0]) - int(first) + 1, int(texts[1])
+        if not 1 <= index <= count:
+            raise UsageError(
+                f"--shard {name}: {index_name}={texts[0]} is not one of {count} tasks from {first} "
+                f"on ({count_name})"
+            )
+        return cls(index, count)
 
     def has(self, source: Source) -> bool:
         """Whether a photo belongs to this part: by its name alone, so that it always does."""
