@@ -28,7 +28,7 @@ class Named(NamedTuple):
     reason: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Task:
     """A photo that has to be restored, and its files.
 

@@ -118,7 +118,7 @@ class Naming:
         return [field for _, field, _, _ in parts if field is not None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """A photo and the file that it becomes."""
 

@@ -1,6 +1,7 @@
 """From a request to tasks: every output is named and every conflict is found before any work."""
 
 import errno
+import functools
 import glob
 import os
 from collections import Counter
@@ -327,16 +328,22 @@ def _photos(found: Found, request: "Request", out: Path, naming: Naming) -> list
 
 def _task(source: Path, output: Path, naming: Naming) -> Task:
     """Measure a photo, and what it becomes: its orientation may turn it."""
-    size = measure(source) if source.is_file() else None
-    turned = () if size is None else (size, size[::-1])
+    size, sizes = _sizes(naming.size, measure(source) if source.is_file() else None)
     return Task(
         source=source,
         output=output,
         size=size,
-        sizes=frozenset(naming.size.of(*each) for each in turned),
+        sizes=sizes,
         renamed=output.name != naming.name(source),
         makes_folder=True,
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _sizes(outputs: "OutputSize", size: Size | None) -> tuple[Size | None, frozenset[Size]]:
+    """The size of a photo, and those that its output may have; one object for many photos."""
+    turned = () if size is None else (size, size[::-1])
+    return size, frozenset(outputs.of(*each) for each in turned)
 
 
 def _left(task: Task, records: Records, request: "Request", emit: "Emit") -> Task | None:

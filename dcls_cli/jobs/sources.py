@@ -1,6 +1,7 @@
 """The photos that a folder, a pattern or a list names, and what was left out and why."""
 
 import glob
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -20,7 +21,7 @@ Identity = tuple[int, int]
 LIST_SUFFIX = ".txt"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """A file that may be a photo.
 
@@ -70,10 +71,11 @@ def find(inputs: Iterable[str], *, recursive: bool, out: Path | None) -> Found:
         UsageError: an input that does not exist, or a pattern that fits nothing.
     """
     found = Found()
-    seen: set[Path] = set()
+    seen: set[bytes] = set()
     for text in inputs:
         for source in _sources(text, found, recursive=recursive, out=out):
-            place = source.path.absolute()  # links stay: they are names of their own
+            # Links stay, as names of their own; of a million photos the names would fill memory.
+            place = hashlib.blake2b(os.fsencode(source.path.absolute()), digest_size=16).digest()
             if place in seen:
                 found.left_out["named twice"] += 1
                 continue
