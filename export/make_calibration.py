@@ -17,7 +17,7 @@ from torch import Tensor
 from dcls_cli.degradation import degrade_isotropic, quantise
 from dcls_cli.degradation.draws import draw_damage
 from dcls_cli.degradation.photo import damage_photo
-from dcls_cli.evaluation.samples import read_hr
+from dcls_cli.evaluation.samples import distinct_names, find_images, read_hr
 
 SIDE_PX = 64
 SCALE = 4
@@ -68,13 +68,14 @@ def main() -> None:
     options = parser.parse_args()
     random = torch.Generator().manual_seed(0)
     made = 0
-    for path in sorted(options.photos.iterdir()):
+    paths = find_images(options.photos, "sharp")
+    for path, stem in zip(paths, distinct_names([path.name for path in paths]), strict=True):
         photo = torch.from_numpy(read_hr(path).astype(np.float32)) / 255
         for index, clear in enumerate(sharpest(photo)):
             lr = small(clear, damaged=made % 2 == 1, random=random)
             made += 1
             pixels = (lr[0].permute(1, 2, 0) * 255).round().byte().numpy()
-            name = f"{path.stem}-{index}.png"
+            name = f"{stem}-{index}.png"
             Image.fromarray(pixels).save(options.output / name, optimize=True)
 
 

@@ -38,7 +38,7 @@ def evaluate(
     *,
     hr: Annotated[
         Path | None,
-        typer.Option("--hr", metavar="FOLDER", help="Measure on these sharp images (PNG, WebP)."),
+        typer.Option("--hr", metavar="FOLDER", help="Measure on the sharp images in this folder."),
     ] = None,
     benchmark: Annotated[
         BenchmarkName,

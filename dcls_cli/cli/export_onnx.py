@@ -56,11 +56,13 @@ def export_onnx(
         ),
     ] = None,
     fft: Annotated[
-        Literal["dft", "matmul"],
+        Literal["auto", "dft", "matmul"],
         typer.Option(
-            help="Compute transforms as DFT operators, or as matrix products for GPU and web."
+            help="Compute transforms as DFT operators, or as matrix products: for GPU and web, "
+            "exact at any size, slow beyond sides of 1000 pixels. auto: dft where spectra have "
+            "sides of powers of two, as by default, else matmul."
         ),
-    ] = "dft",
+    ] = "auto",
     shape: Annotated[
         str | None,
         typer.Option(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dcls_cli.training.loop import Trainer
     from dcls_cli.training.run import Run
-    from dcls_cli.training.session import Prepared
+    from dcls_cli.training.session import NewLength, Prepared
 
 #: How many skipped images are named; a file names all of them.
 LISTED = 5
@@ -39,6 +39,7 @@ class PlainView:
         """`total_steps`: length of the run, unless it is counted in minutes."""
         self.total_steps = total_steps
         self._last_line = -math.inf
+        self._shortened: NewLength | None = None
 
     def __enter__(self) -> Self:
         """Start to watch."""
@@ -84,8 +85,22 @@ class PlainView:
             console.note(f"not in {init}, start at random: {', '.join(prepared.new_layers)}")
         if prepared.resumed_at is not None:
             console.note(f"resumed at step {prepared.resumed_at}")
+            self._note_length(prepared.new_length)
             if init is not None:
                 console.note(f"{init} is not read: the run goes on with its own weights")
+
+    def _note_length(self, length: "NewLength | None") -> None:
+        """Say what another length does to the learning rate; that it is over is told at the end."""
+        if length is None:
+            return
+        if length.rates is None:
+            self._shortened = length
+            return
+        last, following = length.rates
+        console.note(
+            f"the run is now {length.now} long, not {length.before}: its learning rate goes on "
+            f"from {last:.1e} at {following:.1e}, and decays to the new end"
+        )
 
     def on_report(self, report: Report) -> None:
         """Print what is worth a line."""
@@ -125,6 +140,13 @@ class PlainView:
         validated = math.isfinite(trainer.best_psnr_db)
         psnr = f"PSNR Y {trainer.best_psnr_db:.2f} dB" if validated else "not validated"
         weights = run.out / (BEST if validated else LATEST)
+        if self._shortened is not None:
+            console.note(
+                f"nothing was trained: {step} steps and {minutes:.1f} minutes are done already, "
+                f"and the run is now {self._shortened.now} long, not {self._shortened.before}; "
+                f"the weights are in {weights}"
+            )
+            return
         console.say(f"{weights}  {psnr}  {step} steps  {minutes:.1f} min")
 
 

@@ -19,9 +19,8 @@ from dcls_cli.data.catalogue import DATASETS, Dataset
 from dcls_cli.errors import DataError, ImageError
 from dcls_cli.files.atomic import printable
 from dcls_cli.image import Photo
+from dcls_cli.image.folders import images_in, is_claimed
 from dcls_cli.image.reading import decode
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 
 #: No image of a data set is larger, and a damaged archive must not ask for all memory.
 LARGEST_BYTES = 1 << 28
@@ -64,23 +63,35 @@ class StoredImage:
 
 
 def rgb8(photo: Photo) -> np.ndarray:
-    """The colours of a photo as (H, W, 3) uint8."""
-    return np.asarray(np.rint(photo.pixels * 255), np.uint8)
+    """The colours of a photo as (H, W, 3) uint8, as they reach a network.
+
+    Grey is repeated; 16 bits are rounded, v / 257 to the nearest level; alpha is left out, after
+    colours that nobody sees were replaced by those beside them.
+
+    Raises:
+        ImageError: a value is not finite.
+    """
+    levels = photo.to_samples(8)
+    colours = levels[..., :1].repeat(3, axis=2) if photo.grey else levels[..., :3]
+    return np.ascontiguousarray(colours)
 
 
 @contextmanager
 def images_of(path: Path) -> Iterator[list[StoredImage]]:
     """The images of a folder, a ZIP or a TAR archive, in the order of their names.
 
-    Of an archive with the folder of a data set's sharp images, only that folder.
+    Files count by their names, hidden ones do not, in archives as in folders: see
+    `dcls_cli.image.folders`. Of an archive with the folder of a data set's sharp images, only that
+    folder.
 
     Raises:
         DataError: there is no such folder or archive, or it cannot be read.
+        ImageError: a folder inside cannot be read.
     """
     if path.is_dir():
         yield [
             StoredImage(file.relative_to(path).as_posix(), partial(content_of, file))
-            for file in image_files(path)
+            for file in images_in(path, recursive=True)
         ]
         return
     if not path.is_file():
@@ -98,12 +109,6 @@ def images_of(path: Path) -> Iterator[list[StoredImage]]:
             )
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise DataError(f"{printable(path)}: cannot be read as an archive: {error}") from error
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Files of a folder and its sub-folders that are named as images are, by path."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in found if not path.is_dir())
 
 
 def content_of(path: Path) -> bytes:
@@ -164,11 +169,16 @@ def _refuse_large(count: int) -> None:
 
 def _sharp(found: list[StoredImage]) -> list[StoredImage]:
     """The images of a known folder, if there is one; all images otherwise."""
-    images = [item for item in found if PurePosixPath(item.name).suffix.lower() in SUFFIXES]
-    images = [item for item in images if not item.file_name.startswith("._")]  # of macOS
+    images = [item for item in found if _is_image(PurePosixPath(item.name))]
     for known in DATASETS.values():
         for folder in known.folders:
             inside = [item for item in images if PurePosixPath(item.name).parent.name == folder]
             if inside:
                 return sorted(inside, key=lambda item: item.name)
     return sorted(images, key=lambda item: item.name)
+
+
+def _is_image(member: PurePosixPath) -> bool:
+    """Whether a member of an archive is named as images are, and neither it nor a folder hidden."""
+    hidden = any(part.startswith(".") and part != ".." for part in member.parts)
+    return is_claimed(member) and not hidden

@@ -16,7 +16,15 @@ from dcls_cli.evaluation import div2krk, photo
 from dcls_cli.evaluation.gaussian8 import gaussian8_sample
 from dcls_cli.evaluation.graphics import VERSION as GRAPHICS_VERSION
 from dcls_cli.evaluation.graphics import draw, graphics_sample, kind_of, names
-from dcls_cli.evaluation.samples import Sample, find_hr, find_images, fitting, read_hr
+from dcls_cli.evaluation.samples import (
+    READING,
+    Sample,
+    find_hr,
+    find_images,
+    fitting,
+    read_hr,
+)
+from dcls_cli.files.atomic import printable
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,14 @@ class Item:
     drawn: bool = False
 
     def digest(self) -> str:
-        """SHA-256 of the files' contents.
+        """SHA-256 of the files' contents, and of how they are read.
 
         Raises:
             ImageError: one cannot be read.
         """
         if self.drawn:
             return hashlib.sha256(draw(self.hr.name).tobytes()).hexdigest()
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(f"reading {READING} ".encode())
         for path in (self.hr, self.lr, self.kernel):
             try:
                 content = b"" if path is None else content_of(path)
@@ -170,15 +178,53 @@ def find_items(
 
 
 def _paired(hr: list[Path], lr: list[Path], folder: Path, scale: int) -> list[Item]:
-    """LR images by the names of the originals: `name`, or `namex4` as many sets have them."""
-    by_stem = {path.stem: path for path in lr}
-    items = []
+    """Give each original its LR image: see `_lr_of`.
+
+    Raises:
+        ImageError: an original has none or several, or two originals have the same.
+    """
+    items: list[Item] = []
+    owners: dict[Path, Path] = {}
     for path in hr:
-        stems = (path.stem, f"{path.stem}x{scale}", f"{path.stem.removesuffix('_HR')}_LR")
-        fitting_lr = next((by_stem[stem] for stem in stems if stem in by_stem), None)
-        if fitting_lr is None:
+        found = _lr_of(path, lr, folder, scale)
+        other = owners.setdefault(found, path)
+        if other != path:
             raise ImageError(
-                f"{folder}: no LR image for {path.name}; looked for {', '.join(stems)}"
+                f"{printable(found)}: fits two originals, {printable(other.name)} and "
+                f"{printable(path.name)}; give each an LR image of its own file name"
             )
-        items.append(Item(path, fitting_lr))
+        items.append(Item(path, found))
     return items
+
+
+def _lr_of(hr: Path, lr: list[Path], folder: Path, scale: int) -> Path:
+    """The LR image of the very name of an original, else the only one that is named after it.
+
+    That is one of the same name without its suffix, or `namex4`, as many sets have them, or
+    `name_LR` for `name_HR`.
+
+    Raises:
+        ImageError: there is none, or it cannot be told which one it is.
+    """
+    same = [path for path in lr if path.name == hr.name]
+    if same:
+        return same[0]
+    stems = (
+        hr.stem,
+        f"{hr.stem}x{scale}",
+        f"{hr.name}x{scale}",  # as `dcls eval --out` writes where stems repeat
+        f"{hr.stem.removesuffix('_HR')}_LR",
+    )
+    named = [path for path in lr if path.stem in stems]
+    if not named:
+        raise ImageError(
+            f"{printable(folder)}: no LR image for {printable(hr.name)}; looked for "
+            f"{', '.join(map(printable, stems))}"
+        )
+    if len(named) > 1:
+        raise ImageError(
+            f"{printable(folder)}: several LR images for {printable(hr.name)}: "
+            f"{', '.join(printable(path.name) for path in named)}; leave one of them there, or "
+            "give the right one the same file name"
+        )
+    return named[0]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation.matlab import read_matrix
 from dcls_cli.evaluation.samples import Sample, TrueKernel, find_images, fitting, random_of, read_hr
+from dcls_cli.files.atomic import printable
 
 VERSION = "div2krk-like/1"
 
@@ -147,7 +148,8 @@ def originals(root: Path, scale: int) -> Iterator[tuple[Path, Path, Path | None]
     Kernels may be missing; then the kernel figures are.
 
     Raises:
-        ImageError: the folder is not laid out as DIV2KRK is, or an LR image is missing.
+        ImageError: the folder is not laid out as DIV2KRK is, an LR image is missing, or a number
+            is that of no file or of two.
         UsageError: the data set has no such scale.
     """
     check_scale(scale)
@@ -190,12 +192,25 @@ def original_sample(hr_path: Path, lr_path: Path, kernel_path: Path | None, scal
 
 
 def _numbered(paths: list[Path]) -> dict[int, Path]:
-    """Paths by the first number in their names."""
-    numbered = {}
+    """Paths by the first number in their names.
+
+    Raises:
+        ImageError: a name has no number, or two have the same.
+    """
+    numbered: dict[int, Path] = {}
     for path in paths:
         number = _NUMBER.search(path.stem)
-        if number:
-            numbered[int(number[0])] = path
+        if number is None:
+            raise ImageError(
+                f"{printable(path)}: the name has no number, by which files of DIV2KRK belong "
+                "together; move it away"
+            )
+        other = numbered.setdefault(int(number[0]), path)
+        if other != path:
+            raise ImageError(
+                f"{printable(path)}: has the number of {printable(other.name)}; move one of them "
+                "away"
+            )
     return numbered
 
 

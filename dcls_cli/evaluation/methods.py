@@ -163,6 +163,10 @@ def chosen_methods(
     if harmful and BICUBIC not in names:
         methods.append(MethodSpec(BICUBIC, "bicubic"))
     for name in names:
+        files = {str(method.path or BICUBIC) for method in methods if method.name == name}
+        if len(files) > 1:
+            listed = ", ".join(sorted(files))
+            raise UsageError(f"{name}: the name of two methods ({listed}); rename one of the files")
         if names.count(name) > 1:
             raise UsageError(f"{name}: would be compared with itself; name it once")
     return methods

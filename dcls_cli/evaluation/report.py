@@ -10,6 +10,7 @@ from dcls_cli.evaluation.benchmarks import BENCHMARKS
 from dcls_cli.evaluation.harm import HARM_FIGURES, harm_cells
 from dcls_cli.evaluation.pictures import comparisons, draw_montage, restore_examples
 from dcls_cli.evaluation.rows import rows_by_case, write_bytes
+from dcls_cli.evaluation.samples import distinct_names
 from dcls_cli.evaluation.tables import (
     FIGURES,
     KERNEL_FIGURES,
@@ -136,11 +137,12 @@ def _write_substitute(results: Results, out: Path) -> None:
 
     for folder in ("kernels", "lr"):
         (out / folder).mkdir(exist_ok=True)
-    for item in results.plan.items:
+    items = results.plan.items
+    for item, name in zip(items, distinct_names([item.hr.name for item in items]), strict=True):
         sample = BENCHMARKS[results.plan.benchmark].prepare(item, results.plan.scale)
         kernel = sample.kernels[0]
         assert kernel is not None
-        stem = f"{item.hr.stem}x{results.plan.scale}"
+        stem = f"{name}x{results.plan.scale}"
         buffer = io.BytesIO()
         np.save(buffer, kernel.taps)
         write_bytes(buffer.getvalue(), out / "kernels" / f"{stem}.npy")

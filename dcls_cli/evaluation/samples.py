@@ -5,32 +5,28 @@ Sharp images are read in the 8 bits for which the protocols are defined.
 
 import hashlib
 import math
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from dcls_cli.data.sources import rgb8
 from dcls_cli.errors import ImageError
 from dcls_cli.evaluation.rows import Row
+from dcls_cli.files.atomic import printable
+from dcls_cli.image import read
+from dcls_cli.image.folders import images_in
 from dcls_cli.metrics import SSIM_WIDTH, crop_border, luma, psnr, round_to_8_bit, ssim
 
 #: LR (3, h, w) float32 in [0, 1] -> SR (3, scale h, scale w), which is clamped and rounded here.
 Restore = Callable[[np.ndarray], np.ndarray]
 
-
-SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".webp", ".jpg", ".jpeg"})
-_FORMATS = ("PNG", "BMP", "TIFF", "WEBP", "JPEG")
-#: Modes of Pillow with eight bits a channel or fewer, which become RGB without loss.
-_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
-
-#: What Pillow raises on files that are missing or damaged.
-_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, IndexError, OverflowError, struct.error,
-           Image.DecompressionBombError)  # fmt: skip
+#: How files become pixels. Results that were kept under another number are made again: they may
+#: be of pictures that were read otherwise.
+READING = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,32 +155,48 @@ def find_hr(folder: Path) -> list[Path]:
 def find_images(folder: Path, kind: str) -> list[Path]:
     """Images right in a folder, sorted by name; `kind` (HR or LR) is for the message.
 
+    Hidden files are left out, as everywhere.
+
     Raises:
-        ImageError: no such folder, or no image in it.
+        ImageError: no such folder, it cannot be read, or there is no image in it.
     """
     if not folder.is_dir():
-        raise ImageError(f"{folder}: expected a folder of {kind} images, found no folder")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        raise ImageError(
+            f"{printable(folder)}: expected a folder of {kind} images, found no folder"
+        )
+    paths = images_in(folder, recursive=False)
     if not paths:
-        expected = ", ".join(sorted(SUFFIXES))
-        raise ImageError(f"{folder}: no {kind} image; files ending in {expected} are looked for")
+        raise ImageError(
+            f"{printable(folder)}: no {kind} image; files are looked for that are named as "
+            "photos are, such as .png, .jpg, .webp or .tif"
+        )
     return paths
 
 
 def read_hr(path: Path) -> NDArray[np.uint8]:
-    """Read an image as (3, H, W) uint8; grey becomes three channels, alpha is dropped.
+    """Read an image as `dcls upscale` reads it, upright, as (3, H, W) uint8.
+
+    The protocols are those of 8-bit RGB: grey is repeated, more bits are rounded to the nearest
+    level (v / 257 of 16 bits), CMYK and Lab become sRGB, of several frames the first is taken.
+    Alpha that hides nothing is left out.
 
     Raises:
-        ImageError: missing, damaged, or not 8-bit grey or RGB, for which the protocol is defined.
+        ImageError: missing, damaged, no image, or partly transparent: the figures are of colours,
+            and those that nobody sees would count in them.
     """
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            mode, pixels = image.mode, np.asarray(image.convert("RGB"))
-    except _DAMAGE as error:
-        raise ImageError(f"{path}: cannot be read as an image ({error})") from error
-    if mode not in _MODES:
-        raise ImageError(f"{path}: mode {mode} has no Gaussian8 figures; give 8-bit grey or RGB")
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    photo = read(path)
+    if photo.has_alpha and photo.samples[..., -1].min() < photo.white:
+        raise ImageError(
+            f"{printable(path)}: it is partly transparent, and figures are those of opaque "
+            "pictures; put it on a background first"
+        )
+    return np.ascontiguousarray(rgb8(photo).transpose(2, 0, 1))
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """File names without their suffixes; with them where two would be the same without."""
+    stems = [Path(name).stem for name in names]
+    return stems if len(set(stems)) == len(stems) else list(names)
 
 
 def random_of(benchmark: str, pixels: NDArray[np.uint8], index: int = 0) -> np.random.RandomState:

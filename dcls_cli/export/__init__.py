@@ -17,7 +17,7 @@ from dcls_cli.errors import DclsError, ExportError, first_line
 from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare, compare_int8
 from dcls_cli.export.quantising import calibration_pictures, quantise_restorer
-from dcls_cli.export.tracing import compact, trace
+from dcls_cli.export.tracing import compact, state_ir_version, trace
 from dcls_cli.files.atomic import atomic_write, check_writable
 from dcls_cli.graphs import GraphInfo, Kind, part_path, stamp
 from dcls_cli.models import weights
@@ -140,6 +140,7 @@ class _About:
             else:
                 model = trace(self._network, kind, self._options)
                 compact(model)
+            state_ir_version(model)
             onnx.checker.check_model(model, full_check=True)
         except EXPORTER_ERRORS as error:
             raise ExportError(f"the {kind} graph cannot be made: {first_line(error)}") from error
@@ -151,7 +152,7 @@ class _About:
             kind=kind,
             config=self._network.config,
             weights_sha256=self._sha256,
-            fft=self._options.fft,
+            fft=self._options.transform(self._network.config),
             precision=precision,
             metrics=self._metrics,
         )

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import UsageError
@@ -11,6 +11,9 @@ from dcls_cli.graphs import NEWEST_OPSET, Fft, Kind, parts_of
 from dcls_cli.network.reformulation import LR_KERNEL_TAPS
 
 DEFAULT_OPSET = 20
+
+#: What can be asked for: `auto` is the one that is exact at the sizes that the graph is for.
+FftChoice = Literal["auto"] | Fft
 
 #: The oldest operator sets that have what is needed: DFT with its axis as an input, since 20.
 OLDEST_OPSET = {"dft": 20, "matmul": 18}
@@ -32,7 +35,9 @@ class ExportOptions:
 
     Attributes:
         fft: `dft`: DFT operators of the standard; `matmul`: the same transforms as products with
-            constant matrices, for providers without DFT.
+            matrices of cosines, for providers without DFT. `auto`: `dft` where the spectra have
+            one size, whose sides are powers of two, else `matmul`: of other lengths ONNX
+            Runtime's DFT sums rounding errors up, beyond the tolerance at ordinary sizes.
         shape: height and width of the image; None is free. Without a pair, fused graphs have the
             sides that make spectra of SPECTRUM_PX, and the parts of a split one are free; those
             that gather smoothing filters and gates are always free.
@@ -44,7 +49,7 @@ class ExportOptions:
             measured on them.
     """
 
-    fft: Fft = "dft"
+    fft: FftChoice = "auto"
     shape: tuple[Side, Side] | None = None
     split: bool = False
     half: bool = False
@@ -60,10 +65,11 @@ class ExportOptions:
         """
         if self.int8 is not None and (self.half or not self.split):
             raise UsageError("--int8 adds to parts in fp32: it needs --split and no --fp16")
-        oldest = OLDEST_OPSET[self.fft]
+        fft = self._fft_by_shape()
+        oldest = OLDEST_OPSET[fft]
         if not oldest <= self.opset <= NEWEST_OPSET:
             raise UsageError(
-                f"operator set {self.opset} is not supported: --fft {self.fft} needs "
+                f"operator set {self.opset} is not supported: --fft {fft} needs "
                 f"{oldest} to {NEWEST_OPSET}"
             )
         for side in self.shape or ():
@@ -71,6 +77,24 @@ class ExportOptions:
                 raise UsageError(
                     f"a side of {side} pixels is not supported: give {SMALLEST_PX} to {LARGEST_PX}"
                 )
+
+    def _fft_by_shape(self) -> Fft:
+        """What `auto` can be said to be before the network is known, or what was asked for."""
+        if self.fft != "auto":
+            return self.fft
+        # The usual shape of a fused graph is the one that makes spectra of SPECTRUM_PX.
+        return "dft" if self.shape is None and not self.split else "matmul"
+
+    def transform(self, config: ModelConfig) -> Fft:
+        """How the graphs of a network transform."""
+        if self.fft != "auto":
+            return self.fft
+        padding = 2 * _lr_taps(config)
+        known = self.opset >= OLDEST_OPSET["dft"]
+        for side in self.sides(config):
+            spectrum = 0 if side is None else side + padding
+            known = known and spectrum.bit_count() == 1  # a power of two
+        return "dft" if known else "matmul"
 
     def kinds(self, config: ModelConfig) -> tuple[Kind, ...]:
         """The graphs that are made of a network."""
@@ -87,10 +111,13 @@ class ExportOptions:
             return self.shape
         if self.split:
             return None, None
-        # The deconvolution pads by the width of the LR kernel on each side.
-        taps = LR_KERNEL_TAPS if config.kernel_space == "hr" else config.kernel_size
-        side = SPECTRUM_PX - 2 * taps
+        side = SPECTRUM_PX - 2 * _lr_taps(config)
         return side, side
+
+
+def _lr_taps(config: ModelConfig) -> int:
+    """Width of the LR kernel, by which the deconvolution pads an image on each side."""
+    return LR_KERNEL_TAPS if config.kernel_space == "hr" else config.kernel_size
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ import numpy as np
 import onnx
 import torch
 
-from dcls_cli.data.sources import image_files
 from dcls_cli.errors import ExportError
 from dcls_cli.export.tracing import compact, expand
 from dcls_cli.graphs import statistics_of
 from dcls_cli.image import read
+from dcls_cli.image.folders import images_in
 from dcls_cli.network.dcls import DCLS, Blur
 from dcls_cli.network.restorer import FP32_LAYERS
 from dcls_cli.network.statistics import Source, gather
@@ -54,10 +54,10 @@ def calibration_pictures(folder: Path) -> list[np.ndarray]:
 
     Raises:
         ExportError: there are none.
-        ImageError: one cannot be read.
+        ImageError: one cannot be read, or a folder.
     """
     found = []
-    for path in image_files(folder) if folder.is_dir() else []:
+    for path in images_in(folder, recursive=True) if folder.is_dir() else []:
         pixels = read(path).pixels.transpose(2, 0, 1)
         top, left = (max(side - SIDE_PX, 0) // 2 for side in pixels.shape[1:])
         middle = pixels[:, top : top + SIDE_PX, left : left + SIDE_PX]

@@ -87,6 +87,7 @@ def trace(network: DCLS, kind: Kind, options: ExportOptions) -> "ModelProto":
 def _graph_to_trace(network: DCLS, kind: Kind, options: ExportOptions) -> Traced:
     """The module of a graph with its inputs; axes that are free have names."""
     config = network.config
+    fft = options.transform(config)
     # What is global is gathered in windows of many sizes, also where those of tiles are fixed.
     gathers = kind in ("smoothing", "gates")
     sides = (None, None) if gathers else options.sides(config)
@@ -99,7 +100,7 @@ def _graph_to_trace(network: DCLS, kind: Kind, options: ExportOptions) -> Traced
     lr = torch.rand(TRACED_BATCH, 3, height, width)
     inputs, axes = {"lr": lr}, {"lr": {0: Dim("batch"), **free}}
     if kind == "fused":
-        module: nn.Module = FusedGraph(network, options.fft, half=options.half)
+        module: nn.Module = FusedGraph(network, fft, half=options.half)
         return Traced(module, inputs, axes, ("sr", "kernel"))
     if kind != "restorer":
         _add_weights(inputs, axes, kind, config)
@@ -114,9 +115,9 @@ def _graph_to_trace(network: DCLS, kind: Kind, options: ExportOptions) -> Traced
         return Traced(SmoothingGraph(network), inputs, axes, ("sums", "smoothing"), before)
     # The kernel is a parameter of its own.
     if kind == "gates":
-        module = GatesGraph(network, options.fft)
+        module = GatesGraph(network, fft)
         return Traced(module, inputs, axes, ("gates",), before + 1)
-    module = RestorerGraph(network, options.fft, half=options.half)
+    module = RestorerGraph(network, fft, half=options.half)
     return Traced(module, inputs, axes, ("sr",), before + 1)
 
 
@@ -181,8 +182,8 @@ LEAST_VALUES = 256
 def compact(model: "ModelProto") -> None:
     """Store fp32 initializers whose values fp16 has in fp16, with a cast that runtimes fold.
 
-    Released weights are rounded to fp16, so most of a graph is halved. Nodes lose the exporter's
-    notes, which differ from run to run.
+    Released weights are rounded to fp16, so most of a graph is halved. The exporter's notes are
+    taken away, which differ from run to run, and which files for older runtimes may not have.
     """
     import onnx
     from onnx import numpy_helper
@@ -203,11 +204,24 @@ def compact(model: "ModelProto") -> None:
                 "Cast", [f"{name}.fp16"], [name], f"{name}.cast", to=onnx.TensorProto.FLOAT
             )
         )
-    nodes = [*casts, *model.graph.node]
-    for node in nodes:
-        del node.metadata_props[:]
+    graph = model.graph
+    nodes = [*casts, *graph.node]
+    tensors = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+    for noted in (graph, *nodes, *tensors):
+        del noted.metadata_props[:]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
+
+
+def state_ir_version(model: "ModelProto") -> None:
+    """State the oldest form of ONNX files that has the graph's operator set.
+
+    Exporters state their own newest one, which readers of that operator set may refuse although
+    the graph needs nothing of it.
+    """
+    from onnx.helper import find_min_ir_version_for
+
+    model.ir_version = find_min_ir_version_for(list(model.opset_import))
 
 
 def expand(model: "ModelProto") -> None:

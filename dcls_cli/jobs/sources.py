@@ -9,13 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcls_cli.errors import UsageError
-from dcls_cli.files import temporaries
 from dcls_cli.files.atomic import printable
-from dcls_cli.image import READABLE
+from dcls_cli.image.folders import Walk, is_claimed
 from dcls_cli.image.recognition import recognise
 from dcls_cli.jobs.existing_outputs import measure
-
-Identity = tuple[int, int]
 
 #: Files that name photos, one a line.
 LIST_SUFFIX = ".txt"
@@ -152,105 +149,6 @@ def _below_common(paths: list[Path]) -> Iterator[Source]:
     )
 
 
-class Walk:
-    """Walks through a folder in the order of names, real folders before links to folders.
-
-    A folder that was entered already, as a link in a loop leads to, is not entered again. Hidden
-    files and folders, whose names begin with a dot, are left out.
-
-    Attributes:
-        problems: folders that cannot be read, with the reason.
-        notes: what was met and is no photo, a sentence each.
-        left_out: number of files by reason.
-    """
-
-    def __init__(self, top: Path, *, recursive: bool, out: Path | None) -> None:
-        """Walk below `top`, but not into `out`."""
-        self.problems: list[tuple[Path, str]] = []
-        self.notes: list[str] = []
-        self.left_out: Counter[str] = Counter()
-        self._top = top
-        self._recursive = recursive
-        self._out = _identity(out) if out is not None else None
-        self._entered: set[Identity] = set()
-        self._links: list[Path] = []
-
-    def files(self) -> Iterator[Path]:
-        """Everything that is no folder, FIFOs and dangling links too."""
-        yield from self._enter(self._top)
-        while self._links:
-            link = self._links.pop(0)
-            if _identity(link) in self._entered:
-                self.notes.append(f"{link}: leads to a folder that is done already; not followed")
-            else:
-                yield from self._enter(link)
-
-    def _enter(self, folder: Path) -> Iterator[Path]:
-        pending = [folder]
-        while pending:
-            here = pending.pop()
-            identity = _identity(here)
-            if identity is None or identity in self._entered:
-                continue
-            self._entered.add(identity)
-            try:
-                with os.scandir(here) as entries:
-                    ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-            except OSError as error:
-                self.problems.append((here, f"cannot be read: {error.strerror}"))
-                continue
-            folders: list[Path] = []
-            for entry in ordered:
-                yield from self._sort(entry, folders)
-            pending += reversed(folders)
-
-    def _sort(self, entry: "os.DirEntry[str]", folders: list[Path]) -> Iterator[Path]:
-        """Yield a file; put a folder where it belongs."""
-        path = Path(entry.path)
-        if temporaries.is_temporary(entry.name):
-            return
-        if not _is_folder(entry):
-            if entry.name.startswith("."):
-                self.left_out["hidden"] += 1
-            else:
-                yield path
-            return
-        if entry.name.startswith(".") or not self._recursive or _identity(path) == self._out:
-            return
-        if is_claimed(path):
-            self.notes.append(f"{printable(path)}: a folder, not an image; its photos count")
-        if entry.is_symlink():
-            self._links.append(path)
-        else:
-            folders.append(path)
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
-
-
-def _identity(folder: Path) -> Identity | None:
-    try:
-        status = folder.stat()
-    except OSError:  # it is not there (yet)
-        return None
-    return status.st_dev, status.st_ino
-
-
-_SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "AVIF": (".avif",),
-    "GIF": (".gif",),
-    "BMP": (".bmp", ".dib"),
-    "HEIF": (".heic", ".heif", ".hif"),
-}
-
 #: Raw files of cameras are TIFF by their first bytes, and what TIFF decoders see is a preview.
 _RAW = frozenset(
     f".{name}"
@@ -259,12 +157,6 @@ _RAW = frozenset(
         *("nef", "nrw", "orf", "pef", "rw2", "rwl", "sr2", "srf", "srw"),
     )
 )
-
-
-def is_claimed(path: Path) -> bool:
-    """Whether a name claims to be a photo of a format that is read."""
-    suffix = path.suffix.lower()
-    return any(suffix in suffixes for name, suffixes in _SUFFIXES.items() if name in READABLE)
 
 
 def why_not(path: Path) -> str | None:

@@ -159,6 +159,13 @@ class TrainConfig:
         except (TypeError, ValueError, RecursionError) as error:
             raise TrainingError(f"not options of a training run: {error}") from error
 
+    @property
+    def length(self) -> str:
+        """How long the run and its learning rate's decay are, in words."""
+        if self.max_minutes is not None:
+            return f"{self.max_minutes:g} minutes"
+        return f"{self.iterations} iterations"
+
     def differences(self, other: Self) -> list[str]:
         """Names of the fields that differ, but for the length of the run."""
         lengths = {"iterations", "max_minutes"}

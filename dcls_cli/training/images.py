@@ -13,10 +13,11 @@ from torch import Tensor
 
 from dcls_cli.data.catalogue import TRAINING_SETS, data_home, find_images, pack_of
 from dcls_cli.data.packs import Pack
-from dcls_cli.data.sources import image_files, rgb8
+from dcls_cli.data.sources import rgb8
 from dcls_cli.errors import DataError, ImageError, TrainingError, UsageError
 from dcls_cli.files.atomic import printable
 from dcls_cli.image import read
+from dcls_cli.image.folders import images_in
 
 #: The data sets of the paper, by their names in `dcls data`.
 TITLES = {"div2k": "DIV2K", "flickr2k": "Flickr2K"}
@@ -93,7 +94,8 @@ class ImageStore:
         Such a file is mapped into memory; alone, on the CPU, it is not copied either.
 
         Args:
-            folders: searched recursively, their files ordered by path; or prepared files.
+            folders: searched recursively as every command searches (`dcls_cli.image.folders`),
+                their files ordered by path; or prepared files.
             min_side: smallest usable width and height, pixels.
             device: where the pixels are kept.
             progress: called with (images read, images).
@@ -103,6 +105,7 @@ class ImageStore:
 
         Raises:
             TrainingError: a folder is missing, or no image is usable.
+            ImageError: a folder cannot be read.
         """
         sources: list[Path | _Mapped] = []
         packs = 0
@@ -111,7 +114,7 @@ class ImageStore:
                 sources += _mapped(folder)
                 packs += 1
             elif folder.is_dir():
-                sources += image_files(folder)
+                sources += images_in(folder, recursive=True)
             else:
                 raise TrainingError(f"{folder}: no such folder of training images")
         arrays: list[np.ndarray] = []

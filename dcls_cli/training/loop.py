@@ -120,11 +120,15 @@ class Trainer:
             return self.state.step / self.config.iterations
         return self._progress
 
+    def share_done(self) -> float:
+        """The part of the run's length that is behind it: 1 or more where nothing is left."""
+        minutes = self.config.max_minutes
+        return self.elapsed_s / 60 / minutes if minutes else self._step_progress()
+
     def _agree(self) -> None:
         """Measure progress, and make all processes see the same."""
         self.elapsed_s = time.monotonic() - self._started
-        minutes = self.config.max_minutes
-        self._progress = self.elapsed_s / 60 / minutes if minutes else self._step_progress()
+        self._progress = self.share_done()
         if self.world > 1:
             agreed = torch.tensor([self._progress, self.elapsed_s], dtype=torch.float64)
             dist.broadcast(agreed, 0)
@@ -143,7 +147,7 @@ class Trainer:
         self._agree()
         seconds = max(time.monotonic() - self._window_started, 1e-9)
         patches = (self.state.step - self._window_step) * self.config.batch
-        rate = self.state.optimizers[0].param_groups[0]["lr"]
+        rate = self.state.last_rate
         now = (self.state.step, self._progress, self.elapsed_s)
         self._report(WindowReport(*now, *means, rate, patches / seconds))
         due = self.elapsed_s - self._validated >= 60 * self.cadence.validation_minutes

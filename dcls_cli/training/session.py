@@ -1,6 +1,6 @@
 """A training run from its options: images, network, checkpoints, weights on disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,20 @@ EXPORTED = (LATEST, BEST)
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewLength:
+    """What another length than a run began with does to it.
+
+    Attributes:
+        before, now: the lengths, in words.
+        rates: learning rates of the last step and of the next one, None where nothing is left.
+    """
+
+    before: str
+    now: str
+    rates: tuple[float, float] | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A trainer that is ready to run, and what is worth showing of it.
 
@@ -39,6 +53,7 @@ class Prepared:
         skipped: files that are not trained on.
         resumed_at: step of the checkpoint that is continued.
         new_layers: tensors that `init` did not have and that start at random.
+        new_length: of a run that is continued, where it is another one than so far.
     """
 
     trainer: Trainer
@@ -47,6 +62,7 @@ class Prepared:
     skipped: list[SkippedImage]
     resumed_at: int | None
     new_layers: list[str]
+    new_length: NewLength | None = None
 
 
 def prepare(
@@ -126,7 +142,18 @@ def prepare(
         skipped=skipped,
         resumed_at=None if saved is None else state.step,
         new_layers=new_layers,
+        new_length=None if saved is None else _new_length(saved, trainer),
     )
+
+
+def _new_length(saved: Mapping[str, Any], trainer: Trainer) -> NewLength | None:
+    """Compare the length of a run that is continued with that of its checkpoint."""
+    before, now = TrainConfig.from_json(saved["config"]).length, trainer.config.length
+    if before == now:
+        return None
+    done, state = trainer.share_done(), trainer.state
+    rates = (state.last_rate, state.rate(done)) if done < 1 else None
+    return NewLength(before=before, now=now, rates=rates)
 
 
 def _check_shares(batch: int, world: int, accumulate: int) -> None:

@@ -42,10 +42,18 @@ class TrainState:
         #: Roll-backs so far; halves the learning rate each time and changes the batches.
         self.salt = 0
 
+    @property
+    def last_rate(self) -> float:
+        """Learning rate of the last step."""
+        return float(self.optimizers[0].param_groups[0]["lr"])
+
+    def rate(self, progress: float) -> float:
+        """Learning rate of the next step, with `progress` of the run behind it."""
+        return learning_rate(self.config, self.step, progress) * 0.5**self.salt
+
     def train_step(self, batch: Batch, progress: float) -> Tensor:
         """One update; returns (image loss, kernel loss, gradient norm) on the device, unsynced."""
-        config = self.config
-        rate = learning_rate(config, self.step, progress) * 0.5**self.salt
+        rate = self.rate(progress)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate

@@ -10,6 +10,7 @@ import torch
 
 from dcls_cli.degradation import bicubic
 from dcls_cli.errors import TrainingError
+from dcls_cli.evaluation.samples import distinct_names
 from dcls_cli.installation import install_command
 from dcls_cli.training.reports import Report, RollbackReport, ValidationReport, WindowReport
 from dcls_cli.training.validation import SampleView
@@ -63,15 +64,7 @@ class TensorBoard:
             for name, value in _figures(report).items():
                 writer.add_scalar(name, value, report.step)
             if isinstance(report, ValidationReport):
-                for view in self.views():
-                    name = f"pictures/{Path(view.name).stem} (LR, bicubic, restored, sharp)"
-                    writer.add_image(name, side_by_side(view), report.step, dataformats="HWC")
-                    writer.add_image(
-                        f"kernels/{Path(view.name).stem}",
-                        _grey(view.kernel),
-                        report.step,
-                        dataformats="HW",
-                    )
+                self._draw(writer, report.step)
             writer.flush()
         except OSError as error:
             raise TrainingError(
@@ -81,6 +74,15 @@ class TensorBoard:
 
     def on_warning(self, message: str) -> None:
         """Warnings are not drawn."""
+
+    def _draw(self, writer: "SummaryWriter", step: int) -> None:
+        """Write the pictures of the last validation; each has a name of its own."""
+        views = self.views()
+        names = distinct_names([view.name for view in views])
+        for view, name in zip(views, names, strict=True):
+            title = f"pictures/{name} (LR, bicubic, restored, sharp)"
+            writer.add_image(title, side_by_side(view), step, dataformats="HWC")
+            writer.add_image(f"kernels/{name}", _grey(view.kernel), step, dataformats="HW")
 
     def _writer(self) -> "SummaryWriter":
         """Open the file with the first report, so that a run that cannot start leaves none."""

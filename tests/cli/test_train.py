@@ -122,6 +122,29 @@ def test_trains_validates_and_tells(train: Train, hr: Path, tmp_path: Path) -> N
     assert refused.code == 1 and "scale 2, now 3" in refused.err
 
 
+def test_another_length_is_told_in_one_line(train: Train, hr: Path, tmp_path: Path) -> None:
+    """Longer: what the rate does. Shorter than what is done: that nothing is, and no result."""
+    options = ("--hr", hr, "--out", tmp_path / "run", *QUICK)
+    assert train(*options, "--iterations", 4).code == 0
+    again = train(*options, "--iterations", 4, "--resume", "auto")
+    assert (again.code, "long, not" in again.err) == (0, False)
+    assert "4 steps" in again.out
+    longer = train(*options, "--iterations", 6, "--resume", "auto")
+    (line,) = (line for line in longer.err.splitlines() if "long, not" in line)
+    assert re.fullmatch(
+        r".*the run is now 6 iterations long, not 4 iterations: its learning rate goes on from "
+        r"\d\.\de-\d+ at \d\.\de-\d+, and decays to the new end",
+        line,
+    )
+    assert (longer.code, "6 steps" in longer.out) == (0, True)
+    shorter = train(*options, "--iterations", 5, "--resume", "auto")
+    (line,) = (line for line in shorter.err.splitlines() if "long, not" in line)
+    assert "nothing was trained: 6 steps and" in line
+    assert "the run is now 5 iterations long, not 6 iterations" in line
+    assert str(tmp_path / "run" / "latest.safetensors") in line
+    assert (shorter.code, shorter.out) == (0, "")
+
+
 def test_every_option_arrives(train: Train, hr: Path, tmp_path: Path) -> None:
     told = train(
         "--hr", hr, "--out", tmp_path / "run", "--scale", 3, "--max-minutes", 0.0001,

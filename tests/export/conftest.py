@@ -49,8 +49,8 @@ def exported(weight_file: Path, folder: Path, options: ExportOptions) -> Exporte
 
 @pytest.fixture(scope="session")
 def fused(weight_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """For any size, in matrix products."""
-    options = ExportOptions(fft="matmul", shape=(None, None))
+    """For any size: in matrix products, without being asked."""
+    options = ExportOptions(shape=(None, None))
     return exported(weight_file, tmp_path_factory.mktemp("fused"), options)
 
 

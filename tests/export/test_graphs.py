@@ -14,6 +14,7 @@ from dcls_cli.errors import DclsError, ExportError, OutOfMemoryError, UsageError
 from dcls_cli.export import ExportOptions, Shape, _write, export, parity
 from dcls_cli.graphs import exact_restorer_path, parse_part_name, read_graph
 from dcls_cli.models import weights
+from dcls_cli.models.releases import location, release
 from dcls_cli.network.dcls import DCLS, repeated
 from tests import scenes
 from tests.export.conftest import CONFIG, Exported, exported
@@ -222,6 +223,47 @@ def test_a_graph_in_int8_that_is_too_far_off_does_not_pass(
     monkeypatch.setattr(parity, "INT8_PSNR_DB", 150.0)  # no graph in int8 is as exact as that
     with pytest.raises(ExportError, match=r"the int8 graph differs from the network: \d.*dB on"):
         parity.compare_int8(split.network, split.paths[2].read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, "dft"),  # 214 + 2 x 21 = 256
+        ({"shape": (214, 214)}, "dft"),
+        ({"shape": (86, 470)}, "dft"),  # 128 and 512
+        ({"shape": (214, 214), "opset": 18}, "matmul"),  # which has no DFT with an axis as input
+        ({"shape": (24, 955)}, "matmul"),
+        ({"shape": (214, 955)}, "matmul"),
+        ({"shape": (214, None)}, "matmul"),
+        ({"shape": (None, None)}, "matmul"),
+        ({"split": True}, "matmul"),
+        ({"split": True, "shape": (214, 214)}, "dft"),
+        ({"shape": (None, None), "fft": "dft"}, "dft"),
+        ({"fft": "matmul"}, "matmul"),
+    ],
+)
+def test_auto_takes_dft_only_where_it_is_exact(options: dict[str, object], expected: str) -> None:
+    assert ExportOptions(**options).transform(CONFIG) == expected  # type: ignore[arg-type]
+
+
+def test_graphs_for_any_size_are_compared_at_ordinary_and_awkward_ones(fused: Exported) -> None:
+    names = [found.image for found in fused.report.parity]
+    expected = ["random 51x37, batch of 2", "random 320x240", "random 955x24", "photo 144x144"]
+    assert names == expected
+    assert max(found.largest for found in fused.report.parity) < 2e-5
+    assert read_graph(fused.paths[0])[1].fft == "matmul"
+
+
+@pytest.mark.slow
+def test_dft_for_any_size_does_not_pass_with_a_released_network(tmp_path: Path) -> None:
+    """It is within the tolerance at small sizes, which are not all that is promised."""
+    path, output = location(release("dcls-light-x4")), tmp_path / "x.onnx"
+    options = ExportOptions(fft="dft", shape=(None, None))
+    with pytest.raises(ExportError, match=r"differs .* on random 955x24, .*--fft matmul is closer"):
+        export(path, output, options)
+    assert not output.exists()
+    export(path, output, ExportOptions(shape=(None, None)))
+    assert read_graph(output)[1].fft == "matmul"
 
 
 def test_shapes() -> None:

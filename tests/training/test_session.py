@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import math
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +131,40 @@ def test_a_longer_run_goes_on(hr: Path, copied: Path) -> None:
     prepared.trainer.run()
     windows = [record for record in read_log(copied / "log.jsonl") if record["event"] == "window"]
     assert [record["step"] for record in windows] == [5, 10, 15, 20]
+
+
+def test_another_length_says_what_the_learning_rate_does(hr: Path, copied: Path) -> None:
+    """By the formula of the cosine, for a run that was 10 steps long and is now 20 or 0.001."""
+    same = start(hr, copied, resume="auto").new_length
+    assert same is None
+    usual = runs.config(iterations=10)
+    floor, peak = usual.final_rate, usual.learning_rate
+
+    def cosine(share: float) -> float:
+        return peak * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * share)))
+
+    longer = start(hr, copied, runs.config(iterations=20), resume="auto").new_length
+    assert longer is not None and longer.rates is not None
+    assert (longer.before, longer.now) == ("10 iterations", "20 iterations")
+    assert longer.rates == pytest.approx((cosine(9 / 10), cosine(10 / 20)))
+    elapsed_min = runs.newest(copied)["elapsed_s"] / 60
+    timed = start(hr, copied, runs.config(max_minutes=4 * elapsed_min), resume="auto").new_length
+    assert timed is not None and timed.rates is not None
+    assert timed.rates == pytest.approx((cosine(9 / 10), cosine(1 / 4)))
+
+
+@pytest.mark.parametrize("changes", [{"iterations": 7}, {"max_minutes": 1e-7}])
+def test_a_length_that_is_behind_trains_nothing_and_says_so(
+    hr: Path, copied: Path, changes: dict[str, float]
+) -> None:
+    shorter = start(hr, copied, runs.config(**changes), resume="auto")
+    assert shorter.new_length is not None
+    assert shorter.new_length.rates is None
+    before = weights.load(copied / "latest.safetensors").state_dict()
+    shorter.trainer.run()
+    assert shorter.trainer.state.step == 10
+    after = weights.load(copied / "latest.safetensors").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_damaged_checkpoint_costs_a_window(hr: Path, copied: Path, finished: Path) -> None:
