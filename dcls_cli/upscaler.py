@@ -362,8 +362,10 @@ def upscale_files(
     the work in good order.
 
     Args:
-        inputs: a folder, photo, 'pattern*' or list (.txt), or several of them.
-        output: folder of the outputs, which keeps the tree; None: `FOLDER_x4` beside a folder.
+        inputs: a folder, photo, 'pattern*' or list (.txt), or several of them; also addresses such
+            as `s3://bucket/scans/`, of any store that fsspec knows.
+        output: folder of the outputs, which keeps the tree, or an address; None: `FOLDER_x4` beside
+            a folder.
         scale: how many times larger; None: the scale of the weights, or 4.
         model: `auto`, or a name as `Upscaler.from_pretrained` takes it.
         devices: each works on photos of its own.
@@ -401,7 +403,7 @@ def upscale_files(
 
     workers = workers_of(request, note=lambda text: take(Noted(text)))
     naming = plans.naming_of(request, workers[0].networks)
-    out = Path(output) if output else plans.folder_beside(request.inputs, naming.size)
+    out = plans.output_of(request, naming)
     plans.prepare_folder(out, dry_run=False)
     plan = plans.plan_batch(request, out, naming, take)
     return _outcomes(workers, plan, threads, take, failures if raise_errors else [])
