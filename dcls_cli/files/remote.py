@@ -50,6 +50,10 @@ _WHOLE = (*_S3, "gs", "gcs", "hf", "az", "abfs", "abfss")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
+class NoObjectError(ImageError):
+    """There is no such object, or none any more."""
+
+
 @dataclass(frozen=True)
 class Stored:
     """An object below a prefix.
@@ -80,8 +84,10 @@ def open_store(address: Address) -> tuple[Any, str]:
         how = install_command(extra) if extra else first_line(error)
         raise BackendError(f"{scheme}:// needs a package that is not installed: {how}") from error
     except ValueError as error:
-        known = nearest(scheme, fsspec.available_protocols())
-        raise UsageError(f"{printable(address)}: {scheme}:// is not known{known}") from error
+        hint = nearest(scheme, fsspec.available_protocols())
+        raise UsageError(
+            f"{printable(address)}: {scheme}:// is not known{hint or '; expected s3://, gs://, hf://'}"
+        ) from error
     with _clear(address, "opened"):
         # Other processes write too: what was listed once is asked for again.
         store, name = fsspec.url_to_fs(address, use_listings_cache=False)
@@ -155,6 +161,12 @@ def length(address: Address) -> int | None:
     store, name = open_store(address)
     with _clear(address, "read"):
         try:
+            if address.scheme in _S3:  # one request, where `info` goes on to list the prefix
+                bucket, key, _ = store.split_path(name)
+                if not key:
+                    return None
+                found = store.call_s3("head_object", Bucket=bucket, Key=key, **store.req_kw)
+                return int(found["ContentLength"])
             found = store.info(name)
         except FileNotFoundError:
             return None
@@ -231,7 +243,7 @@ def opened(place: Location) -> Iterator[BinaryIO]:
 
     Raises:
         OSError: a file cannot be opened.
-        ImageError: there is no such object.
+        NoObjectError: there is no such object.
         DclsError: an object cannot be read; that is no OSError, which decoders take for damage.
     """
     if not isinstance(place, Address):
@@ -285,7 +297,7 @@ def fetch(address: Address, path: Path) -> None:
     """Bring an object into a file.
 
     Raises:
-        ImageError: there is no such object (any more).
+        NoObjectError: there is no such object.
         DclsError: it cannot be read, or the file not be written.
     """
     store, name = open_store(address)
@@ -375,7 +387,7 @@ def _soon(ask: Callable[[], Answer], address: Address) -> Answer:
 
 
 @contextmanager
-def _clear(address: Address, done: str, missing: type[DclsError] = ImageError) -> Iterator[None]:
+def _clear(address: Address, done: str, missing: type[DclsError] = NoObjectError) -> Iterator[None]:
     """Make one line of what a store's library raises, whose classes are many.
 
     Args:

@@ -12,12 +12,12 @@ from PIL import Image, ImageFile, TiffImagePlugin
 
 from dcls_cli.errors import ImageError
 from dcls_cli.files.addresses import Address, Location
-from dcls_cli.files.remote import length, opened
+from dcls_cli.files.remote import NoObjectError, opened
 from dcls_cli.image import READABLE
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.integrity import without_hostile_tags
 from dcls_cli.image.metadata.gathering import orientation, raw_xmp
-from dcls_cli.image.recognition import recognise, recognise_head
+from dcls_cli.image.recognition import recognise_head
 
 Size = tuple[int, int]
 
@@ -120,37 +120,36 @@ def look(output: Location, expected: set[Size]) -> Seen:
         DclsError: an object's store cannot be asked.
     """
     if isinstance(output, Address):
-        unreadable = _object_state(output)
-    elif not os.path.lexists(output):
-        unreadable = State.ABSENT
-    elif recognise(output) is None:
-        empty = output.is_file() and output.stat().st_size == 0
-        unreadable = State.DAMAGED if empty else State.OTHER
-    else:
-        unreadable = None
-    if unreadable is not None:
-        return Seen(unreadable)
+        try:
+            with opened(output) as file:
+                return _seen(file, expected)
+        except NoObjectError:
+            return Seen(State.ABSENT)
+    if not os.path.lexists(output):
+        return Seen(State.ABSENT)
+    if not output.is_file():  # opening a FIFO would wait for its writer
+        return Seen(State.OTHER)
     try:
         with opened(output) as file:
-            length = file.seek(0, os.SEEK_END)
-            image = _opened(file)
-            whole = image.format in _ENDS and _ENDS[image.format](image, file, length)
+            return _seen(file, expected)
+    except OSError:  # not ours to read
+        return Seen(State.DAMAGED if output.stat().st_size == 0 else State.OTHER)
+
+
+def _seen(file: BinaryIO, expected: set[Size]) -> Seen:
+    """Look at an output that is open."""
+    head = file.read(_HEAD_BYTES)
+    if recognise_head(head) is None:
+        return Seen(State.OTHER if head else State.DAMAGED)
+    try:
+        length = file.seek(0, os.SEEK_END)
+        image = _opened(file)
+        whole = image.format in _ENDS and _ENDS[image.format](image, file, length)
     except _NO_IMAGE:
         whole = False
     if not whole:
         return Seen(State.DAMAGED)
     return Seen(State.WHOLE if image.size in expected else State.OTHER, image.size)
-
-
-def _object_state(output: Address) -> State | None:
-    """What an object is that no format knows; None for one that may be an image."""
-    stored = length(output)
-    if stored is None:
-        return State.ABSENT
-    if stored == 0:
-        return State.DAMAGED
-    with opened(output) as file:
-        return None if recognise_head(file.read(_HEAD_BYTES)) else State.OTHER
 
 
 def is_whole(output: Location, expected: frozenset[Size]) -> bool:
