@@ -3,9 +3,9 @@
 import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -29,27 +29,43 @@ class Server:
     Attributes:
         url: its endpoint.
         requests: method and path with query, in order.
+        bytes_sent: of the bodies of answers.
+        refuses: whether a request is answered with 403.
     """
 
-    url: str
-    requests: list[tuple[str, str]]
+    url: str = ""
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    bytes_sent: int = 0
+    refuses: Callable[[str, str], bool] = lambda _method, _path: False
+
+    def methods(self) -> list[str]:
+        """The methods of the requests."""
+        return [method for method, _ in self.requests]
 
 
 @contextmanager
 def serving() -> Iterator[Server]:
     """Run an S3 server until the end of the block."""
     application = DomainDispatcherApplication(create_backend_app)
-    requests: list[tuple[str, str]] = []
+    served = Server()
 
     def counted(environ: dict[str, Any], start: Any) -> Any:  # noqa: ANN401 - WSGI
-        requests.append((environ["REQUEST_METHOD"], environ["RAW_URI"]))
-        return application(environ, start)
+        request = environ["REQUEST_METHOD"], environ["RAW_URI"]
+        served.requests.append(request)
+        if served.refuses(*request):
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start("403 Forbidden", [("Content-Type", "application/xml")])
+            return [_refusal("AccessDenied")]
+        answer = b"".join(application(environ, start))
+        served.bytes_sent += len(answer)
+        return [answer]
 
     server = make_server("127.0.0.1", 0, counted, threaded=True, request_handler=_Silent)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Server(f"http://127.0.0.1:{server.server_port}", requests)
+        served.url = f"http://127.0.0.1:{server.server_port}"
+        yield served
     finally:
         server.shutdown()
         server.server_close()
@@ -112,10 +128,14 @@ def make_bucket(name: str) -> Bucket:
     return Bucket(name, client)
 
 
+def _refusal(code: str) -> bytes:
+    return f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode()
+
+
 @contextmanager
 def refusing(status: int, code: str) -> Iterator[str]:
     """A store that answers every request with one error; yields its endpoint."""
-    body = f"<Error><Code>{code}</Code><Message>as told</Message></Error>".encode()
+    body = _refusal(code)
 
     class Refusal(BaseHTTPRequestHandler):
         def answer(self) -> None:

@@ -22,8 +22,8 @@ from tests import oracle
 ROOT = Path(__file__).resolve().parent.parent
 
 
-#: The first needs a torchvision that was built for the very torch that is installed; no test reaches
-#: Google's store, which the second is for.
+#: The first needs a torchvision that was built for the very torch that is installed; the second is
+#: for Google's store, which no test reaches.
 NOT_INSTALLED_FOR_TESTS = {"spandrel", "gcsfs"}
 
 

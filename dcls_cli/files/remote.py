@@ -39,6 +39,9 @@ FIRST_ANSWER_S = 30.0
 #: What is fetched at a time to look into an object, bytes; headers and ends are shorter.
 _BLOCK_BYTES = 2**16
 
+#: Objects that are listed at a time; S3 gives no more.
+PAGE = 1000
+
 #: Blocks of an object that are held.
 _BLOCKS = 16
 
@@ -221,10 +224,10 @@ def listed_if_any(prefix: Address) -> Iterator[Stored]:
 
 
 def _pages(store: Any, name: str, *, recursive: bool) -> Iterator[Stored]:  # noqa: ANN401 - no types
-    """What S3 lists, a thousand objects at a time."""
+    """What S3 lists, page by page."""
     bucket, key, _ = store.split_path(name)
     prefix = f"{key.rstrip('/')}/" if key else ""
-    asked = {"Bucket": bucket, "Prefix": prefix, **store.req_kw}
+    asked = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": PAGE, **store.req_kw}
     if not recursive:
         asked["Delimiter"] = "/"
     while True:

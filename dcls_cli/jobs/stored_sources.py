@@ -58,6 +58,8 @@ def find_stored(
         UsageError: nothing is there, or fits the pattern.
         DclsError: the store cannot be asked.
     """
+    if glob.has_magic(address.parts[1]):
+        raise UsageError(f"{printable(address)}: the bucket must have no wildcard")
     check_readable(address)
     if is_object(address):
         if address.suffix.lower() == LIST_SUFFIX:
@@ -83,8 +85,6 @@ def _matches(pattern: Address, out: Location | None) -> Iterator[Candidate]:
         if glob.has_magic(part):
             break
         fixed.append(part)
-    if len(fixed) < 3:  # the scheme, nothing, the bucket
-        raise UsageError(f"{printable(pattern)}: the bucket must have no wildcard")
     base = Address("/".join(fixed))
     wanted = pattern[len(base) + 1 :]
     fits = matcher(wanted)
