@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import sys
 import time
 import warnings
@@ -387,7 +388,7 @@ def upscale_files(
         raise UsageError("no inputs: expected folders, photos, patterns or lists")
     request = Request(
         inputs=tuple(map(_named, several)),
-        output=None if output is None else os.fspath(output),
+        output=None if output is None else _named(output),
         scale=scale,
         model=model if options.get("weights") is None else None,
         devices=tuple(devices),
@@ -426,8 +427,14 @@ def _outcomes(
 
 
 def _named(path: str | Path) -> str:
-    """A path as requests have it, where a lone dash is stdin."""
+    """A path as requests have it, where a lone dash is stdin.
+
+    Raises:
+        UsageError: an address was made a path, which has lost one of its slashes.
+    """
     text = os.fspath(path)
+    if isinstance(path, Path) and re.match(r"[a-z][a-z0-9+.-]+:[/\\]", text):
+        raise UsageError(f"{text}: give an address as a text, since a Path makes one slash of two")
     return "./-" if text == "-" else text
 
 

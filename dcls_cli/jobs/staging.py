@@ -5,6 +5,7 @@ another process, on another machine.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,23 +20,35 @@ from dcls_cli.jobs.resuming import left_of, measured
 from dcls_cli.jobs.sources import is_claimed
 
 if TYPE_CHECKING:
-    from dcls_cli.jobs.engines import Place
+    from dcls_cli.image.resizing import OutputSize
     from dcls_cli.jobs.events import Emit
-    from dcls_cli.jobs.worker import Worker
+    from dcls_cli.jobs.records import Records
+    from dcls_cli.jobs.request import Request
+
+#: Restores a photo from a file into a file, with events; None if somebody else was faster.
+Make = Callable[[Task, "Emit"], Outcome | None]
 
 
 def work_staged(
-    worker: "Worker", task: Task, emit: "Emit", place: "Place | None" = None
+    task: Task,
+    emit: "Emit",
+    make: Make,
+    *,
+    request: "Request",
+    size: "OutputSize",
+    records: "Records",
 ) -> Outcome | None:
     """Restore a photo by way of a temporary folder, unless its output is there and whole.
 
     The folder is gone afterwards, whatever happens. An object is put once, when it is whole.
 
     Args:
-        worker: restores the photo.
         task: the photo.
         emit: is given each event, about the photo and its output as the task has them.
-        place: among the threads that share the engine.
+        make: restores it here.
+        request: what holds for every photo.
+        size: of the outputs.
+        records: of how outputs were made.
 
     Returns:
         None for a photo whose output exists.
@@ -45,7 +58,7 @@ def work_staged(
     """
     if not task.replace and is_there(task.output):
         # Also where a task is given to a second worker after the first one died at its end.
-        left = left_of(measured(task, worker.size), worker.records, worker.request, emit)
+        left = left_of(measured(task, size), records, request, emit)
         if left is None:
             return None
         task = left
@@ -56,7 +69,7 @@ def work_staged(
             fetch(task.source, local(staged.source))
         transfer_s = time.perf_counter() - started
         try:
-            made = worker.make(measured(staged, worker.size), _as_of(task, emit), place)
+            made = make(measured(staged, size), _as_of(task, emit))
         except DclsError as error:
             # The class and the cause stay; only the names in the folder mean nothing to anybody.
             error.args = (_renamed(str(error), staged, task),)
@@ -68,7 +81,7 @@ def work_staged(
         if isinstance(task.output, Address):
             put(local(staged.output), task.output)
         else:
-            worker.records.add(task.output)
+            records.add(task.output)
         transfer_s += time.perf_counter() - started
     outcome = replace(
         made, input=task.source, output=task.output, seconds=made.seconds + transfer_s

@@ -15,6 +15,7 @@ from dcls_cli.jobs.events import Finished, Noted, Outcome, Skipped, Started, Ste
 from dcls_cli.jobs.existing_outputs import is_whole
 from dcls_cli.jobs.networks import Networks, user_kernel
 from dcls_cli.jobs.records import Records, recipe_of
+from dcls_cli.jobs.staging import work_staged
 from dcls_cli.jobs.streams import read_stdin, stdout_path, write_stdout
 
 if TYPE_CHECKING:
@@ -104,10 +105,15 @@ class Worker:
         Raises:
             DclsError: the photo has no output.
         """
-        from dcls_cli.jobs.staging import work_staged
-
         if task.is_remote:
-            return work_staged(self, task, emit, place)
+            return work_staged(
+                task,
+                emit,
+                lambda staged, report: self.make(staged, report, place),
+                request=self.request,
+                size=self.size,
+                records=self.records,
+            )
         outcome = self.make(task, emit, place)
         if outcome is None:
             emit(Skipped(task))

@@ -3,10 +3,13 @@
 import functools
 import io
 import json
+import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -508,6 +511,13 @@ def test_a_package_that_is_missing_is_named(
 # Addresses and folders.
 
 
+def test_an_address_as_a_path_is_refused(x2: str, folder: Path) -> None:
+    for inputs, output in ((Path("s3://bucket/in"), "out"), ("in", Path("s3://bucket/out"))):
+        with pytest.raises(UsageError, match=r"s3:/bucket/.*: give an address as a text"):
+            list(upscale_files(inputs, output, weights=Path(x2), devices=("cpu",)))
+    assert list(folder.iterdir()) == []
+
+
 def test_addresses_keep_their_text() -> None:
     address = location("S3://bucket/a//b.tar.png/")
     assert address == "s3://bucket/a//b.tar.png/"
@@ -539,3 +549,36 @@ def test_folders_of_killed_processes_are_removed() -> None:
     temporaries._tidy_up.cache_clear()
     with temporaries.folder() as folder:
         assert list(top.iterdir()) == [folder]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+def test_a_signal_while_photos_are_fetched_leaves_nothing(
+    x2: str, server: Server, bucket: Bucket
+) -> None:
+    fill(bucket)
+    fetching = threading.Event()
+
+    def hold(method: str, path: str) -> bool:
+        if method == "GET" and path.endswith("/c.jpg"):
+            fetching.set()
+            time.sleep(5)
+        return False
+
+    server.refuses = hold
+    top = f"s3://{bucket.name}"
+    command = [sys.executable, "-c", "from dcls_cli.cli import main; main()", "batch"]
+    command += [f"{top}/scans", "-o", f"{top}/out"]
+    environment = {**os.environ, "TMPDIR": tempfile.gettempdir()}
+    process = subprocess.Popen(
+        [*command, "-w", x2, "-d", "cpu"], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    assert fetching.wait(60)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    assert "the same command goes on with the rest" in said
+    assert bucket.keys("out/b/c") == []
+    assert bucket.unfinished() == []
+    server.refuses = lambda _method, _path: False
+    assert batch(x2, f"{top}/scans", "-o", f"{top}/out") == 0
+    assert bucket.keys("out/") == [f"out/{name}" for name in OUTPUTS]
