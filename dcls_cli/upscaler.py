@@ -5,6 +5,7 @@
 """
 
 import os
+import re
 import sys
 import time
 import warnings
@@ -362,8 +363,10 @@ def upscale_files(
     the work in good order.
 
     Args:
-        inputs: a folder, photo, 'pattern*' or list (.txt), or several of them.
-        output: folder of the outputs, which keeps the tree; None: `FOLDER_x4` beside a folder.
+        inputs: a folder, photo, 'pattern*' or list (.txt), or several of them; also addresses such
+            as `s3://bucket/scans/`, of any store that fsspec knows.
+        output: folder of the outputs, which keeps the tree, or an address; None: `FOLDER_x4` beside
+            a folder.
         scale: how many times larger; None: the scale of the weights, or 4.
         model: `auto`, or a name as `Upscaler.from_pretrained` takes it.
         devices: each works on photos of its own.
@@ -385,7 +388,7 @@ def upscale_files(
         raise UsageError("no inputs: expected folders, photos, patterns or lists")
     request = Request(
         inputs=tuple(map(_named, several)),
-        output=None if output is None else os.fspath(output),
+        output=None if output is None else _named(output),
         scale=scale,
         model=model if options.get("weights") is None else None,
         devices=tuple(devices),
@@ -401,7 +404,7 @@ def upscale_files(
 
     workers = workers_of(request, note=lambda text: take(Noted(text)))
     naming = plans.naming_of(request, workers[0].networks)
-    out = Path(output) if output else plans.folder_beside(request.inputs, naming.size)
+    out = plans.output_of(request, naming)
     plans.prepare_folder(out, dry_run=False)
     plan = plans.plan_batch(request, out, naming, take)
     return _outcomes(workers, plan, threads, take, failures if raise_errors else [])
@@ -424,8 +427,14 @@ def _outcomes(
 
 
 def _named(path: str | Path) -> str:
-    """A path as requests have it, where a lone dash is stdin."""
+    """A path as requests have it, where a lone dash is stdin.
+
+    Raises:
+        UsageError: an address was made a path, which has lost one of its slashes.
+    """
     text = os.fspath(path)
+    if isinstance(path, Path) and re.match(r"[a-z][a-z0-9+.-]+:[/\\]", text):
+        raise UsageError(f"{text}: give an address as a text, since a Path makes one slash of two")
     return "./-" if text == "-" else text
 
 

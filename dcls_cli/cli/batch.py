@@ -2,7 +2,6 @@
 
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,17 +19,18 @@ def batch(
         typer.Argument(
             metavar="INPUT...",
             help="Folders, photos, 'patterns*', and lists: text files (.txt) with one name per "
-            "line.",
+            "line; also as addresses: s3://bucket/photos/.",
         ),
     ],
     *,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
             metavar="FOLDER",
-            help="Write the same tree into this folder. [default: INPUT_x4 beside a single folder]",
+            help="Write the same tree into this folder, or below s3://bucket/prefix/. "
+            "[default: INPUT_x4 beside a single folder]",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -115,7 +115,7 @@ def batch(
         ),
     ] = False,
     report: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FILE",
             help="Also write a table with one row per photo: .jsonl or .csv.",
@@ -178,21 +178,22 @@ def batch(
     from dcls_cli.cli import console, signals
     from dcls_cli.cli.downloads import find_model
     from dcls_cli.cli.photo_views import PhotoView, print_batch_forecast, print_summary
+    from dcls_cli.files.addresses import location
     from dcls_cli.jobs.cluster import Cluster, ClusterRun
     from dcls_cli.jobs.forecast import forecast_batch
-    from dcls_cli.jobs.plan import folder_beside, naming_of, plan_batch, prepare_folder
+    from dcls_cli.jobs.plan import naming_of, output_of, plan_batch, prepare_folder
     from dcls_cli.jobs.pool import PATIENCE_S, UNLIMITED_S, Run, abandon_threads
     from dcls_cli.jobs.report import Tally, check_report, write_report
     from dcls_cli.jobs.request import Request
     from dcls_cli.jobs.selection import Shard
     from dcls_cli.jobs.worker import workers_of
 
-    if report is not None:
-        check_report(report, dry_run=dry_run)
-    cluster = Cluster.of(ray, workers, gpus_per_worker)
+    table = None if report is None else location(report)
+    if table is not None:
+        check_report(table, dry_run=dry_run)
     request = Request(
         inputs=tuple(inputs),
-        output=None if output is None else str(output),
+        output=output,
         scale=scale,
         width=width,
         height=height,
@@ -226,7 +227,7 @@ def batch(
     cluster = Cluster.of(ray, workers, gpus_per_worker)
     here = workers_of(request, find_model, console.note)
     naming = naming_of(request, here[0].networks)
-    out = output or folder_beside(inputs, naming.size)
+    out = output_of(request, naming)
     prepare_folder(out, dry_run=dry_run)
     tally, planning = Tally(), PhotoView(None, json=json)
 
@@ -259,8 +260,8 @@ def batch(
         seconds=round(time.perf_counter() - started, 3),
         engines=run.records(),
     )
-    if report is not None:
-        write_report(tally.rows, report)
+    if table is not None:
+        write_report(tally.rows, table)
     if watch.exit_code is not None:
         abandon_threads()
         raise signals.Ended(watch.exit_code, reported=True)

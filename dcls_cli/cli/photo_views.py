@@ -8,6 +8,7 @@ from rich.text import Text
 
 from dcls_cli.cli import console
 from dcls_cli.cli.signals import WORDS
+from dcls_cli.files.remote import is_there
 from dcls_cli.jobs.events import (
     Event,
     Failed,
@@ -23,10 +24,9 @@ from dcls_cli.jobs.events import (
 from dcls_cli.jobs.report import message_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.progress import TaskID
 
+    from dcls_cli.files.addresses import Location
     from dcls_cli.jobs.events import Named
     from dcls_cli.jobs.forecast import BatchForecast, Forecast, Sized
     from dcls_cli.jobs.report import Tally
@@ -62,7 +62,7 @@ class PhotoView:
         self._total, self._ended = total, 0
         if total is not None:
             self._batch = self._bar.add_task(f"0 of {total} photos", total=total)
-        self._bars: dict[Path, TaskID] = {}
+        self._bars: dict[Location, TaskID] = {}
         self._explained: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -119,7 +119,7 @@ class PhotoView:
         text = f"{_name(task)}: finding the blur"
         self._bars[task.output] = self._bar.add_task(text, total=None)
 
-    def explain(self, source: "Path", network: "Named") -> None:
+    def explain(self, source: "Location", network: "Named") -> None:
         """Say why the rule chose a network, for the first photo that gets it."""
         if network.reason is not None and network.name not in self._explained:
             self._explained.add(network.name)
@@ -260,7 +260,7 @@ def print_batch_forecast(
     """Print what would be done with each photo of a batch, and what all would take."""
     for each in sized:
         task = each.task
-        replaced = task.replace and task.output.exists()
+        replaced = task.replace and is_there(task.output)
         if json:
             console.event(
                 "forecast",
@@ -287,13 +287,15 @@ def print_batch_forecast(
 def _sums(found: "BatchForecast") -> str:
     named = f", {found.renamed} named by stem and suffix" if found.renamed else ""
     several = f"{found.engines} x " if found.engines > 1 else ""
-    room = ", which is too little" if found.disk_bytes > found.free_disk_bytes else ""
+    free, room = "", ""
+    if found.free_disk_bytes is not None:
+        free = f" of {_megabytes(found.free_disk_bytes)} free"
+        room = ", which is too little" if found.disk_bytes > found.free_disk_bytes else ""
     return (
         f"{found.input_pixels / 1e6:.3g} -> {found.output_pixels / 1e6:.3g} megapixels{named}; "
-        f"disk about {_megabytes(found.disk_bytes)} of {_megabytes(found.free_disk_bytes)} free"
-        f"{room}; memory {_megabytes(found.memory_bytes)} of "
-        f"{_megabytes(found.free_memory_bytes)} free; about {_time(found.seconds)} on "
-        f"{several}{found.device} {found.precision}"
+        f"disk about {_megabytes(found.disk_bytes)}{free}{room}; "
+        f"memory {_megabytes(found.memory_bytes)} of {_megabytes(found.free_memory_bytes)} free; "
+        f"about {_time(found.seconds)} on {several}{found.device} {found.precision}"
     )
 
 

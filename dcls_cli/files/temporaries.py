@@ -12,6 +12,8 @@ import os
 import platform
 import re
 import secrets
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +31,7 @@ _NAME = re.compile(
     re.DOTALL,
 )
 
-#: The files that this process writes now; a file is made and entered under the lock.
+#: The files and folders that this process has made for now; one is made and entered under the lock.
 _live: set[Path] = set()
 _lock = threading.RLock()
 
@@ -67,6 +69,43 @@ def opened(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
             _live.discard(temporary)
 
 
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Make a folder where the system has its temporary files; remove it with all that is in it.
+
+    The leftovers of processes that were killed are removed there too, once a process.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    top = Path(tempfile.gettempdir())
+    _tidy_up(top)
+    made = top / name_for(top / "staged")
+    try:
+        with _lock:
+            _live.add(made)
+            made.mkdir(mode=0o700)
+        yield made
+    finally:
+        _remove(made)
+        with _lock:
+            _live.discard(made)
+
+
+@functools.cache
+def _tidy_up(top: Path) -> None:
+    remove_stale(top)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        with suppress(FileNotFoundError):  # another process was faster
+            shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def abandon() -> None:
     """Remove the files that this process writes and make no more: it ends now.
 
@@ -75,7 +114,7 @@ def abandon() -> None:
     _lock.acquire()
     for temporary in _live:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
 
 
 def remove_stale(folder: Path) -> None:
@@ -90,7 +129,7 @@ def remove_stale(folder: Path) -> None:
         for entry in entries:
             if entry.name.endswith(SUFFIX) and _is_stale(entry):
                 with suppress(PermissionError):
-                    Path(entry.path).unlink(missing_ok=True)
+                    _remove(Path(entry.path))
 
 
 def _is_stale(entry: "os.DirEntry[str]") -> bool:

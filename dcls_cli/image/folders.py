@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 
 from dcls_cli.errors import ImageError
 from dcls_cli.files import temporaries
+from dcls_cli.files.addresses import Address
 from dcls_cli.files.atomic import printable
 
 Identity = tuple[int, int]
@@ -27,12 +28,16 @@ SUFFIXES = {
     "HEIF": (".heic", ".heif", ".hif"),
 }
 
-_CLAIMS = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+
+def format_by_name(path: PurePath | Address) -> str | None:
+    """The format that a name claims, by Pillow's name; None for one of no format that is read."""
+    suffix = path.suffix.lower()
+    return next((name for name, suffixes in SUFFIXES.items() if suffix in suffixes), None)
 
 
-def is_claimed(path: PurePath) -> bool:
+def is_claimed(path: PurePath | Address) -> bool:
     """Whether a name claims to be a photo of a format that is read."""
-    return path.suffix.lower() in _CLAIMS
+    return format_by_name(path) is not None
 
 
 def images_in(folder: Path, *, recursive: bool) -> list[Path]:

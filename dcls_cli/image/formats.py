@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 
 from dcls_cli.errors import UsageError
+from dcls_cli.files.addresses import Location
 from dcls_cli.files.atomic import printable
 
 
@@ -97,7 +97,7 @@ def default_format(name: str, *, alpha: bool = False) -> Format:
     return form if form.alpha or not alpha else FORMATS["PNG"]
 
 
-def suffix_for(form: Format, photo: Path) -> str:
+def suffix_for(form: Format, photo: Location) -> str:
     """Choose the suffix of an output: the photo's own spelling, where it fits the format."""
     return photo.suffix if photo.suffix.lower() in form.suffixes else form.suffixes[0]
 
@@ -141,7 +141,7 @@ class Encoding:
         """Quality of what loses something."""
         return DEFAULT_QUALITY if self.quality is None else self.quality
 
-    def of(self, path: Path) -> Format:
+    def of(self, path: Location) -> Format:
         """Find the format in which a file is written, and check that it can be as asked.
 
         Its suffix may be missing or unknown if `format` is given.
@@ -163,7 +163,7 @@ class Encoding:
             )
         return form
 
-    def _chosen(self, path: Path) -> Format:
+    def _chosen(self, path: Location) -> Format:
         by_suffix = WRITABLE.get(path.suffix.lower())
         if self.format is None:
             if by_suffix is None:

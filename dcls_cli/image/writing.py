@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dcls_cli.errors import ImageError, OutOfMemoryError, UsageError
+from dcls_cli.files.addresses import Location
 from dcls_cli.files.atomic import atomic_write, check_writable, is_special, printable
 from dcls_cli.image.colour import to_srgb
 from dcls_cli.image.colour_spaces import exif_as_srgb
@@ -101,7 +102,7 @@ def check_output(
 
 
 def check_encoding(
-    path: Path, width: int, height: int, *, alpha: bool, encoding: Encoding = _DEFAULT
+    path: Location, width: int, height: int, *, alpha: bool, encoding: Encoding = _DEFAULT
 ) -> None:
     """Find out whether a format can hold a photo, wherever it is written; see `check_output`.
 
@@ -245,7 +246,7 @@ def to_pil(picture: Picture) -> Image.Image:
     return image
 
 
-def _no_transparency(path: Path, form: Format) -> UsageError:
+def _no_transparency(path: Location, form: Format) -> UsageError:
     return UsageError(
         f"{printable(path)}: {form.name} cannot hold transparency; write PNG, WebP or TIFF"
     )

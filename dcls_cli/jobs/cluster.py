@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from dcls_cli import __version__
 from dcls_cli.errors import BackendError, DclsError, UsageError, WeightsError, first_line
 from dcls_cli.files import temporaries
+from dcls_cli.files.addresses import Address, Location
 from dcls_cli.image.decoding import silence_stderr
 from dcls_cli.installation import install_command
 from dcls_cli.jobs.events import Event, Failed, Finished, Left, Noted, Skipped, Started, Task
@@ -149,7 +150,9 @@ class ClusterRun:
         fatal = False
         while some := list(itertools.islice(waiting, _TASKS_AT_A_TIME)):
             left = dict(enumerate(some))
-            folders.update(task.output.parent for task in some)
+            folders.update(
+                task.output.parent for task in some if not isinstance(task.output, Address)
+            )
             if not (fatal or must_end()):
                 for number, events in self._results(some):
                     task = left.pop(number)
@@ -280,7 +283,12 @@ def _refuse_silent(address: str) -> None:
 
 def _absolute(task: Task) -> Task:
     """A task as workers, which work in other folders, understand it."""
-    return replace(task, source=task.source.absolute(), output=task.output.absolute())
+    return replace(task, source=_everywhere(task.source), output=_everywhere(task.output))
+
+
+def _everywhere(place: Location) -> Location:
+    """A name that means the same in every folder; an address does."""
+    return place if isinstance(place, Address) else place.absolute()
 
 
 def _about(event: Event, task: Task) -> Event:
@@ -303,7 +311,7 @@ def _renamed(error: DclsError, task: Task) -> DclsError:
     """An error whose text has the names that the user gave."""
     text = str(error)
     for path in (task.source, task.output):
-        text = text.replace(str(path.absolute()), str(path))
+        text = text.replace(str(_everywhere(path)), str(path))
     return type(error)(text)
 
 

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dcls_cli.errors import DclsError, ImageError, UsageError
+from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
     from dcls_cli.jobs.existing_outputs import Size
+
+
+#: About how many pixels a photo has for each byte of its object: a JPEG, or little else.
+_PIXELS_PER_BYTE = 4
 
 
 class Named(NamedTuple):
@@ -44,10 +49,11 @@ class Task:
         sizes: what an existing output may have if it is whole, pixels; empty if it must not exist.
         renamed: whether its suffix tells its output from that of another photo.
         makes_folder: whether the folder of the output is made where it is missing.
+        length: of the photo's object, bytes; None for a file, or if it is unknown.
     """
 
-    source: Path
-    output: Path
+    source: Location
+    output: Location
     kernel: Path | None = None
     evidence: Path | None = None
     from_stdin: bool = False
@@ -57,11 +63,19 @@ class Task:
     sizes: "frozenset[Size]" = frozenset()
     renamed: bool = False
     makes_folder: bool = False
+    length: int | None = None
 
     @property
     def pixels(self) -> int:
-        """Of the photo; 0 if its size is unknown."""
-        return self.size[0] * self.size[1] if self.size is not None else 0
+        """Of the photo; about, by its length, where its size is unknown; 0 without both."""
+        if self.size is not None:
+            return self.size[0] * self.size[1]
+        return (self.length or 0) * _PIXELS_PER_BYTE
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its photo or its output is an object."""
+        return isinstance(self.source, Address) or isinstance(self.output, Address)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,8 +105,8 @@ class Outcome:
         taps: the blur that was inverted, (k, k) float32, sum 1.
     """
 
-    input: Path
-    output: Path
+    input: Location
+    output: Location
     width: int
     height: int
     seconds: float
@@ -134,7 +148,7 @@ class Noted:
     """A remark, about a photo or, without one, about the whole request."""
 
     text: str
-    source: Path | None = None
+    source: Location | None = None
 
     def __str__(self) -> str:
         """The remark, with the photo's name."""
@@ -189,7 +203,7 @@ class Left:
 class Failed:
     """A photo, or a folder that cannot be looked into, has no output."""
 
-    source: Path
+    source: Location
     error: DclsError
     task: Task | None = None
 

@@ -6,17 +6,18 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
 from dcls_cli.errors import ImageError
+from dcls_cli.files.addresses import Address, Location
+from dcls_cli.files.remote import NoObjectError, opened
 from dcls_cli.image import READABLE
 from dcls_cli.image.heif import HeifPhoto
 from dcls_cli.image.integrity import without_hostile_tags
 from dcls_cli.image.metadata.gathering import orientation, raw_xmp
-from dcls_cli.image.recognition import recognise, recognise_head
+from dcls_cli.image.recognition import recognise_head
 
 Size = tuple[int, int]
 
@@ -59,14 +60,17 @@ class Seen:
     size: Size | None = None
 
 
-def measure(path: Path) -> Size | None:
+def measure(path: Location) -> Size | None:
     """Read the width and height that an image states, before its orientation is applied.
 
     Returns:
         None for what cannot be opened as an image; reading it will say why.
+
+    Raises:
+        DclsError: an object's store cannot be asked.
     """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             if recognise_head(file.read(_HEAD_BYTES)) == "HEIF":
                 return HeifPhoto(file).size
             return _opened(file).size
@@ -74,10 +78,14 @@ def measure(path: Path) -> Size | None:
         return None
 
 
-def is_turned(path: Path) -> bool:
-    """Whether an image states an orientation that exchanges its width and height."""
+def is_turned(path: Location) -> bool:
+    """Whether an image states an orientation that exchanges its width and height.
+
+    Raises:
+        DclsError: an object's store cannot be asked.
+    """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             if recognise_head(file.read(_HEAD_BYTES)) == "HEIF":
                 return False  # its size is that of the upright picture
             return orientation(_opened(file)) >= 5
@@ -85,35 +93,58 @@ def is_turned(path: Path) -> bool:
         return False
 
 
-def xmp_in(path: Path) -> bytes | None:
-    """The XMP packet of an image; None for one without, and for what is no image."""
+def xmp_in(path: Location) -> bytes | None:
+    """The XMP packet of an image; None for one without, and for what is no image.
+
+    Raises:
+        DclsError: an object's store cannot be asked.
+    """
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             return raw_xmp(_opened(file))
     except _NO_IMAGE:
         return None
 
 
-def look(output: Path, expected: set[Size]) -> Seen:
+def look(output: Location, expected: set[Size]) -> Seen:
     """Look at an output without decoding it: its size, and whether it ends where it should.
 
     Outputs get their names when they are whole, so that nothing more is needed but for files that
     others have damaged.
 
     Args:
-        output: the file.
+        output: the file, or the object, of which only its header and its end are fetched.
         expected: the sizes that it may have.
+
+    Raises:
+        DclsError: an object's store cannot be asked.
     """
+    if isinstance(output, Address):
+        try:
+            with opened(output) as file:
+                return _seen(file, expected)
+        except NoObjectError:
+            return Seen(State.ABSENT)
     if not os.path.lexists(output):
         return Seen(State.ABSENT)
-    if recognise(output) is None:
-        empty = output.is_file() and output.stat().st_size == 0
-        return Seen(State.DAMAGED if empty else State.OTHER)
+    if not output.is_file():  # opening a FIFO would wait for its writer
+        return Seen(State.OTHER)
     try:
-        with output.open("rb") as file:
-            length = file.seek(0, os.SEEK_END)
-            image = _opened(file)
-            whole = image.format in _ENDS and _ENDS[image.format](image, file, length)
+        with opened(output) as file:
+            return _seen(file, expected)
+    except OSError:  # not ours to read
+        return Seen(State.DAMAGED if output.stat().st_size == 0 else State.OTHER)
+
+
+def _seen(file: BinaryIO, expected: set[Size]) -> Seen:
+    """Look at an output that is open."""
+    head = file.read(_HEAD_BYTES)
+    if recognise_head(head) is None:
+        return Seen(State.OTHER if head else State.DAMAGED)
+    try:
+        length = file.seek(0, os.SEEK_END)
+        image = _opened(file)
+        whole = image.format in _ENDS and _ENDS[image.format](image, file, length)
     except _NO_IMAGE:
         whole = False
     if not whole:
@@ -121,7 +152,7 @@ def look(output: Path, expected: set[Size]) -> Seen:
     return Seen(State.WHOLE if image.size in expected else State.OTHER, image.size)
 
 
-def is_whole(output: Path, expected: frozenset[Size]) -> bool:
+def is_whole(output: Location, expected: frozenset[Size]) -> bool:
     """Whether an output exists, is whole and has one of the expected sizes."""
     return bool(expected) and look(output, set(expected)).state is State.WHOLE
 

@@ -5,13 +5,15 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcls_cli.errors import ImageError, UsageError
+from dcls_cli.files import temporaries
+from dcls_cli.files.addresses import Address, Location, local
 from dcls_cli.files.atomic import printable
+from dcls_cli.files.remote import fetch
 from dcls_cli.jobs.events import Failed, Task
-from dcls_cli.jobs.existing_outputs import is_turned
+from dcls_cli.jobs.existing_outputs import is_turned, measure
 from dcls_cli.jobs.plan import nearest
 from dcls_cli.jobs.streams import stdout_path
 from dcls_cli.jobs.worker import Loaded, Worker
@@ -60,8 +62,8 @@ class Forecast:
         seconds: of restoring, about: one piece was timed.
     """
 
-    input: Path
-    output: Path
+    input: Location
+    output: Location
     input_width: int
     input_height: int
     width: int
@@ -84,7 +86,7 @@ class BatchForecast:
     Attributes:
         input_pixels, output_pixels: of all photos that would be restored.
         renamed: photos that get their suffix into the names of their outputs.
-        disk_bytes: of the outputs, about; free_disk_bytes: now.
+        disk_bytes: of the outputs, about; free_disk_bytes: now; None in an object store.
         memory_bytes: about, as of a photo; free_memory_bytes: now.
         seconds: about: a piece of the largest photo was timed.
         device, precision: of the first engine; engines: how many.
@@ -94,7 +96,7 @@ class BatchForecast:
     output_pixels: int
     renamed: int
     disk_bytes: int
-    free_disk_bytes: int
+    free_disk_bytes: int | None
     memory_bytes: int
     free_memory_bytes: int
     seconds: float
@@ -129,7 +131,7 @@ def forecast(task: Task, worker: Worker) -> Forecast:
 
 
 def forecast_batch(
-    tasks: Sequence[Task], out: Path, workers: Sequence[Worker], emit: "Emit", *, threads: int
+    tasks: Sequence[Task], out: Location, workers: Sequence[Worker], emit: "Emit", *, threads: int
 ) -> tuple[list[Sized], BatchForecast | None]:
     """Say what would be done with each photo, and what all would take.
 
@@ -138,7 +140,7 @@ def forecast_batch(
 
     Args:
         tasks: the photos.
-        out: folder of the outputs.
+        out: folder or prefix of the outputs.
         workers: one for each device.
         emit: is given the photos that are known to fail.
         threads: photos in work at a time for each device.
@@ -276,11 +278,14 @@ def _sized(task: Task, worker: Worker) -> Sized:
     from dcls_cli.image.reading import check_size
 
     request = worker.request
-    if task.size is None:  # reading it says why, or gives the size
-        photo = read(task.source, max_pixels=request.max_pixels)
+    stored = measure(task.source) if isinstance(task.source, Address) else task.size
+    if stored is None and isinstance(task.source, Address):
+        raise ImageError(f"{printable(task.source)}: its header is that of no image that is read")
+    if stored is None:  # reading it says why, or gives the size
+        photo = read(local(task.source), max_pixels=request.max_pixels)
         size = photo.width, photo.height
     else:
-        size = task.size[::-1] if is_turned(task.source) else task.size
+        size = stored[::-1] if is_turned(task.source) else stored
         check_size(size, request.max_pixels)
     width, height = worker.size.of(*size)
     check_encoding(task.output, width, height, alpha=False, encoding=request.encoding)
@@ -296,16 +301,22 @@ def _failed(task: Task, error: ImageError | UsageError) -> Failed:
 
 
 def _of_largest(task: Task, worker: Worker) -> Forecast:
-    """The forecast of a photo whose folder may not exist yet.
+    """The forecast of a photo whose folder may not exist yet; an object is fetched for it.
 
     Raises:
         ImageError: it cannot be read.
         UsageError: the format of the output cannot hold it.
+        DclsError: its store cannot be asked.
     """
+    if isinstance(task.source, Address):
+        with temporaries.folder() as folder:
+            path = folder / "photo"
+            fetch(task.source, path)
+            return _of_largest(replace(task, source=path), worker)
     from dcls_cli.image import check_encoding, read
 
     request = worker.request
-    photo = read(task.source, max_pixels=request.max_pixels, kept=request.metadata)
+    photo = read(local(task.source), max_pixels=request.max_pixels, kept=request.metadata)
     width, height = worker.size.of(photo.width, photo.height)
     encoding = request.encoding
     check_encoding(task.output, width, height, alpha=photo.has_alpha, encoding=encoding)
@@ -317,7 +328,7 @@ def _of_largest(task: Task, worker: Worker) -> Forecast:
 def _sum(
     sized: Sequence[Sized],
     largest: Forecast,
-    out: Path,
+    out: Location,
     request: "Request",
     *,
     engines: int,
@@ -337,7 +348,7 @@ def _sum(
             expected_bytes(request.encoding.of(each.task.output), _CHANNELS * each.pixels, depth)
             for each in sized
         ),
-        free_disk_bytes=shutil.disk_usage(nearest(out)).free,
+        free_disk_bytes=None if isinstance(out, Address) else shutil.disk_usage(nearest(out)).free,
         memory_bytes=largest.memory_bytes * engines + waiting,
         free_memory_bytes=largest.free_memory_bytes,
         seconds=largest.seconds * sum(inputs) / inputs[0] / engines,

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from dcls_cli.errors import UsageError
 from dcls_cli.files import temporaries
+from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import printable
+from dcls_cli.image.folders import format_by_name
 from dcls_cli.jobs.sources import Source
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 _FIELDS = ("stem", "size", "scale", "model", "ext")
 
 #: Names the output of a photo, from its path and the stem to use.
-Namer = Callable[[Path, str], str]
+Namer = Callable[[Location, str], str]
 
 _SHOWN_COLLISIONS = 5
 
@@ -66,14 +68,14 @@ class Naming:
             if field == "scale" and self.size.in_pixels:
                 raise UsageError("--name with {scale}: the size is given in pixels; use {size}")
 
-    def name(self, photo: Path, stem: str | None = None) -> str:
+    def name(self, photo: Location, stem: str | None = None) -> str:
         """Name the output of a photo.
 
         The suffix is the photo's own where it fits what the photo is by content, or the usual one
-        of the output's format.
+        of the output's format. An object is not opened for that: its name counts.
 
         Args:
-            photo: the file.
+            photo: the file or object.
             stem: in place of the photo's own.
 
         Raises:
@@ -99,11 +101,13 @@ class Naming:
         return name
 
     @staticmethod
-    def _kept(photo: Path) -> "Format":
+    def _kept(photo: Location) -> "Format":
         from dcls_cli.image.formats import default_format
         from dcls_cli.image.heif import has_alpha
         from dcls_cli.image.recognition import recognise
 
+        if isinstance(photo, Address):
+            return default_format(format_by_name(photo) or "PNG")
         name = recognise(photo) or "PNG"
         return default_format(name, alpha=name == "HEIF" and has_alpha(photo))
 
@@ -123,7 +127,7 @@ class Assignment:
     """A photo and the file that it becomes."""
 
     source: Source
-    output: Path
+    output: Location
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Sameness:
     case: bool
     forms: bool
 
-    def key(self, path: Path) -> str:
+    def key(self, path: Location) -> str:
         """A text that is equal for equal names."""
         text = os.fspath(path)
         if self.forms:
@@ -146,12 +150,14 @@ class Sameness:
         return text.casefold() if self.case else text
 
 
-def sameness(folder: Path) -> Sameness:
-    """Ask the file system of a folder that can be written.
+def sameness(folder: Location) -> Sameness:
+    """Ask the file system of a folder that can be written; object stores tell all names apart.
 
     Raises:
         OSError: it cannot be written.
     """
+    if isinstance(folder, Address):
+        return Sameness(case=False, forms=False)
     with temporaries.opened(folder / os.fsdecode(_ONE_PIECE)) as (probe, _):
         parted = os.fsencode(probe.name).replace(_ONE_PIECE, _TWO_PIECES)
         return Sameness(
@@ -161,7 +167,7 @@ def sameness(folder: Path) -> Sameness:
 
 
 def assign(
-    sources: Iterable[Source], out: Path, name_of: Namer, same: Sameness
+    sources: Iterable[Source], out: Location, name_of: Namer, same: Sameness
 ) -> list[Assignment]:
     """Give each photo the file that it becomes.
 
@@ -191,32 +197,36 @@ def assign(
     return assignments
 
 
-def without_outputs(sources: Iterable[Source], out: Path, name_of: Namer) -> list[Source]:
+def without_outputs(sources: Iterable[Source], out: Location, name_of: Namer) -> list[Source]:
     """Leave out the photos that are the outputs of others, as of an earlier run into `out`."""
     listed = list(sources)
-    wanted: dict[Path, Path] = {}
+    wanted: dict[Location, Location] = {}
     for source in listed:
-        output = _place(out, source, name_of, source.path.stem)
-        wanted[output.parent.resolve() / output.name] = source.path
+        wanted[_resolved(_place(out, source, name_of, source.path.stem))] = source.path
     return [
         source
         for source in listed
-        if wanted.get(source.path.parent.resolve() / source.path.name, source.path) == source.path
+        if wanted.get(_resolved(source.path), source.path) == source.path
     ]
 
 
-def _place(out: Path, source: Source, name_of: Namer, stem: str) -> Path:
+def _resolved(place: Location) -> Location:
+    """A file's place, whatever links lead to its folder; objects have one address."""
+    return place if isinstance(place, Address) else place.parent.resolve() / place.name
+
+
+def _place(out: Location, source: Source, name_of: Namer, stem: str) -> Location:
     return out / source.relative.parent / name_of(source.path, stem)
 
 
-def _grouped(wanted: list[tuple[Source, Path]], same: Sameness) -> dict[str, list[Source]]:
+def _grouped(wanted: list[tuple[Source, Location]], same: Sameness) -> dict[str, list[Source]]:
     groups: dict[str, list[Source]] = defaultdict(list)
     for source, output in wanted:
         groups[same.key(output)].append(source)
     return groups
 
 
-def _needs_suffix(source: Source, output: Path, others: list[Source]) -> bool:
+def _needs_suffix(source: Source, output: Location, others: list[Source]) -> bool:
     """Whether a photo leaves a name that several want: its suffix must tell it from the others."""
     suffixes = [other.path.suffix.lower() for other in others]
     own = source.path.suffix.lower()
@@ -245,21 +255,26 @@ def _refuse_one_for_two(assignments: list[Assignment], same: Sameness) -> None:
 
 def _refuse_photos(assignments: list[Assignment]) -> None:
     """No output may be a photo of this run, whatever links of any kind lead to it."""
-    photos: dict[tuple[int, int], Path] = {}
+    photos: dict[object, Location] = {}
     for item in assignments:
-        try:
-            status = item.source.path.stat()
-        except OSError:  # it fails when its turn comes
-            continue
-        photos[status.st_dev, status.st_ino] = item.source.path
+        identity = _identity(item.source.path)
+        if identity is not None:  # else it fails when its turn comes
+            photos[identity] = item.source.path
     for item in assignments:
-        try:
-            status = item.output.stat()
-        except OSError:  # not there yet
-            continue
-        photo = photos.get((status.st_dev, status.st_ino))
+        photo = photos.get(_identity(item.output))
         if photo is not None:
             raise UsageError(
                 f"{printable(item.output)}: the output would replace the photo {printable(photo)}; "
                 "choose another folder"
             )
+
+
+def _identity(place: Location) -> object | None:
+    """Equal for the names of one file; None for a file that is not there."""
+    if isinstance(place, Address):
+        return place
+    try:
+        status = place.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,7 +1,6 @@
 """From a request to tasks: every output is named and every conflict is found before any work."""
 
 import errno
-import functools
 import glob
 import os
 from collections import Counter
@@ -11,14 +10,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcls_cli.errors import DclsError, ImageError, UsageError
-from dcls_cli.files import temporaries
+from dcls_cli.errors import DclsError, UsageError
+from dcls_cli.files import remote, temporaries
+from dcls_cli.files.addresses import Address, Location, local, location
 from dcls_cli.files.atomic import check_writable, printable
 from dcls_cli.image import WRITABLE
-from dcls_cli.jobs.events import Failed, Left, Noted, Skipped, Task
-from dcls_cli.jobs.existing_outputs import Size, State, look, measure
+from dcls_cli.jobs.events import Failed, Left, Noted, Task
 from dcls_cli.jobs.naming import Naming, assign, sameness, without_outputs
 from dcls_cli.jobs.records import Records, recipe_of
+from dcls_cli.jobs.resuming import left_of, measured
 from dcls_cli.jobs.selection import earlier_outputs, fits
 from dcls_cli.jobs.sources import Found, Source, find, why_not
 from dcls_cli.jobs.streams import STREAM
@@ -74,6 +74,9 @@ def plan_photos(request: "Request", naming: Naming) -> Plan:
         UsageError: one output for several photos, a name that is none, or an output that is one of
             the inputs.
     """
+    for text in (*request.inputs, request.output or ""):
+        if isinstance(location(text), Address):
+            raise UsageError(f"{printable(text)}: addresses are for batches; dcls batch takes them")
     photos = [Path(text) for text in request.inputs]
     if request.output is None:
         _refuse_output_as_photo(photos)
@@ -178,9 +181,10 @@ def temporary_folder(folder: Path | None) -> Iterator[None]:
 
 def _refuse_collisions(tasks: list[Task]) -> None:
     """Compare all outputs with each other and with all inputs."""
-    taken: dict[Path, Path] = {}
+    taken: dict[Path, Location] = {}
     for task in tasks:
-        files = (None if task.to_stdout else task.output, task.kernel, task.evidence)
+        output = None if task.to_stdout else local(task.output)
+        files = (output, task.kernel, task.evidence)
         for target in filter(None, files):
             place = target.resolve() if target.is_symlink() else _place(target)
             if place in taken:
@@ -190,7 +194,7 @@ def _refuse_collisions(tasks: list[Task]) -> None:
                 )
             taken[place] = task.source
             for other in tasks:
-                if not other.from_stdin and _same_file(target, other.source):
+                if not other.from_stdin and _same_file(target, local(other.source)):
                     raise UsageError(
                         f"{printable(target)}: the output would replace the input "
                         f"{printable(other.source)}; choose another name"
@@ -213,17 +217,21 @@ def _same_file(path: Path, other: Path) -> bool:
 # Photos of folders, patterns and lists, of which those that are done are skipped.
 
 
-def plan_batch(request: "Request", out: Path, naming: Naming, emit: "Emit") -> Plan:
+def plan_batch(request: "Request", out: Location, naming: Naming, emit: "Emit") -> Plan:
     """Find the photos, name their outputs, and leave out what is done.
 
+    Photos and outputs in object stores are not looked into here, where there may be millions: the
+    worker of such a photo finds out whether it is done.
+
     Args:
-        request: its inputs are folders, photos, patterns and lists.
-        out: folder of the outputs, which keeps the tree of the inputs.
+        request: its inputs are folders, photos, patterns and lists, also of objects.
+        out: folder or prefix of the outputs, which keeps the tree of the inputs.
         naming: names the outputs.
         emit: is given what has failed already, is done, or is left, and remarks.
 
     Raises:
         UsageError: nothing fits the inputs, or two photos would get one output.
+        DclsError: a store cannot be asked.
     """
     found = find(request.inputs, recursive=request.recursive, out=out)
     photos = _photos(found, request, out, naming)
@@ -231,21 +239,72 @@ def plan_batch(request: "Request", out: Path, naming: Naming, emit: "Emit") -> P
         emit(Noted(text))
     for folder, reason in found.problems:
         emit(Failed(folder, DclsError(reason)))
-    assignments = assign(photos, out, naming.name, sameness(nearest(out)))
+    place = out if isinstance(out, Address) else nearest(out)
+    assignments = assign(photos, out, naming.name, sameness(place))
     if not request.dry_run:
         _clean({each.output.parent for each in assignments})
     tasks, records = [], Records(recipe_of(request))
     for each in assignments:
         if request.shard is None or request.shard.has(each.source):
-            task = _task(each.source.path, each.output, naming)
+            task = _task(each.source, each.output, naming)
             if request.overwrite:
                 tasks.append(replace(task, replace=True))
+            elif task.is_remote:
+                tasks.append(task)
             elif (left := _left(task, records, request, emit)) is not None:
                 tasks.append(left)
-    chosen = tasks[: request.limit]
-    for left in tasks[len(chosen) :]:
-        emit(Left(left))
-    return Plan(chosen, found.left_out)
+    if request.dry_run and not request.overwrite:
+        there = _existing(tasks, out)  # what their workers would find out
+        tasks = [
+            left
+            for task in tasks
+            if (
+                left := _left(_measured(task, naming.size), records, request, emit)
+                if task.output in there
+                else task
+            )
+        ]
+    return Plan(_limited(tasks, out, request, emit), found.left_out)
+
+
+def _limited(tasks: list[Task], out: Location, request: "Request", emit: "Emit") -> list[Task]:
+    """As many tasks as are wanted this time; objects that are there already do not count.
+
+    They are probably done, which their workers find out. Files are known to be done by now.
+    """
+    if request.limit is None:
+        return tasks
+    known = request.overwrite or request.dry_run
+    there = set() if known else _existing(tasks, out)
+    chosen: list[Task] = []
+    room = request.limit
+    for task in tasks:
+        if task.output in there:
+            chosen.append(task)
+        elif room:
+            chosen.append(task)
+            room -= 1
+        else:
+            emit(Left(task))
+    return chosen
+
+
+def _existing(tasks: Iterable[Task], out: Location) -> set[Location]:
+    """The outputs of remote tasks that are there, whole or not."""
+    if isinstance(out, Address):
+        return {out / stored.name for stored in remote.listed_if_any(out)}
+    return {task.output for task in tasks if task.is_remote and remote.is_there(task.output)}
+
+
+def output_of(request: "Request", naming: Naming) -> Location:
+    """The folder or prefix that the outputs of a batch go to.
+
+    Raises:
+        UsageError: none is given, and there is none beside the inputs.
+    """
+    if not request.output:
+        return folder_beside(request.inputs, naming.size)
+    return location(request.output)
 
 
 def folder_beside(inputs: Sequence[str], size: "OutputSize") -> Path:
@@ -254,9 +313,11 @@ def folder_beside(inputs: Sequence[str], size: "OutputSize") -> Path:
     Raises:
         UsageError: there is more than one input, or it is no folder, or the root of a disk.
     """
-    first = Path(inputs[0])
+    first = location(inputs[0])
     if len(inputs) > 1:
         raise UsageError("several inputs need -o FOLDER, the folder for the outputs")
+    if isinstance(first, Address):
+        raise UsageError(f"{printable(first)}: needs -o, a folder or an address for the outputs")
     if not first.exists() and not glob.has_magic(inputs[0]):
         raise UsageError(f"{printable(first)}: no such file or folder")
     if not first.is_dir():
@@ -270,17 +331,20 @@ def folder_beside(inputs: Sequence[str], size: "OutputSize") -> Path:
     return named.with_name(f"{named.name}_{size.label}")
 
 
-def prepare_folder(out: Path, *, dry_run: bool) -> None:
+def prepare_folder(out: Location, *, dry_run: bool) -> None:
     """Make the folder of a batch and find out whether it can be written.
 
     Args:
-        out: the folder.
+        out: the folder, or the prefix of objects, which need none.
         dry_run: make none; find out whether one could be made.
 
     Raises:
         UsageError: it is a file.
         DclsError: it cannot be made or written.
     """
+    if isinstance(out, Address):
+        (remote.check_readable if dry_run else remote.check_writable)(out)
+        return
     if out.exists() and not out.is_dir():
         raise UsageError(f"{printable(out)}: is a file, expected a folder for the outputs")
     try:
@@ -299,21 +363,22 @@ def nearest(out: Path) -> Path:
     return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
 
 
-def _clean(folders: Iterable[Path]) -> None:
+def _clean(folders: Iterable[Location]) -> None:
     """Remove what a run that was killed has left, also where nothing is left to do."""
     for folder in folders:
-        if folder.is_dir():
+        if not isinstance(folder, Address) and folder.is_dir():
             temporaries.remove_stale(folder)
 
 
-def _photos(found: Found, request: "Request", out: Path, naming: Naming) -> list[Source]:
+def _photos(found: Found, request: "Request", out: Location, naming: Naming) -> list[Source]:
     """Keep what is a photo, wanted, and no output of an earlier run; count the rest."""
     photos: list[Source] = []
     for source in found.sources:
         reason = None
         if not fits(source.relative, request.include, request.exclude):
             reason = "not wanted"
-        reason = reason or why_not(source.path)
+        if reason is None and not source.named:
+            reason = why_not(source.path)
         if reason is None:
             photos.append(source)
         else:
@@ -326,49 +391,30 @@ def _photos(found: Found, request: "Request", out: Path, naming: Naming) -> list
     return kept
 
 
-def _task(source: Path, output: Path, naming: Naming) -> Task:
-    """Measure a photo, and what it becomes: its orientation may turn it."""
-    size, sizes = _sizes(naming.size, measure(source) if source.is_file() else None)
-    return Task(
-        source=source,
+def _task(source: Source, output: Location, naming: Naming) -> Task:
+    """Measure a photo, unless it is an object, and what it becomes."""
+    task = Task(
+        source=source.path,
         output=output,
-        size=size,
-        sizes=sizes,
-        renamed=output.name != naming.name(source),
+        renamed=output.name != naming.name(source.path),
         makes_folder=True,
+        length=source.length,
     )
+    return task if isinstance(source.path, Address) else _measured(task, naming.size)
 
 
-@functools.lru_cache(maxsize=4096)
-def _sizes(outputs: "OutputSize", size: Size | None) -> tuple[Size | None, frozenset[Size]]:
-    """The size of a photo, and those that its output may have; one object for many photos."""
-    turned = () if size is None else (size, size[::-1])
-    return size, frozenset(outputs.of(*each) for each in turned)
+def _measured(task: Task, wanted: "OutputSize") -> Task:
+    """Look at the header of a photo, unless opening it might wait for ever."""
+    place = task.source
+    if not isinstance(place, Address) and not place.is_file():
+        return task
+    return measured(task, wanted)
 
 
 def _left(task: Task, records: Records, request: "Request", emit: "Emit") -> Task | None:
     """What is left to do for a photo; nothing, and an event, if it is done or cannot be."""
-    seen = look(task.output, set(task.sizes))
-    if seen.state is State.WHOLE:
-        differing = records.differences(task.output)
-        if differing and request.redo_changed:
-            return replace(task, replace=True)
-        emit(Skipped(task, differing))
-        return None
-    if seen.state is State.OTHER and task.sizes:
-        error = _not_ours(task.output, seen.size, task.sizes)
+    try:
+        return left_of(task, records, request, emit)
+    except DclsError as error:
         emit(Failed(task.source, error, task))
         return None
-    if seen.state is State.DAMAGED:
-        emit(Noted(f"{task.output}: is there but damaged; made again"))
-        return replace(task, replace=True)
-    return task
-
-
-def _not_ours(output: Path, size: Size | None, sizes: Iterable[Size]) -> ImageError:
-    has = f"{size[0]}x{size[1]} pixels" if size else "no image"
-    expected = " or ".join(f"{width}x{height}" for width, height in sorted(sizes))
-    return ImageError(
-        f"{printable(output)}: exists already and is not the output of this photo: {has}, expected "
-        f"{expected}; choose another folder or replace it with --overwrite"
-    )

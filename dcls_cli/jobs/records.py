@@ -3,7 +3,8 @@
 An output of other options, such as `--metadata keep` where `strip` is asked for now, is not what
 the user wants, although it is whole and of the right size. An output without a record was made with
 the usual options. The hidden file has a line for each output that may keep no metadata, and exists
-only where there are such.
+only where there are such. In object stores there is none, so that nothing is known of outputs that
+keep no metadata.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dcls_cli.errors import DclsError
+from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import printable
 from dcls_cli.image.metadata.xmp import record_of, with_record
 from dcls_cli.image.photo import Carried, DerivedPicture, Picture
@@ -115,14 +117,21 @@ class Records:
             raise DclsError(f"{printable(path)}: cannot be written: {error.strerror}") from error
         self._explained.add(output.parent)
 
-    def differences(self, output: Path) -> tuple[str, ...]:
+    def differences(self, output: Location) -> tuple[str, ...]:
         """The options, by name, that an output was made with otherwise.
 
         Outputs are asked for folder by folder; the records of one are in memory.
+
+        Raises:
+            DclsError: an object's store cannot be asked.
         """
         said = _said_by(output)
         if said is not None:
             before = {**self._known[self._usual], **said}
+        elif isinstance(output, Address):
+            # Where metadata are kept now, an output of these options would speak of them.
+            silent = self._recipe["metadata"] != "keep" or not self._unusual
+            before = self._recipe if silent else self._known[self._usual]
         else:
             if output.parent != self._folder:
                 self._read(output.parent)
@@ -181,7 +190,7 @@ class _Recorded(DerivedPicture):
         return self.picture.bands(dtype)
 
 
-def _said_by(output: Path) -> dict[str, Any] | None:
+def _said_by(output: Location) -> dict[str, Any] | None:
     """The unusual options that an output itself says it was made with; None if it says nothing."""
     packet = xmp_in(output)
     text = None if packet is None else record_of(packet)

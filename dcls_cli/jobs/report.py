@@ -4,11 +4,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dcls_cli.errors import BackendError, DclsError, UsageError, WeightsError
+from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import printable, write_bytes
+from dcls_cli.files.remote import check_writable, put_bytes
 from dcls_cli.jobs.events import Event, Failed, Finished, Left, Skipped, Task
 
 SUFFIXES = (".jsonl", ".csv")
@@ -54,7 +55,7 @@ class Tally:
         self.done = self.skipped = self.left = self.made_otherwise = 0
         self.differing: set[str] = set()
         self.errors: list[DclsError] = []
-        self.failed: list[Path] = []
+        self.failed: list[Location] = []
         self.rows: list[dict[str, Any]] = []
 
     def take(self, event: Event) -> None:
@@ -102,27 +103,34 @@ def message_of(differing: Iterable[str]) -> str | None:
     return f"made with other options ({names})" if names else None
 
 
-def check_report(path: Path, *, dry_run: bool = False) -> None:
-    """Refuse a name that says neither JSON lines nor CSV, or a report of nothing.
+def check_report(path: Location, *, dry_run: bool = False) -> None:
+    """Refuse a name that says neither JSON lines nor CSV, and what cannot be reported or written.
 
     Raises:
         UsageError: see above.
+        DclsError: the store cannot be reached or written.
     """
     if dry_run:
         raise UsageError("--report tells what was done, and --dry-run does nothing")
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{printable(path)}: --report writes {' or '.join(SUFFIXES)}")
+    if isinstance(path, Address):
+        check_writable(path)
 
 
-def write_report(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def write_report(rows: Sequence[Mapping[str, Any]], path: Location) -> None:
     """Write a report, in place of an older one.
 
     Raises:
         DclsError: it cannot be written.
     """
     lines = _csv(rows) if path.suffix.lower() == ".csv" else _json_lines(rows)
+    content = lines.encode("utf-8", "backslashreplace")
+    if isinstance(path, Address):
+        put_bytes(content, path)
+        return
     try:
-        write_bytes(lines.encode("utf-8", "backslashreplace"), path, overwrite=True)
+        write_bytes(content, path, overwrite=True)
     except OSError as error:
         raise DclsError(f"{printable(path)}: cannot be written: {error.strerror}") from error
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Self
 
 from dcls_cli.errors import UsageError
+from dcls_cli.files.addresses import Location
 from dcls_cli.jobs.sources import Source
 
 #: What ends the name of an output: `photo_x4.png`, `photo_w1920.png`.
@@ -96,7 +97,7 @@ def fits(relative: Path, include: Sequence[str], exclude: Sequence[str]) -> bool
     return (not include or any(map(matches, include))) and not any(map(matches, exclude))
 
 
-def earlier_outputs(sources: Iterable[Source]) -> set[Path]:
+def earlier_outputs(sources: Iterable[Source]) -> set[Location]:
     """Find the files that look like outputs of other files here.
 
     `photo_x4.png` does if there is a `photo` of any suffix beside it, or where some levels of the
@@ -113,7 +114,7 @@ def earlier_outputs(sources: Iterable[Source]) -> set[Path]:
         for source in listed
         for name in (source.relative.with_suffix(""), source.relative)
     }
-    outputs = set()
+    outputs: set[Location] = set()
     for source in listed:
         match = _OUTPUT_STEM.fullmatch(source.relative.stem)
         if match and any(

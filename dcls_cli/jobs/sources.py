@@ -4,33 +4,36 @@ import glob
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcls_cli.errors import UsageError
+from dcls_cli.files.addresses import Address, Location, location
 from dcls_cli.files.atomic import printable
 from dcls_cli.image.folders import Walk, is_claimed
 from dcls_cli.image.recognition import recognise
 from dcls_cli.jobs.existing_outputs import measure
-
-#: Files that name photos, one a line.
-LIST_SUFFIX = ".txt"
+from dcls_cli.jobs.stored_sources import LIST_SUFFIX, Listed, find_stored, read_list
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that may be a photo.
+    """A file or an object that may be a photo.
 
     Attributes:
-        path: the file.
+        path: the file or the object.
         relative: its place in the tree that is kept: below the folder that was given, below the
             part of a pattern that has no wildcard, or below the folder that all files of a list
             share.
+        named: whether an object was given by its own name, so that it is taken for a photo.
+        length: of an object that was listed, bytes.
     """
 
-    path: Path
+    path: Location
     relative: Path
+    named: bool = False
+    length: int | None = None
 
     @property
     def key(self) -> bytes:
@@ -50,55 +53,79 @@ class Found:
     """
 
     sources: list[Source] = field(default_factory=list)
-    problems: list[tuple[Path, str]] = field(default_factory=list)
+    problems: list[tuple[Location, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def find(inputs: Iterable[str], *, recursive: bool, out: Path | None) -> Found:
+def find(inputs: Iterable[str], *, recursive: bool, out: Location | None) -> Found:
     """Find every file that the inputs name; which of them are photos is not asked here.
 
     Args:
         inputs: folders, files, patterns such as `scans/**/*.tif`, and lists: files that end in
-            `.txt` and name one file a line.
+            `.txt` and name one file a line. All of them may be addresses of objects, `s3://...`,
+            and a list may name some.
         recursive: whether folders within folders count.
         out: the folder of the outputs; it is not entered, unless it is itself an input.
 
     Raises:
         UsageError: an input that does not exist, or a pattern that fits nothing.
+        DclsError: a store cannot be asked.
     """
     found = Found()
     seen: set[bytes] = set()
     for text in inputs:
         for source in _sources(text, found, recursive=recursive, out=out):
-            # Links stay, as names of their own; of a million photos the names would fill memory.
-            place = hashlib.blake2b(os.fsencode(source.path.absolute()), digest_size=16).digest()
-            if place in seen:
+            place = source.path
+            if not isinstance(place, Address):
+                place = place.absolute()  # links stay: they are names of their own
+            # Of a million photos the names themselves would fill memory.
+            digest = hashlib.blake2b(os.fsencode(place), digest_size=16).digest()
+            if digest in seen:
                 found.left_out["named twice"] += 1
                 continue
-            seen.add(place)
+            seen.add(digest)
             found.sources.append(source)
     found.sources.sort(key=lambda source: (source.key, os.fsencode(source.path)))
     return found
 
 
-def _sources(text: str, found: Found, *, recursive: bool, out: Path | None) -> Iterator[Source]:
-    path = Path(text)
+def _sources(text: str, found: Found, *, recursive: bool, out: Location | None) -> Iterator[Source]:
+    path = location(text)
+    if isinstance(path, Address):
+        yield from _stored(path, found, recursive=recursive, out=out)
+        return
+    folder = None if isinstance(out, Address) else out
     if path.is_dir():
-        walk = Walk(path, recursive=recursive, out=out)
+        walk = Walk(path, recursive=recursive, out=folder)
         for entry in walk.files():
             yield Source(entry, entry.relative_to(path))
         found.problems += walk.problems
         found.notes += walk.notes
         found.left_out += walk.left_out
     elif path.suffix.lower() == LIST_SUFFIX and path.is_file():
-        yield from _below_common(_listed(path))
+        yield from _below_common(read_list(path))
     elif os.path.lexists(path):
         yield Source(path, Path(path.name))
     elif glob.has_magic(text):
-        yield from _matches(text, found, out)
+        yield from _matches(os.fspath(path), found, folder)
     else:
         raise UsageError(f"{printable(path)}: no such file or folder")
+
+
+def _stored(
+    address: Address, found: Found, *, recursive: bool, out: Location | None
+) -> Iterator[Source]:
+    """The objects that an address names; see `find_stored`."""
+    for each in find_stored(address, recursive=recursive, out=out):
+        if isinstance(each, Listed):
+            yield from _below_common(each.names)
+        elif isinstance(each.relative, Path):
+            yield Source(each.address, each.relative, each.named, each.length)
+        elif each.problem is not None:
+            found.problems.append((each.address, each.problem))
+        else:
+            found.left_out[each.reason] += 1
 
 
 def _matches(pattern: str, found: Found, out: Path | None) -> Iterator[Source]:
@@ -125,27 +152,25 @@ def _matches(pattern: str, found: Found, out: Path | None) -> Iterator[Source]:
             yield Source(path, path.relative_to(base))
 
 
-def _listed(path: Path) -> list[Path]:
-    """Read the names in a list; empty lines and those that begin with # do not count."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UsageError(f"{printable(path)}: cannot be read: {error.strerror}") from error
-    names = [os.fsdecode(line) for line in lines if line.strip() and not line.startswith(b"#")]
-    if not names:
-        raise UsageError(f"{printable(path)}: an empty list; expected the name of a photo a line")
-    return [Path(name) for name in names]
+def _below_common(places: Sequence[Location]) -> Iterator[Source]:
+    """The files and objects of a list, each kind below the folder that it shares."""
+    stored = [place for place in places if isinstance(place, Address)]
+    paths = [place for place in places if not isinstance(place, Address)]
+    shared = os.path.commonprefix([address.parts[:-1] for address in stored])  # whole parts
+    for address in stored:
+        yield Source(address, Path(*address.parts[len(shared) :]), named=True)
+    yield from _below_common_folder(paths)
 
 
-def _below_common(paths: list[Path]) -> Iterator[Source]:
+def _below_common_folder(paths: Sequence[Path]) -> Iterator[Source]:
     # Only dots are resolved: a link to a photo has its own place in the tree.
-    places = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
+    absolute = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100
     try:
-        base = os.path.commonpath([place.parent for place in places])
+        base = os.path.commonpath([place.parent for place in absolute]) if paths else ""
     except ValueError:  # several drives of Windows: no tree to keep
         return (Source(path, Path(path.name)) for path in paths)
     return (
-        Source(path, place.relative_to(base)) for path, place in zip(paths, places, strict=True)
+        Source(path, place.relative_to(base)) for path, place in zip(paths, absolute, strict=True)
     )
 
 
@@ -159,16 +184,18 @@ _RAW = frozenset(
 )
 
 
-def why_not(path: Path) -> str | None:
+def why_not(path: Location) -> str | None:
     """Say why a file is no input; None if it is one.
 
     A file is one if its name claims so, when errors in it are reported, or if its content can be
-    opened as a format that is read.
+    opened as a format that is read. An object is not opened: its name counts.
     """
     if is_claimed(path):
         return None
     if path.suffix.lower() in _RAW:
         return "camera raw"
+    if isinstance(path, Address):
+        return "not a photo"
     if path.is_file() and path.stat().st_size == 0:  # files of /proc, which may wait when read
         return "not a photo"
     return "not a photo" if recognise(path) is None or measure(path) is None else None

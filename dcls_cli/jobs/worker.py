@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcls_cli.errors import DclsError, ImageError
+from dcls_cli.files.addresses import local
 from dcls_cli.files.atomic import printable, write_bytes
 from dcls_cli.jobs.engines import InTurns, Place
 from dcls_cli.jobs.events import Finished, Noted, Outcome, Skipped, Started, Stepped, Task
 from dcls_cli.jobs.existing_outputs import is_whole
 from dcls_cli.jobs.networks import Networks, user_kernel
 from dcls_cli.jobs.records import Records, recipe_of
+from dcls_cli.jobs.staging import work_staged
 from dcls_cli.jobs.streams import read_stdin, stdout_path, write_stdout
 
 if TYPE_CHECKING:
@@ -90,12 +92,39 @@ class Worker:
         return Records(recipe_of(self.request))
 
     def work(self, task: Task, emit: "Emit", place: Place | None = None) -> Outcome | None:
-        """Restore a photo and report what happens.
+        """Restore a photo and report what happens; objects are fetched and put.
 
         Args:
             task: the photo.
             emit: is given each event.
             place: among the threads that share the engine.
+
+        Returns:
+            None where somebody else has made the output, or an object of it was there.
+
+        Raises:
+            DclsError: the photo has no output.
+        """
+        if task.is_remote:
+            return work_staged(
+                task,
+                emit,
+                lambda staged, report: self.make(staged, report, place),
+                request=self.request,
+                size=self.size,
+                records=self.records,
+            )
+        outcome = self.make(task, emit, place)
+        if outcome is None:
+            emit(Skipped(task))
+            return None
+        if task.makes_folder:  # of a batch
+            self.records.add(local(task.output))
+        emit(Finished(task, outcome))
+        return outcome
+
+    def make(self, task: Task, emit: "Emit", place: Place | None = None) -> Outcome | None:
+        """Restore a photo from a file into a file; its end is for the caller to record and report.
 
         Returns:
             None where somebody else has made the output meanwhile.
@@ -108,17 +137,12 @@ class Worker:
             with place.turn() if place is not None else nullcontext():
                 backend = self.networks.load(loaded.network)
             emit(Started(task, loaded.network))
-            outcome = self.save(self.restore(loaded, backend, emit, place))
+            return self.save(self.restore(loaded, backend, emit, place))
         except DclsError:
             # Another process on the same folder may have been faster.
             if not task.replace and is_whole(task.output, task.sizes):
-                emit(Skipped(task))
                 return None
             raise
-        if task.makes_folder:  # of a batch
-            self.records.add(task.output)
-        emit(Finished(task, outcome))
-        return outcome
 
     def load(self, task: Task) -> Loaded:
         """Read a photo and check its outputs, so that what must fail fails before any work.
@@ -132,14 +156,14 @@ class Worker:
         started = time.perf_counter()
         if task.makes_folder:
             try:
-                task.output.parent.mkdir(parents=True, exist_ok=True)
+                local(task.output).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise DclsError(f"its folder cannot be made: {error.strerror}") from error
         most, kept = self.request.max_pixels, self.request.metadata
         if task.from_stdin:
             photo = read_stdin(max_pixels=most, kept=kept)
         else:
-            photo = read(task.source, max_pixels=most, kept=kept)
+            photo = read(local(task.source), max_pixels=most, kept=kept)
         self._check_output(task, photo)
         for path in filter(None, (task.kernel, task.evidence)):
             check_new_file(path, overwrite=task.replace)
@@ -159,14 +183,14 @@ class Worker:
             check_encoding(path, width, height, alpha=alpha, encoding=encoding)
             return
         check_output(
-            task.output,
+            local(task.output),
             width,
             height,
             overwrite=task.replace,
             alpha=alpha,
             grey=photo.grey,
             bit_depth=photo.bit_depth,
-            source=None if task.from_stdin else task.source,
+            source=None if task.from_stdin else local(task.source),
             encoding=encoding,
         )
 
@@ -226,7 +250,7 @@ class Worker:
         if task.to_stdout:
             notes = write_stdout(picture, stdout_path(photo, encoding), encoding)
         else:
-            notes = write(picture, task.output, overwrite=task.replace, encoding=encoding)
+            notes = write(picture, local(task.output), overwrite=task.replace, encoding=encoding)
         space = upscaled.kernel_space
         if task.kernel is not None:
             write_kernel(upscaled.kernel, space, task.kernel, overwrite=task.replace)
@@ -271,7 +295,7 @@ class Worker:
                 output=printable(task.output.name),
                 model=printable(restored.loaded.network.name),
                 lr=restored.loaded.photo.colour,
-                sr=_of_size(read(task.output), upscaled).colour,
+                sr=_of_size(read(local(task.output)), upscaled).colour,
                 scale=restored.scale,
                 kernel=upscaled.kernel,
                 space=upscaled.kernel_space,

@@ -1,0 +1,146 @@
+"""The objects that an address, a pattern of addresses or a list names, as stores list them."""
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcls_cli.errors import UsageError
+from dcls_cli.files.addresses import Address, Location, location
+from dcls_cli.files.atomic import printable
+from dcls_cli.files.remote import check_readable, is_object, listed, matcher, opened
+
+#: Files that name photos, one a line.
+LIST_SUFFIX = ".txt"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An object that was met.
+
+    Attributes:
+        address: of it.
+        relative: its place in the tree that is kept; None for an object that is left out.
+        reason: why it is left out and only counted, in two words.
+        problem: why it is left out and reported.
+        named: whether it was given by its own name.
+        length: bytes; None where it was not listed.
+    """
+
+    address: Address
+    relative: Path | None = None
+    reason: str = ""
+    problem: str | None = None
+    named: bool = False
+    length: int | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a list names."""
+
+    names: tuple[Location, ...]
+
+
+def find_stored(
+    address: Address, *, recursive: bool, out: Location | None
+) -> Iterator[Candidate | Listed]:
+    """Find every object that an address names; which of them are photos is not asked here.
+
+    Args:
+        address: a prefix, an object, a pattern such as `s3://bucket/scans/**/*.tif`, or a list.
+            An object counts before a pattern or a prefix of the same name.
+        recursive: whether names with further slashes count.
+        out: the prefix of the outputs; what lies below it is left out, unless it is the input.
+
+    Raises:
+        UsageError: nothing is there, or fits the pattern.
+        DclsError: the store cannot be asked.
+    """
+    if glob.has_magic(address.parts[1]):
+        raise UsageError(f"{printable(address)}: the bucket must have no wildcard")
+    check_readable(address)
+    if is_object(address):
+        if address.suffix.lower() == LIST_SUFFIX:
+            yield Listed(tuple(read_list(address)))
+        else:
+            yield Candidate(address, Path(address.name), named=True)
+    elif glob.has_magic(address):
+        yield from _matches(address, out)
+    else:
+        found = False
+        outputs = None if _is_same(out, address) else out
+        for each in _below(address, outputs, recursive=recursive):
+            found = True
+            yield each
+        if not found:
+            raise UsageError(f"{printable(address)}: no such object, and nothing below it")
+
+
+def _matches(pattern: Address, out: Location | None) -> Iterator[Candidate]:
+    """What a pattern fits, below its part without wildcards, but for what lies in `out`."""
+    fixed: list[str] = []
+    for part in pattern.split("/")[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    base = Address("/".join(fixed))
+    wanted = pattern[len(base) + 1 :]
+    fits = matcher(wanted)
+    outputs = None if _is_same(out, base) else out  # side by side: names tell them apart
+    found = False
+    for each in _below(base, outputs, recursive="/" in wanted or wanted == "**"):
+        if fits(each.address[len(base) + 1 :]):
+            found = True
+            yield each
+    if not found:
+        raise UsageError(f"{printable(pattern)}: no object fits this pattern")
+
+
+def _below(prefix: Address, out: Location | None, *, recursive: bool) -> Iterator[Candidate]:
+    """The objects below a prefix, with what is left out of them."""
+    for stored in listed(prefix, recursive=recursive):
+        address = Address(f"{prefix.rstrip('/')}/{stored.name}")
+        parts = [part for part in stored.name.split("/") if part]
+        if address.is_below(out):
+            yield Candidate(address, reason="outputs")
+        elif not all(map(_is_plain, parts)):
+            yield Candidate(address, problem="its name leads out of the folder of the outputs")
+        elif any(part.startswith(".") for part in parts):
+            yield Candidate(address, reason="hidden")
+        else:
+            yield Candidate(address, Path(*parts), length=stored.length)
+
+
+def _is_same(out: Location | None, prefix: Address) -> bool:
+    return isinstance(out, Address) and out.rstrip("/") == prefix.rstrip("/")
+
+
+def _is_plain(part: str) -> bool:
+    """Whether a part of an object's name is the name of a file or folder, and leads nowhere."""
+    return part not in (".", "..") and "\0" not in part and Path(part).parts == (part,)
+
+
+def read_list(place: Location) -> list[Location]:
+    """Read the names in a list; empty lines and those that begin with # do not count.
+
+    Raises:
+        UsageError: it cannot be read, or is empty.
+        DclsError: its store cannot be asked.
+    """
+    try:
+        with opened(place) as file:
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise UsageError(f"{printable(place)}: cannot be read: {error.strerror}") from error
+    names = [os.fsdecode(line) for line in lines if line.strip() and not line.startswith(b"#")]
+    if not names:
+        raise UsageError(f"{printable(place)}: an empty list; expected the name of a photo a line")
+    places = [location(name) for name in names]
+    for named in places:
+        if isinstance(named, Address) and not all(map(_is_plain, named.parts)):
+            raise UsageError(
+                f"{printable(named)}: this name leads out of the folder of the outputs"
+            )
+    return places
