@@ -49,7 +49,9 @@ class Address(str):
 
     @property
     def parent(self) -> Self:
-        """The prefix that the name stands below."""
+        """The prefix that the name stands below; of a bucket itself."""
+        if len(self.parts) <= 2:
+            return self
         return type(self)(self.rstrip("/").rpartition("/")[0])
 
     def __truediv__(self, name: object) -> Self:

@@ -97,24 +97,32 @@ def open_store(address: Address) -> tuple[Any, str]:
     return store, name
 
 
-def check_readable(address: Address) -> None:
-    """Find out soon whether a store answers and lets its objects be listed.
+def check_listable(prefix: Address) -> None:
+    """Find out soon whether a store answers and lets the objects below a prefix be listed.
 
     Raises:
         UsageError: there is no such bucket.
         DclsError: it does not answer within 30 seconds, or not to this user.
     """
-    store, name = open_store(address)
+    store, name = open_store(prefix)
 
     def look() -> None:
-        with _clear(address, "read", missing=UsageError):
-            if address.scheme in _S3:
-                bucket, key, _ = store.split_path(name)
-                store.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+        with _clear(prefix, "listed", missing=UsageError):
+            if prefix.scheme in _S3:
+                bucket, below = _split(store, name)
+                store.call_s3(
+                    "list_objects_v2", Bucket=bucket, Prefix=below, MaxKeys=1, **store.req_kw
+                )
             else:
                 store.exists(name)
 
-    _soon(look, address)
+    _soon(look, prefix)
+
+
+def _split(store: Any, name: str) -> tuple[str, str]:  # noqa: ANN401 - no types
+    """The bucket and what the names of all objects below a prefix begin with."""
+    bucket, key, _ = store.split_path(name)
+    return bucket, f"{key.rstrip('/')}/" if key else ""
 
 
 def check_writable(address: Address) -> None:
@@ -129,17 +137,17 @@ def check_writable(address: Address) -> None:
     """
     store, name = open_store(address)
     if address.scheme not in _S3:
-        check_readable(address)
+        check_listable(address.parent)
         return
 
     def begin() -> None:
         with _clear(address, "written", missing=UsageError):
             bucket, key, _ = store.split_path(name)
-            begun = store.call_s3("create_multipart_upload", Bucket=bucket, Key=key or "output")
+            begun = store.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
             store.call_s3(
                 "abort_multipart_upload",
                 Bucket=bucket,
-                Key=key or "output",
+                Key=key,
                 UploadId=begun["UploadId"],
             )
 
@@ -147,12 +155,12 @@ def check_writable(address: Address) -> None:
 
 
 def is_object(address: Address) -> bool:
-    """Whether an address is that of an object, not of a prefix.
+    """Find out soon whether an address is that of an object, not of a prefix.
 
     Raises:
-        DclsError: the store cannot be asked.
+        DclsError: the store does not answer within 30 seconds, or not to this user.
     """
-    return not address.endswith("/") and length(address) is not None
+    return not address.endswith("/") and _soon(lambda: length(address), address) is not None
 
 
 def length(address: Address) -> int | None:
@@ -225,8 +233,7 @@ def listed_if_any(prefix: Address) -> Iterator[Stored]:
 
 def _pages(store: Any, name: str, *, recursive: bool) -> Iterator[Stored]:  # noqa: ANN401 - no types
     """What S3 lists, page by page."""
-    bucket, key, _ = store.split_path(name)
-    prefix = f"{key.rstrip('/')}/" if key else ""
+    bucket, prefix = _split(store, name)
     asked = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": PAGE, **store.req_kw}
     if not recursive:
         asked["Delimiter"] = "/"

@@ -343,7 +343,10 @@ def prepare_folder(out: Location, *, dry_run: bool) -> None:
         DclsError: it cannot be made or written.
     """
     if isinstance(out, Address):
-        (remote.check_readable if dry_run else remote.check_writable)(out)
+        if dry_run:
+            remote.check_listable(out)
+        else:
+            remote.check_writable(out / "output.png")
         return
     if out.exists() and not out.is_dir():
         raise UsageError(f"{printable(out)}: is a file, expected a folder for the outputs")

@@ -9,7 +9,7 @@ from pathlib import Path
 from dcls_cli.errors import UsageError
 from dcls_cli.files.addresses import Address, Location, location
 from dcls_cli.files.atomic import printable
-from dcls_cli.files.remote import check_readable, is_object, listed, matcher, opened
+from dcls_cli.files.remote import check_listable, is_object, listed, matcher, opened
 
 #: Files that name photos, one a line.
 LIST_SUFFIX = ".txt"
@@ -60,7 +60,6 @@ def find_stored(
     """
     if glob.has_magic(address.parts[1]):
         raise UsageError(f"{printable(address)}: the bucket must have no wildcard")
-    check_readable(address)
     if is_object(address):
         if address.suffix.lower() == LIST_SUFFIX:
             yield Listed(tuple(read_list(address)))
@@ -100,6 +99,7 @@ def _matches(pattern: Address, out: Location | None) -> Iterator[Candidate]:
 
 def _below(prefix: Address, out: Location | None, *, recursive: bool) -> Iterator[Candidate]:
     """The objects below a prefix, with what is left out of them."""
+    check_listable(prefix)
     for stored in listed(prefix, recursive=recursive):
         address = Address(f"{prefix.rstrip('/')}/{stored.name}")
         parts = [part for part in stored.name.split("/") if part]

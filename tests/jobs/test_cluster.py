@@ -20,6 +20,7 @@ from dcls_cli.jobs import cluster
 from dcls_cli.jobs.cluster import Cluster
 from dcls_cli.jobs.records import NAME
 from dcls_cli.jobs.selection import Shard
+from tests import object_store
 from tests.jobs.files import picture
 from tests.pace import stretched
 
@@ -123,6 +124,27 @@ def test_workers_of_this_machine_make_what_threads_make(photos: Path, capsys: Ca
     for name in names:
         if name != NAME:
             assert Path("ray", name).read_bytes() == Path("threads", name).read_bytes()
+
+
+def test_objects_go_through_workers_too(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    with object_store.serving() as server:
+        object_store.connect(monkeypatch, server.url)
+        bucket = object_store.make_bucket("scans")
+        for name in ("00.png", "01.png", "bad.png"):
+            bucket.put(f"in/{name}", Path("in", name).read_bytes())
+        line = ("batch", "s3://scans/in/", "-o", "s3://scans/out/", *LIGHT, "--ray", "local")
+        assert run([*line, "--workers", "1", "--report", "s3://scans/rows.jsonl"]) == 1
+        assert bucket.keys("out/") == ["out/00_x4.png", "out/01_x4.png"]
+        assert bucket.image("out/00_x4.png").size == (160, 120)
+        rows = [json.loads(text) for text in bucket.get("rows.jsonl").splitlines()]
+        assert {row["input"]: row["status"] for row in rows} == {
+            "s3://scans/in/00.png": "done",
+            "s3://scans/in/01.png": "done",
+            "s3://scans/in/bad.png": "failed",
+        }
+        assert not bucket.unfinished()
 
 
 def refused(capsys: Capture, *options: str) -> tuple[int, str]:
