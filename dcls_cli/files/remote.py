@@ -383,7 +383,7 @@ def _soon(ask: Callable[[], Answer], address: Address) -> Answer:
         except BaseException as error:  # given on below
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True, name="store of dcls,")
+    thread = threading.Thread(target=run, daemon=True, name="store of dcls")
     thread.start()
     thread.join(FIRST_ANSWER_S)
     if errors:
