@@ -229,7 +229,7 @@ def batch(
     naming = naming_of(request, here[0].networks)
     out = output_of(request, naming)
     prepare_folder(out, dry_run=dry_run)
-    tally, planning = Tally(), PhotoView(None, json=json)
+    tally, planning = Tally(keep_rows=table is not None), PhotoView(None, json=json)
 
     def emit_planned(event: "Event") -> None:
         tally.take(event)

@@ -1,9 +1,11 @@
 """What a person sees of a training run: a live table on a terminal, calm lines elsewhere."""
 
 import math
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -162,6 +164,7 @@ class LiveView(PlainView):
         self._latest: ValidationReport | None = None
         self._best = -math.inf
         self._rollbacks = 0
+        self._terminal = ExitStack()
         self._live = Live(
             console=console.err,
             get_renderable=self.render,
@@ -171,12 +174,14 @@ class LiveView(PlainView):
 
     def __enter__(self) -> Self:
         """Show the table."""
+        self._terminal.enter_context(keeps_output())
         self._live.start(refresh=True)
         return self
 
     def __exit__(self, *error: object) -> None:
         """Take the table away."""
         self._live.stop()
+        self._terminal.close()
 
     def on_report(self, report: Report) -> None:
         """Take over the figures."""
@@ -227,6 +232,36 @@ class LiveView(PlainView):
         """
         width = max(console.err.width - len("^C") - 1, 1)
         return Panel(content, title=Text(console.visible(self.title)), width=width)
+
+
+@contextmanager
+def keeps_output() -> Iterator[None]:
+    """Have the terminal neither print ^C nor throw away what is being written when it is pressed.
+
+    Either would leave a broken table on the screen. Nothing happens where stdin is no terminal of
+    POSIX, or one that other programs use at the moment, which may not be set from here.
+    """
+    if not _has_terminal():
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(sys.stdin)
+    during = [*before]
+    during[3] = (before[3] | termios.NOFLSH) & ~termios.ECHOCTL
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, during)
+    try:
+        yield
+    finally:
+        if _has_terminal():
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, before)
+
+
+def _has_terminal() -> bool:
+    try:
+        return os.name == "posix" and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError, AttributeError):  # no terminal, or closed
+        return False
 
 
 def view_of(out: Path, total_steps: int | None) -> PlainView:

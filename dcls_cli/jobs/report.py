@@ -47,11 +47,13 @@ class Tally:
         left: photos that were not reached.
         errors: of the photos that failed, in order.
         failed: these photos, and folders that could not be looked into.
-        rows: one for each photo, of the columns above, in the order of the events.
+        rows: one for each photo, of the columns above, in the order of the events; none where they
+            are not kept.
     """
 
-    def __init__(self) -> None:
-        """Nothing has happened yet."""
+    def __init__(self, *, keep_rows: bool = False) -> None:
+        """Nothing has happened yet; of a million photos, rows would take a gigabyte."""
+        self._keep_rows = keep_rows
         self.done = self.skipped = self.left = self.made_otherwise = 0
         self.differing: set[str] = set()
         self.errors: list[DclsError] = []
@@ -78,7 +80,8 @@ class Tally:
                 output = None if task is None else task.output
                 message = printable(event.message)
                 row = {"input": source, "output": output, "status": "failed", "message": message}
-                self.rows.append(row)
+                if self._keep_rows:
+                    self.rows.append(row)
 
     @property
     def fatal(self) -> DclsError | None:
@@ -94,7 +97,9 @@ class Tally:
         return codes.pop() if self.done + self.skipped == 0 and len(codes) == 1 else 1
 
     def _row(self, task: Task, status: str, **fields: object) -> None:
-        self.rows.append({**fields, "input": task.source, "output": task.output, "status": status})
+        if self._keep_rows:
+            paths = {"input": task.source, "output": task.output}
+            self.rows.append({**fields, **paths, "status": status})
 
 
 def message_of(differing: Iterable[str]) -> str | None:

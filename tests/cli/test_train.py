@@ -355,6 +355,7 @@ def test_draws_a_table_on_a_terminal(hr: Path, tmp_path: Path) -> None:
     assert re.search(rb"(25|30) of 30", shown)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_broken_table_on_the_screen(hr: Path, tmp_path: Path) -> None:
     """The terminal prints ^C behind the table's last line, which must not wrap."""
     arguments = [*QUICK, "--hr", hr, "--out", tmp_path / "run", "--iterations", 100_000]

@@ -43,7 +43,8 @@ def test_parts_train_as_the_whole(hr: Path, tmp_path: Path, whole: Path, parts: 
     trainer.run()
     assert sizes == [8 // parts] * (10 * parts)
     assert apart(weights(whole), start) > 1e-4
-    assert apart(weights(whole), weights(tmp_path)) < 1e-5
+    # How sums round depends on the processor: 1.2e-5 apart with AVX-512, less without.
+    assert apart(weights(whole), weights(tmp_path)) < 2e-5
     losses = [
         torch.stack(runs.newest(out)["losses"] or [torch.zeros(3)]) for out in (whole, tmp_path)
     ]
