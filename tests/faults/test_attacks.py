@@ -173,7 +173,8 @@ def test_xmp_is_read_in_one_pass() -> None:
     ):
         started = time.process_time()
         said(packet)
-        assert time.process_time() - started < stretched(2)
+        # The square of the length would be minutes.
+        assert time.process_time() - started < stretched(6)
 
 
 def _rdf(properties: bytes) -> bytes:
