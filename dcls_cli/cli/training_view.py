@@ -92,7 +92,7 @@ class PlainView:
                 console.note(f"{init} is not read: the run goes on with its own weights")
 
     def _note_length(self, length: "NewLength | None") -> None:
-        """Say what another length does to the learning rate; that it is over is told at the end."""
+        """Report how a new length changes the learning rate; one that is reached, at the end."""
         if length is None:
             return
         if length.rates is None:

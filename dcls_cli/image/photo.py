@@ -109,6 +109,21 @@ class DerivedPicture:
         return self.picture.carried
 
 
+@dataclass(frozen=True, eq=False)
+class SameSizePicture(DerivedPicture):
+    """A `DerivedPicture` with as many pixels as the other picture."""
+
+    @property
+    def width(self) -> int:
+        """Pixels from left to right."""
+        return self.picture.width
+
+    @property
+    def height(self) -> int:
+        """Pixels from top to bottom."""
+        return self.picture.height
+
+
 def dtype_of(bit_depth: int) -> np.dtype:
     """The type of samples of 8 or 16 bits."""
     return np.dtype(np.uint8 if bit_depth == 8 else np.uint16)

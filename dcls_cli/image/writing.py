@@ -30,7 +30,7 @@ from dcls_cli.image.encoders.png import write_png
 from dcls_cli.image.encoders.tiff import write_tiff
 from dcls_cli.image.formats import FORMATS, Encoding, Format
 from dcls_cli.image.metadata.adapting import pass_through_metadata
-from dcls_cli.image.photo import Carried, DerivedPicture, Picture, collect, dtype_of
+from dcls_cli.image.photo import Carried, Picture, SameSizePicture, collect, dtype_of
 
 #: Writes all bands, (h, W, C) each, into an open, seekable file.
 Encoder = Callable[[BinaryIO, Header, Iterator[np.ndarray]], None]
@@ -262,22 +262,12 @@ _DEEP = np.dtype(np.uint16)
 
 
 @dataclass(frozen=True, eq=False)
-class InSrgb(DerivedPicture):
+class InSrgb(SameSizePicture):
     """A picture whose colours are converted while it is written; it is a `Picture`.
 
     Attributes:
         picture: with a colour profile that fits its channels.
     """
-
-    @property
-    def width(self) -> int:
-        """Pixels from left to right."""
-        return self.picture.width
-
-    @property
-    def height(self) -> int:
-        """Pixels from top to bottom."""
-        return self.picture.height
 
     @property
     def carried(self) -> Carried:

@@ -19,7 +19,7 @@ from dcls_cli.errors import DclsError
 from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import printable
 from dcls_cli.image.metadata.xmp import record_of, with_record
-from dcls_cli.image.photo import Carried, DerivedPicture, Picture
+from dcls_cli.image.photo import Carried, Picture, SameSizePicture
 from dcls_cli.jobs.existing_outputs import xmp_in
 from dcls_cli.jobs.request import Request
 
@@ -161,7 +161,7 @@ class Records:
 
 
 @dataclass(frozen=True, eq=False)
-class _Recorded(DerivedPicture):
+class _Recorded(SameSizePicture):
     """A picture with a record of how it was made in its XMP data.
 
     Attributes:
@@ -169,16 +169,6 @@ class _Recorded(DerivedPicture):
     """
 
     packet: bytes
-
-    @property
-    def width(self) -> int:
-        """Pixels from left to right."""
-        return self.picture.width
-
-    @property
-    def height(self) -> int:
-        """Pixels from top to bottom."""
-        return self.picture.height
 
     @property
     def carried(self) -> Carried:

@@ -103,7 +103,7 @@ class Tally:
 
 
 def message_of(differing: Iterable[str]) -> str | None:
-    """What is said of an output that was made with other options."""
+    """Describe how an output was made with other options; None if it was not."""
     names = ", ".join("--" + name.replace("_", "-") for name in sorted(differing))
     return f"made with other options ({names})" if names else None
 

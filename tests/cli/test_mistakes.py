@@ -1,4 +1,4 @@
-"""What is wrong with a command line is said in our words, with what would be right."""
+"""Error messages about a command line name what is wrong and suggest a correction."""
 
 import pytest
 
