@@ -406,7 +406,7 @@ def upscale_files(
     naming = plans.naming_of(request, workers[0].networks)
     out = plans.output_of(request, naming)
     plans.prepare_folder(out, dry_run=False)
-    plan = plans.plan_batch(request, out, naming, take)
+    plan = plans.plan_batch(request, out, naming, workers[0].records, take)
     return _outcomes(workers, plan, threads, take, failures if raise_errors else [])
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from dcls_cli.jobs import plan
 from dcls_cli.jobs.networks import Networks
+from dcls_cli.jobs.records import Records
 from dcls_cli.jobs.request import Request
 from dcls_cli.machine import peak_bytes
 
@@ -49,9 +50,10 @@ def main() -> None:
         (root / "out").mkdir()
         inputs, out = (str(root / "in"),), root / "out"
         request = Request(inputs=inputs, output=str(out), model="dcls-light-x4")
-        naming = plan.naming_of(request, Networks.of(request, "cpu"))
+        networks = Networks.of(request, "cpu")
+        naming, records = plan.naming_of(request, networks), Records.of(request, networks)
         before, started = peak_bytes(), time.perf_counter()
-        tasks = plan.plan_batch(request, out, naming, lambda _: None).tasks
+        tasks = plan.plan_batch(request, out, naming, records, lambda _: None).tasks
         seconds = time.perf_counter() - started
         each = (peak_bytes() - before) / len(tasks)
         sys.stdout.write(

@@ -169,6 +169,14 @@ def batch(
             rich_help_panel=options.OUTPUT,
         ),
     ] = False,
+    redo_older: Annotated[
+        bool,
+        typer.Option(
+            "--redo-older",
+            help="Replace existing outputs that other or unknown weights made.",
+            rich_help_panel=options.OUTPUT,
+        ),
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Enlarge all photos of a folder and its subfolders.
@@ -217,6 +225,7 @@ def batch(
         max_pixels=options.pixels_of(max_pixels),
         overwrite=overwrite,
         redo_changed=redo_changed,
+        redo_older=redo_older,
         recursive=recursive,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
@@ -235,7 +244,7 @@ def batch(
         tally.take(event)
         planning.take(event)
 
-    plan = plan_batch(request, out, naming, emit_planned)
+    plan = plan_batch(request, out, naming, here[0].records, emit_planned)
     if dry_run:
         sized, found = forecast_batch(plan.tasks, out, here, emit_planned, threads=jobs)
         print_batch_forecast(sized, found, tally, plan.left_out, json=json)

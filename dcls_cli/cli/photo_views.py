@@ -90,11 +90,12 @@ class PhotoView:
             case Finished(task, outcome):
                 self._end(task)
                 self._print(outcome)
-            case Skipped(task, differing):
+            case Skipped(task, differing, outdated):
                 self._end(task)
                 if self._json:
                     paths = {"input": task.source, "output": task.output}
-                    console.event("skip", **paths, message=message_of(differing))
+                    message = message_of(differing, outdated=outdated)
+                    console.event("skip", **paths, message=message)
             case Failed(source, error, task):
                 self._end(task)
                 console.fault(event.message)
@@ -211,6 +212,11 @@ def _warn_of_others(tally: "Tally") -> None:
         console.fault(
             f"{tally.made_otherwise} of the skipped outputs were {message_of(tally.differing)}; "
             "--redo-changed replaces them"
+        )
+    if tally.outdated:
+        console.fault(
+            f"{tally.outdated} of the skipped outputs were made by other weights; "
+            "--redo-older replaces them"
         )
 
 

@@ -89,6 +89,7 @@ class Outcome:
         height: of the output, pixels.
         seconds: that reading, restoring and writing took.
         model: name of the network.
+        weights_sha256: of its weight file.
         reason: why the rule of `auto` chose it; None where the user did.
         device: that it ran on.
         precision: of the convolutions.
@@ -111,6 +112,7 @@ class Outcome:
     height: int
     seconds: float
     model: str
+    weights_sha256: str
     reason: str | None
     device: str
     precision: str
@@ -186,10 +188,12 @@ class Skipped:
 
     Attributes:
         differing: the options, by name, that it was made with otherwise.
+        outdated: whether it was made by other weights than those of now.
     """
 
     task: Task
     differing: tuple[str, ...] = ()
+    outdated: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """The networks of a request: which one restores which photo, each loaded once."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcls_cli.errors import KernelError, UsageError
+from dcls_cli.errors import DclsError, KernelError, UsageError
 from dcls_cli.files.atomic import printable
 from dcls_cli.jobs.events import Named
 
@@ -78,6 +79,7 @@ class Networks:
         self.device, self._precision, self._engine = device, precision, engine
         self._loaded: dict[Path, Backend] = {}
         self._noted: set[str] = set()
+        self._digests: dict[Path, str] = {}
 
     @classmethod
     def of(
@@ -143,6 +145,41 @@ class Networks:
                     self._noted.add(text)
             self._loaded[named.weights] = backend
         return self._loaded[named.weights]
+
+    def digest(self, named: Named) -> str:
+        """SHA-256 of the weight file of a network.
+
+        Raises:
+            DclsError: it cannot be read.
+        """
+        if named.weights not in self._digests:
+            self._digests[named.weights] = sha256_of(named.weights)
+        return self._digests[named.weights]
+
+    def current(self) -> frozenset[str]:
+        """SHA-256 of all weight files that a photo may be restored with.
+
+        Raises:
+            DclsError: the file that was asked for cannot be read.
+        """
+        from dcls_cli.models.releases import RELEASES
+
+        if self._automatic:
+            return frozenset(release.sha256 for release in RELEASES)
+        return frozenset({self.digest(self._fixed)})
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        DclsError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DclsError(f"{printable(path)}: cannot be read: {error.strerror}") from error
 
 
 def choose_weights(

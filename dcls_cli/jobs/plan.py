@@ -17,7 +17,6 @@ from dcls_cli.files.atomic import check_writable, printable
 from dcls_cli.image import WRITABLE
 from dcls_cli.jobs.events import Failed, Left, Noted, Task
 from dcls_cli.jobs.naming import Naming, assign, sameness, without_outputs
-from dcls_cli.jobs.records import Records, recipe_of
 from dcls_cli.jobs.resuming import left_of, measured
 from dcls_cli.jobs.selection import earlier_outputs, fits
 from dcls_cli.jobs.sources import Found, Source, find, why_not
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from dcls_cli.image.resizing import OutputSize
     from dcls_cli.jobs.events import Emit
     from dcls_cli.jobs.networks import Networks
+    from dcls_cli.jobs.records import Records
     from dcls_cli.jobs.request import Request
 
 KERNEL_SUFFIXES = (".npy", ".png")
@@ -217,7 +217,9 @@ def _same_file(path: Path, other: Path) -> bool:
 # Photos of folders, patterns and lists, of which those that are done are skipped.
 
 
-def plan_batch(request: "Request", out: Location, naming: Naming, emit: "Emit") -> Plan:
+def plan_batch(
+    request: "Request", out: Location, naming: Naming, records: "Records", emit: "Emit"
+) -> Plan:
     """Find the photos, name their outputs, and leave out what is done.
 
     Photos and outputs in object stores are not looked into here, where there may be millions: the
@@ -227,6 +229,7 @@ def plan_batch(request: "Request", out: Location, naming: Naming, emit: "Emit") 
         request: its inputs are folders, photos, patterns and lists, also of objects.
         out: folder or prefix of the outputs, which keeps the tree of the inputs.
         naming: names the outputs.
+        records: of how outputs were made.
         emit: is given what has failed already, is done, or is left, and remarks.
 
     Raises:
@@ -243,7 +246,7 @@ def plan_batch(request: "Request", out: Location, naming: Naming, emit: "Emit") 
     assignments = assign(photos, out, naming.name, sameness(place))
     if not request.dry_run:
         _clean({each.output.parent for each in assignments})
-    tasks, records = [], Records(recipe_of(request))
+    tasks = []
     for each in assignments:
         if request.shard is None or request.shard.has(each.source):
             task = _task(each.source, each.output, naming)
@@ -414,7 +417,7 @@ def _measured(task: Task, wanted: "OutputSize") -> Task:
     return measured(task, wanted)
 
 
-def _left(task: Task, records: Records, request: "Request", emit: "Emit") -> Task | None:
+def _left(task: Task, records: "Records", request: "Request", emit: "Emit") -> Task | None:
     """What is left to do for a photo; nothing, and an event, if it is done or cannot be."""
     try:
         return left_of(task, records, request, emit)

@@ -24,6 +24,7 @@ COLUMNS = (
     "height",
     "seconds",
     "model",
+    "weights_sha256",
     "reason",
     "device",
     "precision",
@@ -44,6 +45,7 @@ class Tally:
         skipped: photos whose output existed.
         made_otherwise: those of them whose output was made with other options.
         differing: the names of these options.
+        outdated: those of them whose output was made with these options by other weights.
         left: photos that were not reached.
         errors: of the photos that failed, in order.
         failed: these photos, and folders that could not be looked into.
@@ -54,7 +56,7 @@ class Tally:
     def __init__(self, *, keep_rows: bool = False) -> None:
         """Nothing has happened yet; of a million photos, rows would take a gigabyte."""
         self._keep_rows = keep_rows
-        self.done = self.skipped = self.left = self.made_otherwise = 0
+        self.done = self.skipped = self.left = self.made_otherwise = self.outdated = 0
         self.differing: set[str] = set()
         self.errors: list[DclsError] = []
         self.failed: list[Location] = []
@@ -66,11 +68,12 @@ class Tally:
             case Finished(task, outcome):
                 self.done += 1
                 self._row(task, "done", **outcome.record())
-            case Skipped(task, differing):
+            case Skipped(task, differing, outdated):
                 self.skipped += 1
                 self.differing.update(differing)
                 self.made_otherwise += bool(differing)
-                self._row(task, "skipped", message=message_of(differing))
+                self.outdated += outdated and not differing
+                self._row(task, "skipped", message=message_of(differing, outdated=outdated))
             case Left(task):
                 self.left += 1
                 self._row(task, "left")
@@ -102,10 +105,12 @@ class Tally:
             self.rows.append({**fields, **paths, "status": status})
 
 
-def message_of(differing: Iterable[str]) -> str | None:
-    """Describe how an output was made with other options; None if it was not."""
+def message_of(differing: Iterable[str], *, outdated: bool = False) -> str | None:
+    """Describe how an output was made with other options or weights; None if it was not."""
     names = ", ".join("--" + name.replace("_", "-") for name in sorted(differing))
-    return f"made with other options ({names})" if names else None
+    if names:
+        return f"made with other options ({names})"
+    return "made by other weights" if outdated else None
 
 
 def check_report(path: Location, *, dry_run: bool = False) -> None:

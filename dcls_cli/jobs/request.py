@@ -41,6 +41,7 @@ class Request:
         max_pixels: of an input.
         overwrite: whether existing outputs may be replaced.
         redo_changed: whether those of a batch may be that were made with other options.
+        redo_older: whether those of a batch may be that were made by other or unknown weights.
         save_kernel: file of the blur of the only photo.
         evidence: page about the only photo.
         recursive, include, exclude, shard, limit: which photos of a batch are taken.
@@ -72,6 +73,7 @@ class Request:
     max_pixels: int = DEFAULT_MAX_PIXELS
     overwrite: bool = False
     redo_changed: bool = False
+    redo_older: bool = False
     save_kernel: Path | None = None
     evidence: Path | None = None
     recursive: bool = True
@@ -105,6 +107,8 @@ class Request:
             raise UsageError(
                 f"{given} is about one blur of the whole photo, not --kernel-mode tile"
             )
+        if self.redo_older and self.metadata != "keep" and "://" in (self.output or ""):
+            raise UsageError("--redo-older needs --metadata keep for outputs in object stores")
         self.encoding  # noqa: B018 - it checks the options of the encoders
 
     @cached_property
@@ -165,6 +169,7 @@ class BatchOptions(Options, total=False):
     shard: "Shard | None"
     limit: int | None
     redo_changed: bool
+    redo_older: bool
 
 
 def wrong_tile(value: object) -> UsageError:

@@ -44,10 +44,11 @@ def left_of(task: Task, records: "Records", request: "Request", emit: "Emit") ->
     """
     seen = look(task.output, set(task.sizes))
     if seen.state is State.WHOLE:
-        differing = records.differences(task.output)
-        if differing and request.redo_changed:
+        earlier = records.earlier(task.output)
+        is_changed = bool(earlier.differing) and request.redo_changed
+        if is_changed or (request.redo_older and not earlier.current):
             return replace(task, replace=True)
-        emit(Skipped(task, differing))
+        emit(Skipped(task, earlier.differing, earlier.outdated))
         return None
     if seen.state is State.OTHER and task.sizes:
         raise _not_ours(task.output, seen.size, task.sizes)

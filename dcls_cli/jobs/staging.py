@@ -81,7 +81,7 @@ def work_staged(
         if isinstance(task.output, Address):
             put(local(staged.output), task.output)
         else:
-            records.add(task.output)
+            records.add(task.output, made.weights_sha256)
         transfer_s += time.perf_counter() - started
     outcome = replace(
         made, input=task.source, output=task.output, seconds=made.seconds + transfer_s

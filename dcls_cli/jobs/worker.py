@@ -14,7 +14,7 @@ from dcls_cli.jobs.engines import InTurns, Place
 from dcls_cli.jobs.events import Finished, Noted, Outcome, Skipped, Started, Stepped, Task
 from dcls_cli.jobs.existing_outputs import is_whole
 from dcls_cli.jobs.networks import Networks, user_kernel
-from dcls_cli.jobs.records import Records, recipe_of
+from dcls_cli.jobs.records import Made, Records
 from dcls_cli.jobs.staging import work_staged
 from dcls_cli.jobs.streams import read_stdin, stdout_path, write_stdout
 
@@ -88,8 +88,8 @@ class Worker:
 
     @cached_property
     def records(self) -> Records:
-        """How the outputs of a batch were made."""
-        return Records(recipe_of(self.request))
+        """How outputs were made."""
+        return Records.of(self.request, self.networks)
 
     def work(self, task: Task, emit: "Emit", place: Place | None = None) -> Outcome | None:
         """Restore a photo and report what happens; objects are fetched and put.
@@ -119,7 +119,7 @@ class Worker:
             emit(Skipped(task))
             return None
         if task.makes_folder:  # of a batch
-            self.records.add(local(task.output))
+            self.records.add(local(task.output), outcome.weights_sha256)
         emit(Finished(task, outcome))
         return outcome
 
@@ -244,9 +244,15 @@ class Worker:
         started = time.perf_counter()
         loaded, upscaled = restored.loaded, restored.upscaled
         task, photo = loaded.task, loaded.photo
-        picture, encoding = restored.picture, self.request.encoding
-        if task.makes_folder:  # of a batch
-            picture = self.records.inside(picture)
+        network, encoding = loaded.network, self.request.encoding
+        made = Made(
+            network.name,
+            self.networks.digest(network),
+            restored.scale,
+            restored.precision,
+            upscaled.kernel_width_px,
+        )
+        picture = self.records.inside(restored.picture, made)
         if task.to_stdout:
             notes = write_stdout(picture, stdout_path(photo, encoding), encoding)
         else:
@@ -262,8 +268,9 @@ class Worker:
             width=picture.width,
             height=picture.height,
             seconds=loaded.seconds + restored.seconds + time.perf_counter() - started,
-            model=loaded.network.name,
-            reason=loaded.network.reason,
+            model=network.name,
+            weights_sha256=made.weights_sha256,
+            reason=network.reason,
             device=restored.device,
             precision=restored.precision,
             scale=restored.scale,

@@ -1,8 +1,10 @@
 """Tiles through the engine: several at a time, some ahead, in parts where memory runs out."""
 
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -15,6 +17,9 @@ from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX, halved, too_little_memory
 
 #: Batches beyond those in work whose results may wait: so long the output can be encoded meanwhile.
 WAITING = 2
+
+#: The lanes of each thread that restores, by its process and their number.
+_kept = threading.local()
 
 #: Told a sentence about what went otherwise than planned.
 Warn = Callable[[str], None]
@@ -74,7 +79,8 @@ class TileRestorer:
         told = self._limits()
         step = self._batch
         waiting = iter([tiles[first : first + step] for first in range(0, len(tiles), step)])
-        with threads_take_memory(), ThreadPoolExecutor(lanes) as pool:
+        with threads_take_memory():
+            pool = _lanes(lanes)
             running: deque[tuple[Sequence[Tile], Future[list[np.ndarray]]]] = deque()
             try:
                 for some in waiting:
@@ -94,8 +100,7 @@ class TileRestorer:
                         break
                     yield from zip(some, patches, strict=True)
             finally:
-                for _, future in running:
-                    future.cancel()
+                wait([future for _, future in running if not future.cancel()])
 
     def _limits(self) -> str:
         """What memory was found to allow."""
@@ -163,3 +168,17 @@ def _interleaved(restored: np.ndarray) -> np.ndarray:
     planes, channels, height, width = restored.shape
     flat = restored.reshape(planes * channels, height, width)
     return np.ascontiguousarray(flat.transpose(1, 2, 0))
+
+
+def _lanes(count: int) -> ThreadPoolExecutor:
+    """The threads in which tiles of the calling thread are restored; they outlive the photo.
+
+    When such a thread ends, the ones that PyTorch computes in for it end a moment later, holding
+    locks of MKL's memory: a process forked in that moment would wait for them for ever. Each
+    thread has lanes of its own, because photos take turns on an engine.
+    """
+    key = (os.getpid(), count)
+    if getattr(_kept, "key", None) != key:
+        _kept.key, _kept.pool = key, ThreadPoolExecutor(count, "lane of dcls")
+    pool: ThreadPoolExecutor = _kept.pool
+    return pool

@@ -4,17 +4,25 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from dcls_cli import __version__
 from dcls_cli.cli.app import run
+from dcls_cli.errors import UsageError
+from dcls_cli.files.addresses import local
+from dcls_cli.image.metadata import Kept
 from dcls_cli.image.metadata.xmp import record_of, with_record
 from dcls_cli.jobs.existing_outputs import xmp_in
+from dcls_cli.jobs.networks import Networks, sha256_of
 from dcls_cli.jobs.records import NAME, Records, recipe_of
 from dcls_cli.jobs.request import Request
+from dcls_cli.models import releases, weights
+from dcls_cli.models.releases import location, release
 from dcls_cli.upscaler import upscale_files
 from tests.jobs.files import picture
 
@@ -101,8 +109,6 @@ def test_every_option_that_changes_pixels_is_noticed(
 
 
 def test_weights_are_known_by_their_content(capsys: Capture) -> None:
-    from dcls_cli.models.releases import location, release
-
     shutil.copy(location(release("dcls-light-x4")), "mine.safetensors")
     assert batch("-w", "mine.safetensors") == 0
     shutil.copy("mine.safetensors", "same.safetensors")
@@ -112,6 +118,78 @@ def test_weights_are_known_by_their_content(capsys: Capture) -> None:
     shutil.copy(location(release("dcls-photo-x4")), "mine.safetensors")
     assert batch("-w", "mine.safetensors") == 0
     assert f"{SAID}--weights)" in capsys.readouterr().err
+
+
+def other_weights(path: Path) -> Path:
+    """The same network in a file of other bytes, as a later release would be."""
+    network = weights.load(location(release("dcls-light-x4")))
+    weights.write(network, path, {"note": "trained longer"})
+    return path
+
+
+OLDER = "1 of the skipped outputs were made by other weights; --redo-older replaces them"
+
+
+@pytest.mark.parametrize("metadata", ["keep", "strip"])
+def test_outputs_of_earlier_weights_are_reported_and_redone(
+    metadata: Kept, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """After an update, the model of the same name is another file."""
+    options = ("--metadata", metadata)
+    assert batch(*options) == 0
+    capsys.readouterr()
+    assert batch(*options, "--redo-older") == 0
+    said = capsys.readouterr().err
+    assert "1 skipped" in said and OLDER not in said
+    (done,) = list(upscale_files("in", "out", metadata=metadata, overwrite=True))
+    updated = tuple(replace(item, sha256="0" * 64) for item in releases.RELEASES)
+    monkeypatch.setattr(releases, "RELEASES", updated)
+    records = Records.of(
+        Request(inputs=(), metadata=metadata), Networks.of(Request(inputs=()), "cpu")
+    )
+    assert records.earlier(local(done.output)) == ((), True, False)
+
+
+@pytest.mark.parametrize("metadata", ["keep", "strip"])
+def test_redo_older_restores_with_the_weights_of_now(metadata: str, capsys: Capture) -> None:
+    options = ("--metadata", metadata, "-w", "mine.safetensors", "-d", "cpu", "--precision", "fp32")
+    shutil.copy(location(release("dcls-light-x4")), "mine.safetensors")
+    assert batch(*options) == 0
+    other = sha256_of(other_weights(Path("mine.safetensors")))
+    capsys.readouterr()
+    assert batch(*options) == 0
+    assert f"{SAID}--weights)" in capsys.readouterr().err  # said once, as another option
+    assert batch(*options, "--redo-older", "--json") == 0
+    done, summary = map(json.loads, capsys.readouterr().out.splitlines()[-2:])
+    assert (done["event"], done["weights_sha256"], summary["skipped"]) == ("done", other, 0)
+    assert batch(*options, "--redo-older") == 0
+    assert "1 skipped" in capsys.readouterr().err
+
+
+def test_outputs_without_a_record_count_as_older(capsys: Capture) -> None:
+    """Nobody knows which weights made them."""
+    assert batch(*LIGHT, "--metadata", "strip") == 0
+    Path("out", NAME).unlink()
+    capsys.readouterr()
+    assert batch() == 0
+    assert OLDER not in capsys.readouterr().err  # it is not known
+    assert batch("--redo-older") == 0
+    assert "1 done" in capsys.readouterr().err
+    assert batch("--redo-older") == 0
+    assert "1 skipped" in capsys.readouterr().err
+
+
+def test_redo_older_in_object_stores_needs_records_there() -> None:
+    with pytest.raises(UsageError, match="--redo-older needs --metadata keep"):
+        Request(inputs=("in",), output="s3://b/out/", redo_older=True, metadata="strip")
+
+
+def test_a_photo_by_name_says_how_it_was_made(capsys: Capture) -> None:
+    for metadata, count in (("keep", 1), ("strip", 0), ("minimal", 0)):
+        output = Path(f"{metadata}.jpg")
+        assert run(["upscale", "in/a.jpg", "-o", str(output), "--metadata", metadata]) == 0
+        assert output.read_bytes().count(b"urn:dcls") == count
+    assert not Path(NAME).exists()
 
 
 def test_programs_are_told(capsys: Capture) -> None:
@@ -164,7 +242,16 @@ def test_outputs_that_keep_metadata_say_themselves_how_they_were_made(
     (output,) = Path("out").iterdir()
     packet = xmp_in(output)
     assert packet is not None and (b'dc:source="a &amp; b"' in packet) == has_xmp
-    assert record_of(packet) == '{"model": "dcls-light-x4"}'
+    said = record_of(packet)
+    blur_px = float(said.pop("blur_px"))
+    assert 0.3 < blur_px < 6 and said.pop("precision") in ("fp32", "bf16", "int8")
+    assert said == {
+        "version": __version__,
+        "model": "dcls-light-x4",
+        "weights": release("dcls-light-x4").sha256,
+        "scale": "4",
+        "options": '{"model": "dcls-light-x4"}',
+    }
     for model, same in (("dcls-light-x4", True), ("auto", False)):
         capsys.readouterr()
         assert batch("-f", form, "-m", model) == 0
@@ -173,7 +260,8 @@ def test_outputs_that_keep_metadata_say_themselves_how_they_were_made(
     shutil.move(output, "in/b" + output.suffix)
     assert batch("-f", form, "--include", "b.*", "--name", "c") == 0
     (later,) = Path("out").iterdir()
-    assert b"urn:dcls" not in later.read_bytes()
+    assert later.read_bytes().count(b"urn:dcls") == 1
+    assert "options" not in record_of(xmp_in(later) or b"")
     assert (b"dc:source" in (xmp_in(later) or b"")) == has_xmp
 
 
@@ -181,15 +269,15 @@ def test_outputs_that_keep_metadata_say_themselves_how_they_were_made(
     "packet",
     [
         PACKET.replace(b"a &amp; b", b"urn:dcls").replace(b"</r:RDF>", b""),
-        with_record(None, "[1]"),
-        with_record(None, "{"),
-        with_record(None, "[" * 100_000),
+        with_record(None, {"options": "[1]"}),
+        with_record(None, {"options": "{"}),
+        with_record(None, {"options": "[" * 100_000}),
     ],
 )
 def test_records_of_others_say_nothing(packet: bytes, tmp_path: Path) -> None:
     Image.new("RGB", (4, 4)).save("a.png", xmp=packet)
     records = Records(recipe_of(Request(inputs=())))
-    assert records.differences(tmp_path / "a.png") == ()
+    assert records.earlier(tmp_path / "a.png") == ((), False, False)
 
 
 def test_processes_write_lines_beside_each_other() -> None:
@@ -198,12 +286,13 @@ def test_processes_write_lines_beside_each_other() -> None:
         "import sys; from pathlib import Path; from dcls_cli.jobs.request import Request\n"
         "from dcls_cli.jobs.records import Records, recipe_of\n"
         "records = Records(recipe_of(Request(inputs=(), quality=50)))\n"
-        "for i in range(300): records.add(Path('out') / f'{sys.argv[1]}-{i}.png')"
+        "for i in range(300): records.add(Path('out') / f'{sys.argv[1]}-{i}.png', 'ab')"
     )
     Path("out").mkdir()
     programs = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "abc"]
     assert [program.wait() for program in programs] == [0, 0, 0]
     records = Records(recipe_of(Request(inputs=(), quality=50)))
     for name in "abc":
-        assert not any(records.differences(Path(f"out/{name}-{i}.png")) for i in range(300))
-    assert records.differences(Path("out/d.png")) == ("quality",)
+        for i in range(300):
+            assert records.earlier(Path(f"out/{name}-{i}.png")) == ((), True, False)
+    assert records.earlier(Path("out/d.png")) == (("quality",), False, False)

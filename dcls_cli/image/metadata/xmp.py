@@ -7,7 +7,7 @@ Source: XMP specification part 1 (ISO 16684-1), sections 6 and 7.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from xml.parsers import expat
@@ -91,8 +91,8 @@ class Element:
         return next((child for child in self.children if child.name == name), None)
 
 
-#: What a batch writes into its outputs about how it made them.
-RECORD = Name("urn:dcls", "options")
+#: The namespace of what outputs say about how they were made.
+RECORD = "urn:dcls"
 
 _NEW_PACKET = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="%s"></rdf:RDF></x:xmpmeta>
@@ -155,8 +155,12 @@ class Packet:
         return bool(spans)
 
 
-def with_record(data: bytes | None, record: str) -> bytes | None:
+def with_record(data: bytes | None, record: Mapping[str, str]) -> bytes | None:
     """A packet, or a new one, with a record of how its picture was made.
+
+    Args:
+        data: the packet.
+        record: values by names that XML allows.
 
     Returns:
         The packet; None for one that has no place for it.
@@ -168,8 +172,8 @@ def with_record(data: bytes | None, record: str) -> bytes | None:
     prefix = root.prefixed.rpartition(b":")[0].decode()
     tag, about = (f"{prefix}:Description", f"{prefix}:about") if prefix else ("Description", "")
     about = f' {about}=""' if about else ""
-    value = quoteattr(record)
-    description = f'<{tag}{about} xmlns:dcls="{RECORD.space}" dcls:{RECORD.local}={value}/>'
+    values = " ".join(f"dcls:{name}={quoteattr(value)}" for name, value in record.items())
+    description = f'<{tag}{about} xmlns:dcls="{RECORD}" {values}/>'
     packet.replace(Span(root.inner.end, root.inner.end), description)
     return packet.edited()
 
@@ -177,19 +181,19 @@ def with_record(data: bytes | None, record: str) -> bytes | None:
 def remove_record(packet: Packet) -> None:
     """Take out how a picture was made; what is made of it is another one."""
     for element in packet.elements.get(Name(RDF, "Description"), ()):
-        if any(attribute.name == RECORD for attribute in element.attributes):
+        if any(attribute.name.space == RECORD for attribute in element.attributes):
             packet.remove(element.whole)
 
 
-def record_of(data: bytes) -> str | None:
-    """The record of how a picture was made; None for a packet without one, or a damaged one."""
-    if RECORD.space.encode() not in data:
-        return None
+def record_of(data: bytes) -> dict[str, str]:
+    """The record of how a picture was made; empty for a packet without one, or a damaged one."""
+    if RECORD.encode() not in data:
+        return {}
     try:
-        found = Packet(data).attributes.get(RECORD, ())
+        found = Packet(data).attributes
     except DamagedError:
-        return None
-    return found[-1].value if found else None
+        return {}
+    return {name.local: all_[-1].value for name, all_ in found.items() if name.space == RECORD}
 
 
 def _in_utf8(data: bytes) -> bytes:
