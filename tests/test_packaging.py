@@ -220,6 +220,15 @@ def test_programs_that_use_the_package_can_check_their_types(
     assert done.returncode == 0, done.stdout
 
 
+def test_the_wheel_installs_the_man_page(checkout: Path) -> None:
+    (checkout / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "dcls.1", checkout / "docs")
+    with build_wheel(checkout) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith("/share/man/man1/dcls.1"))
+        assert name.startswith(f"dcls_cli-{dcls_cli.__version__}.data/data/")
+        assert wheel.read(name) == (ROOT / "docs" / "dcls.1").read_bytes()
+
+
 def test_what_pypi_shows_leads_somewhere(checkout: Path) -> None:
     """With an address of the repository every link is whole; without one there are no links."""
     page = "![a dog](docs/dog.png) and [a page](docs/formats.md#png), [here](#there), "
