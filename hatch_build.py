@@ -1,4 +1,4 @@
-"""What a distribution gets from the checkout: weights, graphs, the example, a description for PyPI.
+"""What a distribution gets from the checkout: weights, graphs, example, man page, PyPI's page.
 
 A checkout reads the folders themselves, so an editable install gets no copy that could grow
 stale.
@@ -16,7 +16,7 @@ _RELATIVE = re.compile(r"(!?)\[([^\]]*)\]\((?!https?://|#)([^)\s]+)\)")
 
 
 class ReleasedWeights(BuildHookInterface[Any]):
-    """Adds weights, graphs and the example to a wheel that is to be installed elsewhere."""
+    """Adds weights, graphs, example and man page to a wheel that is installed elsewhere."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Name the files before hatchling collects the package."""
@@ -28,6 +28,9 @@ class ReleasedWeights(BuildHookInterface[Any]):
         example = Path(self.root, "examples", "dog.png")
         if example.is_file():
             build_data["force_include"][str(example)] = f"dcls_cli/_examples/{example.name}"
+        manual = Path(self.root, "docs", "dcls.1")
+        if manual.is_file() and self.target_name == "wheel":
+            build_data["shared_data"][str(manual)] = f"share/man/man1/{manual.name}"
 
 
 class Description(MetadataHookInterface):

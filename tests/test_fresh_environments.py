@@ -1,4 +1,4 @@
-"""Installations from nothing, with every Python that is here and as README writes them; slow."""
+"""Installations from nothing, with every Python here, as README and the guide write them; slow."""
 
 import os
 import re
@@ -65,10 +65,10 @@ def test_every_python_restores_the_same_picture(version: str, wheel: Path, tmp_p
     assert (tmp_path / "dog_x4.png").read_bytes() == (tmp_path / "here_x4.png").read_bytes()
 
 
-def test_the_small_wheel_as_readme_writes_it(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text()
+def test_the_small_wheel_as_the_guide_writes_it(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "guide-administrator.md").read_text(encoding="utf-8")
     (block,) = re.findall(
-        r"```sh\n(pip install -c constraints\.txt onnxruntime .+?)```", readme, re.S
+        r"```sh\n(pip install -c constraints\.txt onnxruntime .+?)```", page, re.S
     )
     checkout = tmp_path / "checkout"
     subprocess.run(["git", "clone", "-q", ROOT, checkout], check=True)

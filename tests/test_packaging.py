@@ -108,9 +108,9 @@ def test_one_wheel_of_onnx_runtime_for_each_machine(system: str, machine: str, w
 
 
 def test_the_small_wheel_comes_with_all_that_the_base_needs() -> None:
-    """The line in README; that it installs and restores was tried by hand."""
-    readme = (ROOT / "README.md").read_text()
-    line = re.search(r"^pip install -c constraints\.txt (onnxruntime .+)$", readme, re.MULTILINE)
+    """The line of the guide; that it installs and restores was tried by hand."""
+    page = (ROOT / "docs" / "guide-administrator.md").read_text(encoding="utf-8")
+    line = re.search(r"^pip install -c constraints\.txt (onnxruntime .+)$", page, re.MULTILINE)
     assert line is not None
     base = {Requirement(text).name for text in project()["dependencies"]}
     assert set(line[1].split()) == base - {"onnxruntime-gpu"}
@@ -218,6 +218,15 @@ def test_programs_that_use_the_package_can_check_their_types(
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_wheel_installs_the_man_page(checkout: Path) -> None:
+    (checkout / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "dcls.1", checkout / "docs")
+    with build_wheel(checkout) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith("/share/man/man1/dcls.1"))
+        assert name.startswith(f"dcls_cli-{dcls_cli.__version__}.data/data/")
+        assert wheel.read(name) == (ROOT / "docs" / "dcls.1").read_bytes()
 
 
 def test_what_pypi_shows_leads_somewhere(checkout: Path) -> None:

@@ -277,17 +277,19 @@ def test_an_iterator_that_is_closed_ends_its_threads(tmp_path: Path, file: Path)
     assert not list((tmp_path / "out").glob(".*.dcls-tmp"))
 
 
-def test_the_examples_of_the_readme_run(
+def test_the_examples_of_the_guide_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?upscale_files.*?)```", readme, re.DOTALL)
+    page = Path(__file__).parents[1] / "docs" / "guide-engineer.md"
+    (example,) = re.findall(
+        r"```python\n(.*?upscale_files.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "photos").mkdir()
     image = Image.fromarray((samples((24, 20, 3)) * 255).astype(np.uint8))
     for name in ("photo.jpg", "photos/a.png"):
         image.save(tmp_path / name)
-    exec(example, {})  # noqa: S102 - our own README
+    exec(example, {})  # noqa: S102 - our own page
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("photo_x2.jpg dcls-")
     assert out[1] == "large/a_x4.png"

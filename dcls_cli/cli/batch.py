@@ -76,7 +76,7 @@ def batch(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Take only such names, as in '*.jpg'; may be repeated.",
+            help="Restore only names that match, such as '*.jpg'; may be repeated.",
             rich_help_panel=options.SELECTION,
         ),
     ] = None,
@@ -84,7 +84,7 @@ def batch(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Leave out such names, as in 'proofs/*'; may be repeated.",
+            help="Leave out names that match, such as 'proofs/*'; may be repeated.",
             rich_help_panel=options.SELECTION,
         ),
     ] = None,
@@ -92,8 +92,8 @@ def batch(
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Take only part I of N, for one of N machines; slurm and k8s read both from the "
-            "environment of a job array.",
+            help="Restore only part I of N, for one of N machines; slurm and k8s read both from "
+            "the environment of a job array.",
             rich_help_panel=options.SELECTION,
         ),
     ] = None,
@@ -138,7 +138,7 @@ def batch(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Compute in workers of Ray: local, auto (the cluster of this machine), HOST:PORT "
+            help="Compute in Ray workers: local, auto (the cluster of this machine), HOST:PORT "
             "or ray://HOST:PORT.",
             rich_help_panel=options.ENGINE,
         ),
@@ -147,7 +147,7 @@ def batch(
         str | None,
         typer.Option(
             metavar="N|LEAST:MOST",
-            help="Use so many workers of Ray. [default: as many as fit]",
+            help="Number of Ray workers. [default: as many as fit]",
             rich_help_panel=options.ENGINE,
         ),
     ] = None,
@@ -155,7 +155,7 @@ def batch(
         float,
         typer.Option(
             metavar="N",
-            help="Give each worker of Ray so many GPUs, or a part of one.",
+            help="GPUs for each Ray worker; 0.5 lets two workers share one.",
             rich_help_panel=options.ENGINE,
         ),
     ] = 0.0,

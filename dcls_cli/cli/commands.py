@@ -31,7 +31,7 @@ _PANELS = (
 _WIDEST_HELP = 100
 
 #: An argument in a usage line as Typer writes it: `{PHOTO...}...`.
-_ARGUMENT = re.compile(r"\{([^}.]+)(?:\.\.\.)?\}(?=(\.\.\.)?)")
+_ARGUMENT = re.compile(r"\{([^}]+?)(?:\.\.\.)?\}(?=(\.\.\.)?)")
 
 #: Ranges as Typer writes them.
 _BOTH, _LEAST = re.compile(r"([\d.]+)<=x<=([\d.]+)"), re.compile(r"x>=([\d.]+)")
@@ -50,8 +50,9 @@ class Command(TyperCommand):
     """A command whose help has its options in groups, then examples."""
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
-        """Name the arguments as manuals do: `PHOTO...`."""
-        return [_ARGUMENT.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+        """Name the arguments as manuals do: `PHOTO...`, `[MODEL...]`."""
+        pieces = (_ARGUMENT.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx))
+        return [piece.replace("...]...", "...]") for piece in pieces]
 
     def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
         """Write the options, panel by panel."""
@@ -100,8 +101,12 @@ class Program(Group):
         return super().resolve_command(ctx, args)
 
 
-def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormatter") -> None:
-    panels: dict[str, list[tuple[str, str]]] = {}
+def panels(command: "AnyCommand", ctx: "Context") -> dict[str, list[tuple[str, str]]]:
+    """Arguments and options of a command: by panel, in the order of the help, name and sentence.
+
+    Options that every command takes stand in the last panel, before --help.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
     for parameter in command.get_params(ctx):
         record = parameter.get_help_record(ctx)
         if record is None:
@@ -109,11 +114,15 @@ def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormat
         usual = ARGUMENTS if parameter.param_type_name == "argument" else OPTIONS
         panel = getattr(parameter, "rich_help_panel", None) or usual
         name = record[0] if usual == OPTIONS else record[0].partition(" <")[0]
-        panels.setdefault(panel, []).append((name, _in_words(record[1])))
-    panels[OPTIONS][-1:-1] = EVERYWHERE  # before --help
-    for name in sorted(panels, key=_PANELS.index):
+        found.setdefault(panel, []).append((name, _in_words(record[1])))
+    found[OPTIONS][-1:-1] = EVERYWHERE
+    return {name: found[name] for name in sorted(found, key=_PANELS.index)}
+
+
+def _write_options(command: "AnyCommand", ctx: "Context", formatter: "HelpFormatter") -> None:
+    for name, rows in panels(command, ctx).items():
         with formatter.section(name):
-            formatter.write_dl(panels[name])
+            formatter.write_dl(rows)
 
 
 def _in_words(text: str) -> str:

@@ -90,7 +90,10 @@ def prepare(
         typer.Argument(metavar="SOURCE...", help="Folders of images, ZIP and TAR archives."),
     ],
     out: Annotated[
-        Path, typer.Option("-o", "--out", metavar="FILE.pack", help="For `dcls train --hr`.")
+        Path,
+        typer.Option(
+            "-o", "--out", metavar="FILE.pack", help="File to write, for `dcls train --hr`."
+        ),
     ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.pack.")] = False,
 ) -> None:

@@ -123,7 +123,10 @@ def fields(place: Place) -> dict[str, object]:
 
 @models.command(cls=commands.Command, epilog="dcls models download hf:owner/repo")
 def download(
-    wanted: Annotated[list[str], typer.Argument(metavar="MODEL...", help="As for --model.")],
+    wanted: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Names of `dcls models list`, or hf:OWNER/REPO."),
+    ],
     json: Json = False,
 ) -> None:
     """Download models, check them, and print where they are."""
@@ -151,7 +154,8 @@ def path(model: Model) -> None:
 @models.command(cls=commands.Command, epilog="dcls models verify")
 def verify(
     wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Default: all that are here.")
+        list[str] | None,
+        typer.Argument(metavar="MODEL...", help="Models to check. [default: all that are here]"),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -25,7 +25,7 @@ Scale = Annotated[
         "-s",
         "--scale",
         metavar="N",
-        help="Enlarge N times, from 1 to 4, also 1.5 or the like. [default: 4]",
+        help="Enlarge N times, from 1 to 4; fractions such as 1.5 work too. [default: 4]",
         rich_help_panel=RESTORATION,
     ),
 ]
@@ -134,7 +134,7 @@ Width = Annotated[
         "--width",
         min=1,
         metavar="N",
-        help="Make the result so wide, pixels; with --height it fits into both.",
+        help="Width of the result in pixels; with --height it fits into both.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -145,7 +145,7 @@ Height = Annotated[
         "--height",
         min=1,
         metavar="N",
-        help="Make the result so high, pixels.",
+        help="Height of the result in pixels.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -156,7 +156,7 @@ LongestSide = Annotated[
         "--max-side",
         min=1,
         metavar="N",
-        help="Make the longer side of the result so long, pixels.",
+        help="Longer side of the result in pixels.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -165,7 +165,7 @@ Stretch = Annotated[
     bool,
     typer.Option(
         "--stretch",
-        help="Take --width and --height both, whatever the proportions.",
+        help="Use --width and --height exactly, whatever the proportions.",
         rich_help_panel=OUTPUT,
     ),
 ]

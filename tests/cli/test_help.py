@@ -118,6 +118,23 @@ def test_shells_complete_commands_and_options(typed: str, completed: str) -> Non
     assert completed in done.stdout.split(), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("shell", "line"),
+    [
+        ("bash", "complete -o default -F _dcls_completion dcls"),
+        ("zsh", "#compdef dcls"),
+        ("fish", "complete --command dcls --no-files"),
+    ],
+)
+def test_shells_get_their_completion(shell: str, line: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "_DCLS_COMPLETE": f"source_{shell}"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=False
+    )
+    assert line in done.stdout, done.stderr
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_quiet_says_errors_only_wherever_it_stands(
     place: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
