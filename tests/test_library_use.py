@@ -261,3 +261,27 @@ def test_a_forked_process_does_not_wait_for_threads_that_it_lacks(precision: str
     command = [sys.executable, "-c", FORKING, precision]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, timeout=200)
     assert done.returncode == 0, done.stderr.decode()
+
+
+STAYING = """
+import os
+import numpy as np
+from dcls_cli import Upscaler
+
+picture = np.zeros((40, 48, 3), np.uint8)
+upscaler = Upscaler.from_pretrained("dcls-light-x4", device="cpu", precision="fp32")
+threads = []
+for _ in range(2):
+    upscaler.up(picture)
+    threads.append(set(os.listdir("/proc/self/task")))
+assert threads[0] == threads[1] and len(threads[0]) > 2, threads
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed in /proc")
+def test_no_thread_ends_with_a_photo() -> None:
+    """One that ends holds locks of MKL for a moment, and a process forked then waits for ever."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", STAYING]
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, timeout=100)
+    assert done.returncode == 0, done.stderr.decode()
