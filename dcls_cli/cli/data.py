@@ -55,7 +55,7 @@ def download(
 ) -> None:
     """Get data sets of photographs: local folders first, then several mirrors.
 
-    A download that was interrupted, or killed, goes on where it was; archives are compared with
+    An interrupted download resumes; archives are compared with
     their published digests. DIV2K and Flickr2K are for research: see their terms.
     """
     from dcls_cli.data.catalogue import data_home
@@ -146,7 +146,7 @@ def check(
         of = f" of {len(checked.dataset.images)}" if checked.dataset is not None else ""
         damaged, missing = len(checked.faults), len(checked.missing)
         if not (checked.images or damaged or missing):
-            console.say(f"{path}: there are no images in it")
+            console.say(f"{path}: contains no images")
             whole = False
             continue
         verdict = "all whole" if checked.whole else f"{damaged} damaged, {missing} missing"

@@ -199,7 +199,7 @@ def print_summary(
     if ended_by is not None:
         console.fault(
             f"{WORDS[ended_by]}: {tally.done} done, {tally.left} left; "
-            "the same command goes on with the rest"
+            "run the same command again for the rest"
         )
     else:
         console.note(_sentence(counts, tally.left, left_out))

@@ -89,7 +89,7 @@ class PlainView:
             console.note(f"resumed at step {prepared.resumed_at}")
             self._note_length(prepared.new_length)
             if init is not None:
-                console.note(f"{init} is not read: the run goes on with its own weights")
+                console.note(f"{init} is ignored: the run continues with its own weights")
 
     def _note_length(self, length: "NewLength | None") -> None:
         """Report how a new length changes the learning rate; one that is reached, at the end."""
@@ -100,7 +100,7 @@ class PlainView:
             return
         last, following = length.rates
         console.note(
-            f"the run is now {length.now} long, not {length.before}: its learning rate goes on "
+            f"the run is now {length.now} long, not {length.before}: its learning rate continues "
             f"from {last:.1e} at {following:.1e}, and decays to the new end"
         )
 
@@ -136,7 +136,7 @@ class PlainView:
         if not trainer.finished:
             console.note(
                 f"stopped at step {step} after {minutes:.1f} minutes; the same command with "
-                "--resume auto goes on"
+                "--resume auto continues"
             )
             return
         validated = math.isfinite(trainer.best_psnr_db)

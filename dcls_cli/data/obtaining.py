@@ -278,5 +278,5 @@ def _unwritable(error: OSError, folder: Path) -> str:
     path = os.fsdecode(error.filename) if error.filename is not None else str(folder)
     said = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{path}: {said}; make room and run the same again, it goes on where it was"
+        return f"{path}: {said}; free some space and run the same command again; it resumes"
     return f"{path}: cannot be written: {said}; choose another folder, by --to or DCLS_DATA"

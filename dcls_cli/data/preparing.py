@@ -53,7 +53,7 @@ def prepare(
         for source in sources:
             images = stack.enter_context(images_of(source))
             if not images:
-                raise DataError(f"{printable(source)}: there are no images in it")
+                raise DataError(f"{printable(source)}: contains no images")
             found += [(source, image) for image in images]
         faults: list[Fault] = []
         packing: list[Packing] = []

@@ -332,5 +332,5 @@ def check_space(path: Path, form: Format, samples: int, bit_depth: int) -> None:
         return
     raise ImageError(
         f"{printable(path)}: takes about {(expected + waiting) / 1e6:.0f} MB and its disk has "
-        f"{free / 1e6:.0f} MB left; make room or write to another disk"
+        f"{free / 1e6:.0f} MB left; free some space, or write to another disk"
     )

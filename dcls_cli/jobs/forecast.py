@@ -280,7 +280,7 @@ def _sized(task: Task, worker: Worker) -> Sized:
     request = worker.request
     stored = measure(task.source) if isinstance(task.source, Address) else task.size
     if stored is None and isinstance(task.source, Address):
-        raise ImageError(f"{printable(task.source)}: its header is that of no image that is read")
+        raise ImageError(f"{printable(task.source)}: not an image of a supported format")
     if stored is None:  # reading it says why, or gives the size
         photo = read(local(task.source), max_pixels=request.max_pixels)
         size = photo.width, photo.height

@@ -121,7 +121,7 @@ def check_report(path: Location, *, dry_run: bool = False) -> None:
         DclsError: the store cannot be reached or written.
     """
     if dry_run:
-        raise UsageError("--report tells what was done, and --dry-run does nothing")
+        raise UsageError("--report and --dry-run exclude each other; give one of them")
     if path.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{printable(path)}: --report writes {' or '.join(SUFFIXES)}")
     if isinstance(path, Address):

@@ -53,7 +53,7 @@ def left_of(task: Task, records: "Records", request: "Request", emit: "Emit") ->
     if seen.state is State.OTHER and task.sizes:
         raise _not_ours(task.output, seen.size, task.sizes)
     if seen.state is State.DAMAGED:
-        emit(Noted(f"{task.output}: is there but damaged; made again"))
+        emit(Noted(f"{task.output}: the existing file is damaged; it is replaced"))
         return replace(task, replace=True)
     return task
 

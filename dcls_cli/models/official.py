@@ -305,7 +305,7 @@ def _read_pickle(content: bytes) -> dict[str, object]:
                 f"refused: it holds Python code ({code[1]}) where only tensors are expected"
             ) from error
         raise WeightsError(
-            f"damaged, cut off or no PyTorch file of tensors ({type(error).__name__}); "
+            f"damaged, truncated, or not a PyTorch file of tensors ({type(error).__name__}); "
             "get the file again"
         ) from error
     if not isinstance(state, dict):

@@ -203,7 +203,7 @@ class Study:
                 trainer.run()
         if trainer.finished:
             return interruption.exit_code
-        note("ended; the same command goes on")
+        note("interrupted; run the same command again to continue")
         return interruption.exit_code or exit_code_of(signal.SIGTERM)
 
     def _parameters(self, job: Job) -> int:

@@ -63,7 +63,7 @@ class CheckpointFolder:
         except OSError as error:
             raise TrainingError(
                 f"{target}: the checkpoint cannot be written ({error.strerror or error}); "
-                "older checkpoints are whole, make room and resume"
+                "older checkpoints are whole, free some space and resume"
             ) from error
         for old in self.files()[KEEP:]:
             old.unlink(missing_ok=True)

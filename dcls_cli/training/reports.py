@@ -121,7 +121,7 @@ class JsonlLog:
     def _unwritable(self, error: OSError) -> TrainingError:
         return TrainingError(
             f"{self.path}: the log cannot be written ({error.strerror or error}); "
-            "checkpoints are whole, make room and resume"
+            "checkpoints are whole, free some space and resume"
         )
 
 

@@ -69,7 +69,7 @@ class TensorBoard:
         except OSError as error:
             raise TrainingError(
                 f"{self.out / FOLDER}: cannot be written ({error.strerror or error}); checkpoints "
-                "are whole, make room and resume"
+                "are whole, free some space and resume"
             ) from error
 
     def on_warning(self, message: str) -> None:

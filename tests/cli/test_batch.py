@@ -130,7 +130,7 @@ def test_an_output_that_is_damaged_is_made_again_and_a_foreign_one_kept(
     capsys.readouterr()
     assert batch(x2, "in", "-o", "out") == 1
     said = capsys.readouterr().err
-    assert "out/a_x2.png: is there but damaged; made again" in said
+    assert "out/a_x2.png: the existing file is damaged; it is replaced" in said
     assert "out/b_x2.png: exists already and is not the output of this photo: 20x20" in said
     assert "out/c_x2.png: exists already and is not the output of this photo: no image" in said
     assert Path("out/a_x2.png").read_bytes() == whole

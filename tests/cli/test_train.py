@@ -132,7 +132,7 @@ def test_another_length_is_told_in_one_line(train: Train, hr: Path, tmp_path: Pa
     longer = train(*options, "--iterations", 6, "--resume", "auto")
     (line,) = (line for line in longer.err.splitlines() if "long, not" in line)
     assert re.fullmatch(
-        r".*the run is now 6 iterations long, not 4 iterations: its learning rate goes on from "
+        r".*the run is now 6 iterations long, not 4 iterations: its learning rate continues from "
         r"\d\.\de-\d+ at \d\.\de-\d+, and decays to the new end",
         line,
     )
@@ -323,7 +323,7 @@ def test_sigterm_ends_the_program_with_143(hr: Path, tmp_path: Path) -> None:
         stdout, stderr = program.communicate(timeout=300)
     assert program.returncode == 143, stderr
     assert time.monotonic() - asked < stretched(10)
-    assert stdout == "" and "with --resume auto goes on" in stderr
+    assert stdout == "" and "with --resume auto continues" in stderr
 
 
 def test_draws_a_table_on_a_terminal(hr: Path, tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ def test_ctrl_c_leaves_no_broken_table_on_the_screen(hr: Path, tmp_path: Path) -
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 130
     shown = "\n".join(screen.display)
-    assert "with --resume auto goes on" in " ".join(shown.split())
+    assert "with --resume auto continues" in " ".join(shown.split())
     assert not set(shown) & set("╭╮╰╯│─"), shown
 
 

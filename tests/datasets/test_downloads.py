@@ -195,7 +195,9 @@ def test_killed_again_and_again_it_ends_whole(server: Hub, tmp_path: Path) -> No
 def test_a_full_disk_keeps_what_has_arrived(server: Hub, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, 16):
-        with pytest.raises(DataError, match="(?i)no space left on .*; make room and run the same"):
+        with pytest.raises(
+            DataError, match="(?i)no space left on .*; free some space and run the same"
+        ):
             get(disk / "data", address(server))
         assert left(disk / "data") == {part_of(Path(tiny.ZIP)).name}
         assert CONTENT.startswith(part_of(disk / "data" / tiny.ZIP).read_bytes())

@@ -91,7 +91,7 @@ def test_existing_files_and_wrong_names_are_refused(
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.zip").write_text("no archive")
     for source, said in (
-        (tmp_path / "empty", "no images in it"),
+        (tmp_path / "empty", "contains no images"),
         (tmp_path / "text.zip", "neither a folder nor a ZIP or TAR archive"),
         (tmp_path / "none", "no such folder or archive"),
     ):

@@ -60,7 +60,7 @@ def test_one_signal_ends_the_batch_in_good_order(
     assert time.monotonic() - sent < stretched(8)  # 2 s, and four times as much for a busy machine
     done = check_outputs(tmp_path, 200)
     told = f"dcls: {word}: {done} done, {PHOTOS - done} left; "
-    assert process.err.read_text() == f"{told}the same command goes on with the rest\n"
+    assert process.err.read_text() == f"{told}run the same command again for the rest\n"
     summary = process.events()[-1]
     assert (summary["event"], summary["done"], summary["left"]) == ("summary", done, PHOTOS - done)
     assert len((tmp_path / "rows.csv").read_text().splitlines()) == PHOTOS + 1

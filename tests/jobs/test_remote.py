@@ -252,7 +252,10 @@ def test_damaged_foreign_and_unwanted_outputs(x2: str, bucket: Bucket, capsys: C
     arguments = (f"{top}/scans", "-o", f"{top}/out")
     bucket.put("out/a_x2.png", b"")
     assert batch(x2, *arguments) == 0
-    assert f"{top}/out/a_x2.png: is there but damaged; made again" in capsys.readouterr().err
+    assert (
+        f"{top}/out/a_x2.png: the existing file is damaged; it is replaced"
+        in capsys.readouterr().err
+    )
     whole = bucket.get("out/a_x2.png")
     bucket.put("out/a_x2.png", whole[:-20])
     assert batch(x2, *arguments) == 0
@@ -582,7 +585,7 @@ def test_a_signal_while_photos_are_fetched_leaves_nothing(
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 143, said
-    assert "the same command goes on with the rest" in said
+    assert "run the same command again for the rest" in said
     assert bucket.keys("out/b/c") == []
     assert bucket.unfinished() == []
     server.refuses = lambda _method, _path: False
