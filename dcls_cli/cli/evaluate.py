@@ -30,6 +30,7 @@ BenchmarkName = Literal[
     "div2krk-like",
     "photo",
     "graphics",
+    "text",
     "pairs",
 ]
 
@@ -47,7 +48,8 @@ def evaluate(
             help="Damage the images by eight isotropic blurs (gaussian8), also with noise "
             "(gaussian8-noise15, gaussian8-noise30), by random kernels (div2krk-like), or as "
             "cameras and the web do (photo). With pairs and div2krk the LR images are given. "
-            "graphics draws its own pictures and counts where the result is worse than bicubic.",
+            "graphics draws its own pictures and counts where the result is worse than bicubic; "
+            "text draws pages and counts the words that Tesseract reads.",
         ),
     ] = "gaussian8",
     scale: Annotated[
@@ -67,7 +69,8 @@ def evaluate(
             "-m",
             metavar="NAME",
             help="Measure this network: a name of `dcls models list`, hf:OWNER/REPO, or auto: what "
-            "`dcls upscale` would take. [default: the usual one of the scale, auto for graphics]",
+            "`dcls upscale` would take. [default: the usual one of the scale, or "
+            "auto for graphics and text]",
         ),
     ] = None,
     weights: Annotated[
@@ -127,6 +130,7 @@ def evaluate(
     """
     from dcls_cli.cli.downloads import find_model
     from dcls_cli.config import checked_scale
+    from dcls_cli.evaluation import text
     from dcls_cli.evaluation.benchmarks import BENCHMARKS, find_items
     from dcls_cli.evaluation.methods import chosen_methods
     from dcls_cli.evaluation.rows import ResultStore
@@ -137,6 +141,8 @@ def evaluate(
     if json + csv + markdown > 1:
         raise UsageError("--json, --csv and --markdown exclude each other; give one of them")
     items = find_items(benchmark, checked_scale(scale), hr, lr, root)
+    if benchmark == "text":
+        console.note(text.check())
     methods = chosen_methods(
         model=model,
         weights=weights,
@@ -192,11 +198,13 @@ def _progress_bar(plan: "Plan") -> "Iterator[Progress]":
 def _print_tables(results: "Results") -> None:
     """PSNR and SSIM on Y side by side, the kernels, then all means and what is published."""
     from dcls_cli.evaluation.harm import HARM_FIGURES, harm_cells
-    from dcls_cli.evaluation.tables import cells, kernel_cells
+    from dcls_cli.evaluation.tables import READING_TITLE, cells, kernel_cells, reading_cells
 
     console.show(
         _by_case(results, "PSNR Y in dB / SSIM Y", lambda row: cells(row)[:2], list(results.rows))
     )
+    if results.has_reading:
+        console.show(_by_case(results, READING_TITLE, reading_cells, list(results.rows)))
     if results.has_kernels:
         title = "kernels: LR-PSNR in dB / error of taps in HR / in LR space"
         console.show(_by_case(results, title, kernel_cells, results.estimating))

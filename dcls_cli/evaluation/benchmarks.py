@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from dcls_cli.data.sources import content_of
 from dcls_cli.errors import ImageError, UsageError
-from dcls_cli.evaluation import div2krk, photo
+from dcls_cli.evaluation import div2krk, graphics, photo, text
 from dcls_cli.evaluation.gaussian8 import gaussian8_sample
-from dcls_cli.evaluation.graphics import VERSION as GRAPHICS_VERSION
-from dcls_cli.evaluation.graphics import draw, graphics_sample, kind_of, names
 from dcls_cli.evaluation.samples import (
     READING,
     Sample,
@@ -35,22 +33,23 @@ class Item:
         hr: the original.
         lr: what is restored, where the benchmark does not make it.
         kernel: of the blur, where it is a file.
-        drawn: the benchmark draws the original, and `hr` is but its name.
+        drawn: what gives the SHA-256 of an original that the benchmark draws; `hr` is but its name.
     """
 
     hr: Path
     lr: Path | None = None
     kernel: Path | None = None
-    drawn: bool = False
+    drawn: Callable[[str], str] | None = None
 
     def digest(self) -> str:
         """SHA-256 of the files' contents, and of how they are read.
 
         Raises:
             ImageError: one cannot be read.
+            UsageError: what draws or reads it is not installed.
         """
-        if self.drawn:
-            return hashlib.sha256(draw(self.hr.name).tobytes()).hexdigest()
+        if self.drawn is not None:
+            return self.drawn(self.hr.name)
         digest = hashlib.sha256(f"reading {READING} ".encode())
         for path in (self.hr, self.lr, self.kernel):
             try:
@@ -86,6 +85,10 @@ class Benchmark:
 
 def _of_hr(make: Callable[[str, NDArray[np.uint8], int], Sample], item: Item, scale: int) -> Sample:
     return make(item.hr.name, read_hr(item.hr), scale)
+
+
+def _digest_of_drawing(name: str) -> str:
+    return hashlib.sha256(graphics.draw(name).tobytes()).hexdigest()
 
 
 def _pair(item: Item, scale: int) -> Sample:
@@ -133,11 +136,19 @@ BENCHMARKS = {
         "damage",
     ),
     "graphics": Benchmark(
-        GRAPHICS_VERSION,
+        graphics.VERSION,
         "pictures that no camera took, made smaller, as PNG and JPEG",
-        lambda item, scale: graphics_sample(item.hr.name, scale),
+        lambda item, scale: graphics.graphics_sample(item.hr.name, scale),
         "file",
-        kind_of,
+        graphics.kind_of,
+        harmful=True,
+    ),
+    "text": Benchmark(
+        text.VERSION,
+        "pages of text, blurred and reduced, read by Tesseract",
+        lambda item, scale: text.text_sample(item.hr.name, scale),
+        "damage",
+        text.kind_of,
         harmful=True,
     ),
     "pairs": Benchmark("pairs/1", "LR images as they are given", _pair),
@@ -152,7 +163,7 @@ def find_items(
     Args:
         benchmark: one of `BENCHMARKS`.
         scale: up-scaling factor.
-        hr: folder of originals; every benchmark but `div2krk` and `graphics` needs it.
+        hr: folder of originals; needed but by `div2krk`, `graphics` and `text`.
         lr: folder of LR images; `pairs` needs it, no other takes it.
         root: folder of the original data set; `div2krk` needs it, no other takes it.
 
@@ -160,7 +171,7 @@ def find_items(
         UsageError: folders that are missing, or that the benchmark does not take.
         ImageError: no images, or LR images that are missing.
     """
-    folders = {"div2krk": ("root",), "pairs": ("hr", "lr"), "graphics": ()}
+    folders = {"div2krk": ("root",), "pairs": ("hr", "lr"), "graphics": (), "text": ()}
     wanted = folders.get(benchmark, ("hr",))
     for name, folder in (("hr", hr), ("lr", lr), ("root", root)):
         if (folder is not None) != (name in wanted):
@@ -168,7 +179,9 @@ def find_items(
             needs = f"needs {needed}, and no other folder" if wanted else "takes no folder"
             raise UsageError(f"--benchmark {benchmark} {needs}")
     if benchmark == "graphics":
-        return [Item(Path(name), drawn=True) for name in names()]
+        return [Item(Path(name), drawn=_digest_of_drawing) for name in graphics.names()]
+    if benchmark == "text":
+        return [Item(Path(name), drawn=text.digest_of) for name in text.names()]
     if root is not None:
         return [Item(*paths) for paths in div2krk.originals(root, scale)]
     assert hr is not None

@@ -36,7 +36,7 @@ class Recipe:
         shot: variance of the noise over the linear light of the pixel.
         grained: the camera smooths its noise: it is grain of two to three pixels.
         sharpening: per cent of Pillow's unsharp mask of radius 1.
-        quality: of JPEG.
+        quality: of JPEG; None: no JPEG.
         subsampled: whether JPEG halves the chroma both ways (4:2:0).
     """
 
@@ -47,7 +47,7 @@ class Recipe:
     shot: float = 0.0
     grained: bool = False
     sharpening: int = 0
-    quality: int
+    quality: int | None = None
     subsampled: bool = True
 
 
@@ -83,8 +83,8 @@ def photo_sample(image: str, hr: NDArray[np.uint8], scale: int) -> Sample:
     hr = fitting(image, hr, scale)
     kernels = [blur_kernel(recipe, scale) for recipe in RECIPES]
     levels = [
-        _damaged(hr, recipe, kernel, scale, index)
-        for index, (recipe, kernel) in enumerate(zip(RECIPES, kernels, strict=True))
+        decoded(damaged(hr, recipe, scale, random_of(VERSION, hr, index)))
+        for index, recipe in enumerate(RECIPES)
     ]
     widths = (math.hypot(*recipe.sigma) / math.sqrt(2) for recipe in RECIPES)
     return Sample(
@@ -112,22 +112,30 @@ def blur_kernel(recipe: Recipe, scale: int) -> NDArray[np.float64]:
     return np.asarray(taps / taps.sum())
 
 
-def _damaged(
-    hr: NDArray[np.uint8], recipe: Recipe, kernel: NDArray[np.float64], scale: int, index: int
-) -> NDArray[np.uint8]:
-    """(3, H, W) -> (3, H / scale, W / scale)."""
-    small = _reduced(_blurred(hr / 255.0, kernel), scale)
-    noisy = _noisy(small, recipe, random_of(VERSION, hr, index))
+def damaged(
+    hr: NDArray[np.uint8], recipe: Recipe, scale: int, random: np.random.RandomState
+) -> bytes:
+    """Blur, reduce and save (3, H, W): a JPEG or PNG of (3, H / scale, W / scale)."""
+    small = _reduced(_blurred(hr / 255.0, blur_kernel(recipe, scale)), scale)
+    noisy = _noisy(small, recipe, random)
     levels = np.rint(np.clip(noisy, 0, 1) * 255).astype(np.uint8)
     picture = Image.fromarray(np.ascontiguousarray(levels.transpose(1, 2, 0)))
     if recipe.sharpening:
         mask = ImageFilter.UnsharpMask(radius=1, percent=recipe.sharpening, threshold=0)
         picture = picture.filter(mask)
     coded = BytesIO()
-    sampling = "4:2:0" if recipe.subsampled else "4:4:4"
-    picture.save(coded, "JPEG", quality=recipe.quality, subsampling=sampling)
-    decoded = Image.open(coded, formats=("JPEG",)).convert("RGB")
-    return np.ascontiguousarray(np.asarray(decoded).transpose(2, 0, 1))
+    if recipe.quality is None:
+        picture.save(coded, "PNG")
+    else:
+        sampling = "4:2:0" if recipe.subsampled else "4:4:4"
+        picture.save(coded, "JPEG", quality=recipe.quality, subsampling=sampling)
+    return coded.getvalue()
+
+
+def decoded(file: bytes) -> NDArray[np.uint8]:
+    """(3, h, w) of a file that `damaged` made."""
+    picture = Image.open(BytesIO(file), formats=("JPEG", "PNG")).convert("RGB")
+    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
 
 
 def _blurred(image: NDArray[np.float64], kernel: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,11 +14,14 @@ from dcls_cli.evaluation.samples import distinct_names
 from dcls_cli.evaluation.tables import (
     FIGURES,
     KERNEL_FIGURES,
+    READING_FIGURES,
+    READING_TITLE,
     Cells,
     Results,
     cells,
     kernel_cells,
     published_cells,
+    reading_cells,
 )
 from dcls_cli.installation import install_command
 from dcls_cli.reports.comparison import FigureTable, comparison_page
@@ -98,6 +101,10 @@ def _tables(results: Results) -> list[FigureTable]:
         caption = f"{method} beside bicubic: PSNR in dB over RGB, and what is worse."
         lines = tuple(tuple(harm_cells(harm)) for harm in groups)
         tables.append(FigureTable(caption, ("group", *HARM_FIGURES), lines))
+    if results.has_reading:
+        names = list(results.rows)
+        caption = f"{READING_TITLE.capitalize()}."
+        tables.append(_detailed(results, READING_FIGURES, reading_cells, names, caption))
     if results.has_kernels:
         caption = "Estimated kernels: LR-PSNR in dB, errors of taps in HR and in LR space."
         tables.append(_detailed(results, KERNEL_FIGURES, kernel_cells, results.estimating, caption))

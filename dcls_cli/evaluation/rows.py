@@ -35,6 +35,10 @@ class Row:
             known; see `kernel_metrics`.
         kernel_error_hr: of the kernel in HR space.
         kernel_error_lr: of the kernel in LR space.
+        words_read: share of the words of a page that were read, 0 to 1. This and the next are None
+            but for pages of text; see `reading`.
+        letters_invented: letters that were read where there is another or none, as a share of the
+            letters of the page.
     """
 
     image: str
@@ -47,6 +51,8 @@ class Row:
     lr_psnr: float | None = None
     kernel_error_hr: float | None = None
     kernel_error_lr: float | None = None
+    words_read: float | None = None
+    letters_invented: float | None = None
 
 
 def mean_row(rows: Sequence[Row]) -> Row:
@@ -69,6 +75,8 @@ def mean_row(rows: Sequence[Row]) -> Row:
         lr_psnr=_mean([row.lr_psnr for row in rows]),
         kernel_error_hr=_mean([row.kernel_error_hr for row in rows]),
         kernel_error_lr=_mean([row.kernel_error_lr for row in rows]),
+        words_read=_mean([row.words_read for row in rows]),
+        letters_invented=_mean([row.letters_invented for row in rows]),
     )
 
 

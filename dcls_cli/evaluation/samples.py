@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dcls_cli.data.sources import rgb8
 from dcls_cli.errors import ImageError
+from dcls_cli.evaluation.reading import Reader, Text, reading_figures
 from dcls_cli.evaluation.rows import Row
 from dcls_cli.files.atomic import printable
 from dcls_cli.image import read
@@ -57,6 +58,7 @@ class Sample:
         kernels: of the blurs, where known.
         files: the LR images as files, where the benchmark makes such.
         has_ssim: whether SSIM is measured too, which takes longer than PSNR.
+        text: what is written on it, where that is to be read again.
     """
 
     image: str
@@ -68,6 +70,7 @@ class Sample:
     kernels: tuple[TrueKernel | None, ...]
     files: tuple[bytes, ...] = ()
     has_ssim: bool = True
+    text: Text | None = None
 
     def file(self, index: int) -> bytes | None:
         """An LR image as a file; None where it is pixels only."""
@@ -91,7 +94,8 @@ class Sample:
             with_ssim: SSIM costs more than PSNR.
 
         Raises:
-            ImageError: another shape.
+            ImageError: another shape, or a page that cannot be read.
+            UsageError: what reads pages is not installed.
         """
         if restored.shape != self.hr.shape:
             raise ImageError(
@@ -102,6 +106,11 @@ class Sample:
         rounded = crop_border(round_to_8_bit(restored), self.scale)
         y, sharp_y = luma(rounded), luma(sharp)
         sigma, measured = self.sigmas[index], with_ssim and self.has_ssim
+        read = None
+        if self.text is not None:
+            page = np.rint(255 * round_to_8_bit(restored)).astype(np.uint8)
+            reader = Reader.found((self.text.language,))
+            read = reading_figures(reader.read(page, self.text), self.text)
         return Row(
             image=self.image,
             sigma=None if math.isnan(sigma) else sigma,
@@ -110,6 +119,8 @@ class Sample:
             psnr_rgb=psnr(rounded, sharp, peak=1.0),
             ssim_rgb=_ssim_rgb(rounded, sharp) if measured else None,
             case=self.cases[index],
+            words_read=None if read is None else read.words_read,
+            letters_invented=None if read is None else read.letters_invented,
         )
 
 

@@ -27,9 +27,12 @@ from dcls_cli.evaluation.running import Plan
 from dcls_cli.files.atomic import printable
 
 FIGURES = ("PSNR Y", "SSIM Y", "PSNR RGB", "SSIM RGB")
+READING_FIGURES = ("words, %", "invented, %")
 KERNEL_FIGURES = ("LR-PSNR", "error HR", "error LR")
 #: Figures of a row as they are printed.
 Cells = Callable[[Row], list[str]]
+
+READING_TITLE = "words read and letters invented, % of those on the pages"
 
 MARK = "published by others, not measured here"
 
@@ -95,6 +98,11 @@ class Results:
         return any(row.lr_psnr is not None for rows in self.rows.values() for row in rows)
 
     @property
+    def has_reading(self) -> bool:
+        """Whether pages were read."""
+        return any(row.words_read is not None for rows in self.rows.values() for row in rows)
+
+    @property
     def estimating(self) -> list[str]:
         """The methods whose kernels were measured."""
         return [name for name, rows in self.rows.items() if rows[0].lr_psnr is not None]
@@ -135,6 +143,9 @@ class Results:
             "",
             *self._markdown_table(FIGURES, cells, list(self.rows)),
         ]
+        if self.has_reading:
+            table = self._markdown_table(READING_FIGURES, reading_cells, list(self.rows))
+            lines += ["", f"{READING_TITLE.capitalize()}:", "", *table]
         lines += harm_markdown(self.harm)
         if self.has_kernels:
             table = self._markdown_table(KERNEL_FIGURES, kernel_cells, self.estimating)
@@ -208,6 +219,12 @@ def kernel_cells(row: Row) -> list[str]:
         _small(row.kernel_error_hr),
         _small(row.kernel_error_lr),
     ]
+
+
+def reading_cells(row: Row) -> list[str]:
+    """Words read and letters invented as they are printed, per cent."""
+    shares = (row.words_read, row.letters_invented)
+    return ["-" if share is None else f"{100 * share:.1f}" for share in shares]
 
 
 def published_cells(item: Published) -> list[str]:
