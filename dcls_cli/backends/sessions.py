@@ -29,8 +29,12 @@ PROVIDERS = {
 }
 
 #: What `auto` tries before the CPU, where this ONNX Runtime has it. TensorRT builds an engine for
-#: minutes, so it is used only where it is asked for.
-AUTOMATIC = ("cuda", "directml", "coreml")
+#: minutes; of DirectML and CoreML nobody has measured that their fp32 is the CPU's. They are used
+#: only where they are asked for.
+AUTOMATIC = ("cuda",)
+
+#: Those of which one session may run in several threads at a time; DirectML's may not.
+CONCURRENT = ("cuda", "tensorrt")
 
 #: Those that need NVIDIA's driver and libraries.
 NVIDIA = ("cuda", "tensorrt")
@@ -210,6 +214,7 @@ def start_session(content: bytes, providers: list[Any]) -> "InferenceSession":
         BackendError: ONNX Runtime refuses it or the device.
     """
     onnxruntime = module()
+    onnxruntime.disable_telemetry_events()  # on Windows the published wheels have them on
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
     options.log_severity_level = 4  # errors are reported by us, in one line
