@@ -140,7 +140,7 @@ def _matches(pattern: str, found: Found, out: Path | None) -> Iterator[Source]:
     if not files:
         raise UsageError(f"{printable(Path(pattern))}: no file fits this pattern")
     fixed: list[str] = []
-    anchor = Path(pattern).anchor  # that of `\\\\?\\C:\\photos` looks like a pattern
+    anchor = Path(pattern).anchor  # the ? of Windows' long paths is no wildcard
     for part in Path(pattern).parts[:-1]:
         if glob.has_magic(part) and part != anchor:
             break
