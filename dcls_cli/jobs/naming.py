@@ -96,8 +96,9 @@ class Naming:
         )
         if "ext" not in self._fields():
             name += suffix
-        unfit = None if isinstance(photo, Address) else platforms.why_unfit(name)
-        if unfit is not None:
+        unfit = platforms.why_unfit(name)
+        # A pattern that fits nothing is reported as a photo that is not there.
+        if unfit is not None and platforms.why_unfit(photo.name) is None:
             raise UsageError(f"--name {printable(self.template)}: '{printable(name)}': {unfit}")
         if Path(name).name != name or "\0" in name:
             raise UsageError(
@@ -192,7 +193,7 @@ _LOOSEST = Sameness(case=True, forms=True, folded=True)
 
 
 class Places:
-    """Files that will be made, with what for; finds those that the file system takes for one."""
+    """Files that will be made, and of which photos; finds those that the disk takes for one."""
 
     def __init__(self) -> None:
         """None yet."""
@@ -201,10 +202,20 @@ class Places:
     def take(self, path: Path, purpose: Location) -> Location | None:
         """Note a file, whatever links lead to its folder.
 
+        Args:
+            path: the file.
+            purpose: the photo that it is made of.
+
         Returns:
             What it was noted for before, under this name or one that is the same there.
+
+        Raises:
+            UsageError: Windows has no file of this name.
         """
         place = path.resolve() if path.is_symlink() else path.parent.resolve() / path.name
+        unfit = platforms.why_unfit(path.name)
+        if unfit is not None and platforms.why_unfit(purpose.name) is None:
+            raise UsageError(f"{printable(path)}: {unfit}; choose another name")
         others = self._known[_LOOSEST.key(place)]
         for other, known in others:
             if other == place or _is_one(other, place):
