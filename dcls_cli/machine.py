@@ -1,5 +1,6 @@
 """How much of this machine the process may use."""
 
+import importlib
 import os
 import re
 import sys
@@ -53,8 +54,7 @@ def processor_flags() -> frozenset[str] | None:
 def _flags_by_numpy() -> frozenset[str] | None:
     """The same for any system; private to NumPy, so that it may go."""
     try:
-        from numpy._core import _multiarray_umath as loops
-
+        loops = importlib.import_module("numpy._core._multiarray_umath")
         features: dict[str, bool] = loops.__cpu_features__
     except (ImportError, AttributeError):
         return None

@@ -1,5 +1,6 @@
 """What Windows and unusual file systems demand, imitated: open files, names, long paths, locks."""
 
+import ast
 import errno
 import os
 import signal
@@ -7,7 +8,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
@@ -24,6 +25,7 @@ from dcls_cli.files.locking import held
 from dcls_cli.image.folders import Walk
 from dcls_cli.training.processes import Interruption, exit_code_of
 from tests.imitation import WindowsError, on_windows, viewed
+from tests.posix import posix_only
 
 Patch = pytest.MonkeyPatch
 
@@ -383,6 +385,7 @@ def test_flags_of_the_processor_without_proc(monkeypatch: Patch) -> None:
     assert machine.processor_flags() is None
 
 
+@posix_only
 def test_a_window_that_is_closed_ends_the_program_in_good_order(monkeypatch: Patch) -> None:
     """SIGUSR1 stands for Windows' SIGBREAK."""
     monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
@@ -395,6 +398,7 @@ def test_a_window_that_is_closed_ends_the_program_in_good_order(monkeypatch: Pat
     assert signal.getsignal(signal.SIGUSR1) is before
 
 
+@posix_only
 def test_a_training_hears_the_end_of_its_terminal_unless_nohup_said_no() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -432,3 +436,51 @@ def test_on_macos_the_disk_itself_is_flushed(fails: bool, monkeypatch: Patch) ->
     monkeypatch.setattr(sys, "platform", "darwin")
     atomic.sync(1)
     assert calls == ([51, "fsync"] if fails else [51])
+
+
+# Test modules are imported on every system, also where their tests are skipped.
+
+POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"}
+POSIX_NAMES = {
+    "signal": {"SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE", "SIGSTOP"},
+    "os": {"fork", "getuid", "geteuid", "mkfifo", "sysconf", "sched_getaffinity", "getpgrp"},
+}
+
+
+def at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """What runs when a module is imported: everything but the bodies of functions."""
+    for field, value in ast.iter_fields(node):
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if is_function and field == "body":
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield child
+                yield from at_import(child)
+
+
+def posix_in(source: str) -> list[str]:
+    """What Windows does not have, of what a module needs when it is imported."""
+    found: list[str] = []
+    for node in at_import(ast.parse(source)):
+        match node:
+            case ast.Import(names=aliases):
+                found += [each.name for each in aliases if each.name in POSIX_MODULES]
+            case ast.ImportFrom(module=module) if module in POSIX_MODULES:
+                found.append(str(module))
+            case ast.Attribute(value=ast.Name(id=owner), attr=name):
+                if name in POSIX_NAMES.get(owner, ()):
+                    found.append(f"{owner}.{name}")
+    return found
+
+
+def test_what_posix_has_alone_is_found() -> None:
+    source = "import pty\nCODES = [signal.SIGKILL]\ndef f(x=os.fork): import resource\n"
+    assert posix_in(source) == ["pty", "signal.SIGKILL", "os.fork"]
+
+
+def test_every_test_module_can_be_imported_on_windows() -> None:
+    modules = sorted(Path(__file__).parent.rglob("*.py"))
+    assert len(modules) > 100
+    found = {path.name: posix_in(path.read_text(encoding="utf-8")) for path in modules}
+    assert {name: needs for name, needs in found.items() if needs} == {}
