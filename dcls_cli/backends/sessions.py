@@ -13,7 +13,7 @@ import platformdirs
 from dcls_cli.backends import wheels
 from dcls_cli.backends.wheels import module
 from dcls_cli.errors import BackendError, OutOfMemoryError, first_line
-from dcls_cli.installation import install_command
+from dcls_cli.installation import install_command, quoted
 from dcls_cli.machine import free_memory_bytes, usable_processors
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ CONCURRENT = ("cuda", "tensorrt")
 
 #: Those that need NVIDIA's driver and libraries.
 NVIDIA = ("cuda", "tensorrt")
+
+#: The wheel with NVIDIA's libraries.
+_WITH_CUDA = "onnxruntime-gpu[cuda,cudnn]"
 
 #: Makes a session of providers with their options.
 Opener = Callable[[list[Any]], "InferenceSession"]
@@ -157,7 +160,7 @@ def why_missing(name: str) -> str:
         wheel = wheel or "onnxruntime"
         return (
             f"{installed} has no {PROVIDERS[name]}; pip uninstall -y {wheel}, then "
-            f"pip install 'onnxruntime-gpu[cuda,cudnn]'{other}"
+            f"pip install {quoted(_WITH_CUDA)}{other}"
         )
     where = "the wheels for macOS have it"
     if name == "directml":
@@ -179,7 +182,7 @@ def why_failing(name: str) -> str | None:
     missing = wheels.missing_library(name)
     if missing is None:
         return None
-    package = "tensorrt" if "nvinfer" in missing else "'onnxruntime-gpu[cuda,cudnn]'"
+    package = "tensorrt" if "nvinfer" in missing else quoted(_WITH_CUDA)
     return f"a library is missing: {missing}; pip install {package}, or use --device cpu"
 
 
