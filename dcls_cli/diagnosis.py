@@ -22,6 +22,9 @@ from dcls_cli.models.releases import RELEASES, location
 #: Side of the tile that every engine restores, LR pixels.
 TILE_PX = 64
 
+#: Of something that is there, is not, or may be.
+_FOUND = {True: "found", False: "not found", None: "unknown"}
+
 #: Seconds that the Hub is waited for.
 PATIENCE_S = 5.0
 
@@ -111,7 +114,7 @@ def _devices() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processors": str(usable_processors()),
         "free memory": f"{free_memory_bytes() / 2**30:.1f} GiB",
-        "8-bit dot products": "found" if has_int8_instructions() else "not found",
+        "8-bit dot products": _FOUND[has_int8_instructions()],
         "nvidia driver": _driver(),
     }
     if has_torch():

@@ -1,6 +1,7 @@
 """How this program was installed, and the command that adds what is missing from it."""
 
 import json
+import os
 import shlex
 from importlib import metadata
 from importlib.util import find_spec
@@ -12,6 +13,8 @@ from dcls_cli.errors import BackendError
 
 #: Name on PyPI. The name `dcls` belongs to another project there.
 DISTRIBUTION = "dcls-cli"
+
+_ON_WINDOWS = os.name == "nt"
 
 
 def install_command(extra: str) -> str:
@@ -26,7 +29,7 @@ def install_command(extra: str) -> str:
     except metadata.PackageNotFoundError:
         return _from_folder(Path(__file__).resolve().parents[1], extra)
     if origin is None:
-        return f"pip install {shlex.quote(f'{DISTRIBUTION}[{extra}]')}"
+        return f"pip install {quoted(f'{DISTRIBUTION}[{extra}]')}"
     record = json.loads(origin)
     url = urlsplit(record["url"])
     if url.scheme == "file":
@@ -34,14 +37,19 @@ def install_command(extra: str) -> str:
         return _from_folder(Path(url2pathname(url.path)), extra, editable=editable)
     prefix = f"{record['vcs_info']['vcs']}+" if "vcs_info" in record else ""
     requirement = f"{DISTRIBUTION}[{extra}] @ {prefix}{url.geturl()}"
-    return f"pip install {shlex.quote(requirement)}"
+    return f"pip install {quoted(requirement)}"
+
+
+def quoted(text: str) -> str:
+    """A word as the user's shell takes it: Windows' cmd knows double quotation marks alone."""
+    return f'"{text}"' if _ON_WINDOWS else shlex.quote(text)
 
 
 def _from_folder(path: Path, extra: str, *, editable: bool = False) -> str:
     """The same for a checkout, or a wheel file."""
     name = "." if path == Path.cwd() else str(path)
     option = "-e " if editable else ""
-    return f"pip install {option}{shlex.quote(f'{name}[{extra}]')}"
+    return f"pip install {option}{quoted(f'{name}[{extra}]')}"
 
 
 def has_torch() -> bool:

@@ -1,5 +1,6 @@
 """How much of this machine the process may use."""
 
+import importlib
 import os
 import re
 import sys
@@ -7,10 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 _GROUPS = Path("/sys/fs/cgroup")
 
-#: Taken for free memory where no system call tells.
+#: Taken for free memory where the system does not tell.
 _ASSUMED_FREE_BYTES = 2**31
+
+#: What NumPy calls otherwise than Linux does, of what is asked for.
+_LINUX_NAMES = {"AVX512VNNI": "avx512_vnni"}
 
 
 def usable_processors() -> int:
@@ -30,16 +36,29 @@ def _shown_processors() -> int:
     return os.cpu_count() or 1
 
 
-def processor_flags() -> frozenset[str]:
-    """What the processor can do, by Linux' names such as `avx2`; empty where nothing tells."""
+def processor_flags() -> frozenset[str] | None:
+    """What the processor can do, by Linux' names such as `avx2`; None where nothing tells.
+
+    Elsewhere NumPy knows, which chooses its own loops by that; not all that Linux knows.
+    """
     try:
         with Path("/proc/cpuinfo").open() as lines:
             for line in lines:
-                if line.startswith("flags"):
+                if line.startswith(("flags", "Features")):  # the latter on ARM
                     return frozenset(line.partition(":")[2].split())
     except OSError:  # not Linux
         pass
-    return frozenset()
+    return _flags_by_numpy()
+
+
+def _flags_by_numpy() -> frozenset[str] | None:
+    """The same for any system; private to NumPy, so that it may go."""
+    try:
+        loops = importlib.import_module("numpy._core._multiarray_umath")
+        features: dict[str, bool] = loops.__cpu_features__
+    except (ImportError, AttributeError):
+        return None
+    return frozenset(_LINUX_NAMES.get(name, name.lower()) for name in features if features[name])
 
 
 def free_memory_bytes() -> int:
@@ -49,6 +68,12 @@ def free_memory_bytes() -> int:
 
 def peak_bytes() -> int:
     """The most memory that this process has had so far; 0 where the system does not count it."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    if sys.platform == "darwin":
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return 1024 * _detail(Path("/proc/self/status"), "VmHWM:")
 
 
@@ -80,11 +105,9 @@ def threads_take_memory() -> Iterator[None]:
 def _limits() -> Iterator[int]:
     """All that bounds the memory."""
     try:
-        meminfo = Path("/proc/meminfo").read_text()
-        found = re.search(r"MemAvailable:\s*(\d+) kB", meminfo)
-        yield int(found.group(1)) * 1024 if found else _ASSUMED_FREE_BYTES
-    except OSError:  # not Linux
-        yield _half_of_all()
+        yield int(psutil.virtual_memory().available)
+    except (OSError, RuntimeError, psutil.Error):  # such as without /proc
+        yield _ASSUMED_FREE_BYTES
     for limit, used, details, name in (
         ("memory.max", "memory.current", "memory.stat", "inactive_file"),
         (
@@ -105,12 +128,6 @@ def _limits() -> Iterator[int]:
         if addresses != resource.RLIM_INFINITY:
             pages = int(Path("/proc/self/statm").read_text().split()[0])
             yield addresses - pages * resource.getpagesize()
-
-
-def _half_of_all() -> int:
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return _ASSUMED_FREE_BYTES
 
 
 def _processor_quota() -> float | None:

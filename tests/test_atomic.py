@@ -1,7 +1,6 @@
 """A file appears whole or not at all, whatever happens while it is written."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import BinaryIO
 import pytest
 
 from dcls_cli.files.atomic import atomic_write, check_writable
+from tests.posix import resource
 
 OLD = b"old content"
 

@@ -117,3 +117,11 @@ def test_what_was_never_installed_runs_in_a_checkout(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(installation, "DISTRIBUTION", "dcls-cli-that-nobody-installed")
     monkeypatch.chdir(ROOT)
     assert install_command("torch") == "pip install '.[torch]'"
+
+
+def test_windows_takes_double_quotation_marks_in_every_shell(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(installation, "_ON_WINDOWS", True)
+    assert installation.quoted("dcls-cli[torch]") == '"dcls-cli[torch]"'
+    assert "'" not in install_command("torch")

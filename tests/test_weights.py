@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import resource
 import struct
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dcls_cli.errors import DclsError, UsageError, WeightsError
 from dcls_cli.models import releases, weights
 from dcls_cli.models.releases import RELEASES, Release, location, release, verify
 from dcls_cli.network.dcls import DCLS
+from tests.posix import resource
 
 CONFIG = ModelConfig.light(
     2, features=16, groups=1, blocks=1, latent=8, estimator_features=16, estimator_blocks=1

@@ -86,8 +86,8 @@ class OnnxBackend:
 
     @property
     def lanes(self) -> int:
-        """On a GPU, one tile is transferred while another is restored."""
-        return 1 if self._device == "cpu" else 2
+        """On NVIDIA's GPUs, one tile is transferred while another is restored."""
+        return 2 if sessions.parse_device(self._device)[0] in sessions.CONCURRENT else 1
 
     @property
     def batch_px(self) -> int:

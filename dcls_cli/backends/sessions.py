@@ -13,7 +13,7 @@ import platformdirs
 from dcls_cli.backends import wheels
 from dcls_cli.backends.wheels import module
 from dcls_cli.errors import BackendError, OutOfMemoryError, first_line
-from dcls_cli.installation import install_command
+from dcls_cli.installation import install_command, quoted
 from dcls_cli.machine import free_memory_bytes, usable_processors
 
 if TYPE_CHECKING:
@@ -29,11 +29,18 @@ PROVIDERS = {
 }
 
 #: What `auto` tries before the CPU, where this ONNX Runtime has it. TensorRT builds an engine for
-#: minutes, so it is used only where it is asked for.
-AUTOMATIC = ("cuda", "directml", "coreml")
+#: minutes; of DirectML and CoreML nobody has measured that their fp32 is the CPU's. They are used
+#: only where they are asked for.
+AUTOMATIC = ("cuda",)
+
+#: Those of which one session may run in several threads at a time; DirectML's may not.
+CONCURRENT = ("cuda", "tensorrt")
 
 #: Those that need NVIDIA's driver and libraries.
 NVIDIA = ("cuda", "tensorrt")
+
+#: The wheel with NVIDIA's libraries.
+_WITH_CUDA = "onnxruntime-gpu[cuda,cudnn]"
 
 #: Makes a session of providers with their options.
 Opener = Callable[[list[Any]], "InferenceSession"]
@@ -153,7 +160,7 @@ def why_missing(name: str) -> str:
         wheel = wheel or "onnxruntime"
         return (
             f"{installed} has no {PROVIDERS[name]}; pip uninstall -y {wheel}, then "
-            f"pip install 'onnxruntime-gpu[cuda,cudnn]'{other}"
+            f"pip install {quoted(_WITH_CUDA)}{other}"
         )
     where = "the wheels for macOS have it"
     if name == "directml":
@@ -175,7 +182,7 @@ def why_failing(name: str) -> str | None:
     missing = wheels.missing_library(name)
     if missing is None:
         return None
-    package = "tensorrt" if "nvinfer" in missing else "'onnxruntime-gpu[cuda,cudnn]'"
+    package = "tensorrt" if "nvinfer" in missing else quoted(_WITH_CUDA)
     return f"a library is missing: {missing}; pip install {package}, or use --device cpu"
 
 
@@ -210,6 +217,7 @@ def start_session(content: bytes, providers: list[Any]) -> "InferenceSession":
         BackendError: ONNX Runtime refuses it or the device.
     """
     onnxruntime = module()
+    onnxruntime.disable_telemetry_events()  # on Windows the published wheels have them on
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads()
     options.log_severity_level = 4  # errors are reported by us, in one line

@@ -17,6 +17,9 @@ PRECISIONS = ("fp32", "fp16", "int8")
 #: Of processors that multiply 8-bit numbers four at a time.
 INT8_FLAGS = frozenset({"avx512_vnni", "avx_vnni"})
 
+#: The same of ARM, where nobody has measured whether int8 is faster.
+_ARM_INT8_FLAGS = frozenset({"asimddp"})
+
 
 @dataclass(frozen=True)
 class SplitGraphs:
@@ -148,12 +151,13 @@ def is_int8_faster(device: str) -> bool:
     Zen 5, measured. Others were not measured, and GPUs compute such graphs in fp32. It is a rule
     and no measurement, so that one machine always gives one result.
     """
-    return device == "cpu" and has_int8_instructions()
+    return device == "cpu" and not INT8_FLAGS.isdisjoint(processor_flags() or ())
 
 
-def has_int8_instructions() -> bool:
-    """Whether the processor is known to multiply 8-bit numbers four at a time."""
-    return not INT8_FLAGS.isdisjoint(processor_flags())
+def has_int8_instructions() -> bool | None:
+    """Whether the processor multiplies 8-bit numbers four at a time; None where that is unknown."""
+    flags = processor_flags()
+    return None if flags is None else not (INT8_FLAGS | _ARM_INT8_FLAGS).isdisjoint(flags)
 
 
 def _read_beside(

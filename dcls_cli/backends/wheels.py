@@ -65,9 +65,10 @@ def module() -> ModuleType:
         import onnxruntime
     except ImportError as error:
         reason = str(error).partition("\n")[0]
-        raise BackendError(
-            f"ONNX Runtime cannot be loaded: {reason}; {remedy(list(installed_wheels()))}"
-        ) from error
+        what = remedy(list(installed_wheels()))
+        if "DLL load failed" in reason:
+            what = f"install Microsoft's Visual C++ Redistributable; if it is there, {what}"
+        raise BackendError(f"ONNX Runtime cannot be loaded: {reason}; {what}") from error
     # Without its __init__.py, which two wheels share, Python takes what is left for a package.
     if not hasattr(onnxruntime, "InferenceSession"):
         raise BackendError(

@@ -52,7 +52,7 @@ app.command(
     cls=commands.Command,
     epilog="""
     dcls batch photos/
-    dcls batch photos/ scans/ -o large/ --exclude 'proofs/*'
+    dcls batch photos/ scans/ -o large/ --exclude "proofs/*"
     dcls batch list.txt -o large/ -s 2 --dry-run
     """,
 )(batch)

@@ -18,7 +18,7 @@ def batch(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Folders, photos, 'patterns*', and lists: text files (.txt) with one name per "
+            help='Folders, photos, "patterns*", and lists: text files (.txt) with one name per '
             "line; also as addresses: s3://bucket/photos/.",
         ),
     ],
@@ -76,7 +76,7 @@ def batch(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Restore only names that match, such as '*.jpg'; may be repeated.",
+            help='Restore only names that match, such as "*.jpg"; may be repeated.',
             rich_help_panel=options.SELECTION,
         ),
     ] = None,
@@ -84,7 +84,7 @@ def batch(
         list[str] | None,
         typer.Option(
             metavar="PATTERN",
-            help="Leave out names that match, such as 'proofs/*'; may be repeated.",
+            help='Leave out names that match, such as "proofs/*"; may be repeated.',
             rich_help_panel=options.SELECTION,
         ),
     ] = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dcls_cli.cli import commands, console
+from dcls_cli.cli import commands, console, options
 from dcls_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def prepare(
 
     if out.suffix != SUFFIX:
         raise UsageError(f"{out}: -o must end in {SUFFIX}")
-    prepared = _pack(sources, out, overwrite=overwrite)
+    prepared = _pack([Path(name) for name in options.expanded(sources)], out, overwrite=overwrite)
     left_out = f", {len(prepared.faults)} left out" if prepared.faults else ""
     console.say(f"{out}  {prepared.images} images, {prepared.megapixels:.1f} megapixels{left_out}")
     raise typer.Exit(console.EXIT_FAILED if prepared.faults else 0)
@@ -134,7 +134,7 @@ def check(
 
     known = None if name is None else dataset(name)
     whole = True
-    for path in paths:
+    for path in map(Path, options.expanded(paths)):
         with loading_bar() as progress:
             checked = look(path, known, progress)
         for fault in checked.faults:

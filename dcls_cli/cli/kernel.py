@@ -66,6 +66,7 @@ def kernel(
     from dcls_cli.jobs.request import Request
     from dcls_cli.kernels.user_kernel import check_new_file
 
+    photos = [Path(name) for name in options.expanded(photos)]
     request = Request(
         inputs=tuple(map(str, photos)),
         scale=scale,

@@ -1,12 +1,16 @@
 """Options that several commands share, each defined once."""
 
+import glob
+import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from dcls_cli.cli.commands import ENGINE, KERNEL, OUTPUT, RESTORATION, SELECTION
+from dcls_cli.files import platforms
 from dcls_cli.jobs import DEFAULT_MAX_PIXELS, DEFAULT_NAME
 
 __all__ = [
@@ -275,3 +279,19 @@ def bit_depth_of(text: str) -> int | None:
 def pixels_of(count: float) -> int:
     """Read the value of `--max-pixels`, which may be inf."""
     return sys.maxsize if count > sys.maxsize else int(count)
+
+
+def expanded(names: Iterable[str | Path]) -> list[str]:
+    """Names of files, with what patterns fit in their place: on Windows no shell does that.
+
+    What exists is no pattern, and one that fits nothing stays, to be reported as a file that is
+    not there.
+    """
+    texts = [os.fspath(name) for name in names]
+    if not platforms.ON_WINDOWS:
+        return texts
+    found: list[str] = []
+    for text in texts:
+        is_pattern = glob.has_magic(text) and not os.path.lexists(text)
+        found += (sorted(glob.glob(text)) if is_pattern else None) or [text]  # noqa: PTH207
+    return found

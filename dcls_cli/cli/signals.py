@@ -40,8 +40,9 @@ WORDS = {
 def exit_codes() -> dict[int, int]:
     """Exit codes by signal, without those that whoever started this process has switched off."""
     codes = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
-    if hasattr(signal, "SIGHUP"):  # not on Windows
-        codes[signal.SIGHUP] = EXIT_HUNG_UP
+    for name in ("SIGHUP", "SIGBREAK"):  # the latter on Windows, for a window that is closed
+        if hasattr(signal, name):
+            codes[getattr(signal, name)] = EXIT_HUNG_UP
     return {
         number: code
         for number, code in codes.items()

@@ -241,7 +241,7 @@ def keeps_output() -> Iterator[None]:
     Either would leave a broken table on the screen. Nothing happens where stdin is no terminal of
     POSIX, or one that other programs use at the moment, which may not be set from here.
     """
-    if not _has_terminal():
+    if sys.platform == "win32" or not _has_terminal():
         yield
         return
     import termios
@@ -258,8 +258,10 @@ def keeps_output() -> Iterator[None]:
 
 
 def _has_terminal() -> bool:
+    if sys.platform == "win32":
+        return False
     try:
-        return os.name == "posix" and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):  # no terminal, or closed
         return False
 

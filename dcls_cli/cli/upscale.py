@@ -92,7 +92,7 @@ def upscale(
     from dcls_cli.jobs.worker import workers_of
 
     request = Request(
-        inputs=tuple(photos),
+        inputs=tuple(options.expanded(photos)),
         output=output,
         scale=scale,
         width=width,

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from dcls_cli.data.catalogue import Archive, Dataset, Promise, digest, record_of
 from dcls_cli.errors import DataError, first_line
+from dcls_cli.files import platforms
 from dcls_cli.files.atomic import atomic_write, finish
 from dcls_cli.files.locking import held
 from dcls_cli.models.hub import transfer
@@ -52,17 +53,17 @@ def download(url: str, path: Path, promise: Promise, listener: Listener) -> Prom
     part = part_of(path)
     resumed = part.exists() and part.stat().st_size > 0 and promise.checks_content
     if not resumed or part.stat().st_size > (promise.size or part.stat().st_size):
-        part.unlink(missing_ok=True)
+        platforms.unlink(part, missing_ok=True)
         resumed = False
     _append(url, part, promise, listener)
     damage = promise.damage(part)
     if damage is not None and resumed:
         listener.note(f"{part.name}: what an earlier run has left does not fit; from the start")
-        part.unlink()
+        platforms.unlink(part)
         _append(url, part, promise, listener)
         damage = promise.damage(part)
     if damage is not None:
-        part.unlink()
+        platforms.unlink(part)
         raise RefusedError(f"the server sends wrong bytes: {damage}")
     finish(part, path)
     return promise
@@ -87,7 +88,7 @@ def _append(url: str, part: Path, promise: Promise, listener: Listener) -> None:
             raise
     finally:
         if part.stat().st_size == 0:
-            part.unlink()
+            platforms.unlink(part)
     if not part.exists():
         raise RefusedError("the server sends nothing")
 

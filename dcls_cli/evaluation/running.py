@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,9 +21,13 @@ from dcls_cli.evaluation.methods import MethodSpec
 from dcls_cli.evaluation.restorers import Method
 from dcls_cli.evaluation.rows import ResultStore, Row, key_of
 from dcls_cli.evaluation.samples import Sample, as_input
+from dcls_cli.files import platforms
 
 #: Fewer images than this for each process do not pay for its start.
 IMAGES_PER_PROCESS = 4
+
+#: Windows waits for no more at a time; see `concurrent.futures`.
+_MOST_ON_WINDOWS = 61
 
 #: Called with (images finished, images).
 Progress = Callable[[int, int], None]
@@ -137,6 +142,11 @@ def processes_for(images: int, device: str) -> int:
     return 1 if on_gpu else max(1, min(cores(), images // IMAGES_PER_PROCESS))
 
 
+def most_processes() -> int:
+    """As many as Python can wait for at a time on Windows; elsewhere there is no such number."""
+    return _MOST_ON_WINDOWS if platforms.ON_WINDOWS else sys.maxsize
+
+
 def cores() -> int:
     """CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -150,7 +160,7 @@ def _executed(tasks: dict[int, _Task], jobs: int) -> Iterator[tuple[int, dict[st
         for index, task in tasks.items():
             yield index, _run(task)
         return
-    with _workers(min(jobs, len(tasks))) as pool:
+    with _workers(min(jobs, len(tasks), most_processes())) as pool:
         futures = {pool.submit(_run, task): index for index, task in tasks.items()}
         for future in as_completed(futures):
             try:

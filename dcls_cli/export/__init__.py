@@ -1,7 +1,6 @@
 """A network as ONNX graphs that any runtime can use; checked before they are written."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from dcls_cli.export.options import ExportOptions, Shape
 from dcls_cli.export.parity import Parity, compare, compare_int8
 from dcls_cli.export.quantising import calibration_pictures, quantise_restorer
 from dcls_cli.export.tracing import compact, state_ir_version, trace
-from dcls_cli.files.atomic import atomic_write, check_writable
+from dcls_cli.files.atomic import atomic_write, check_writable, sync
 from dcls_cli.graphs import GraphInfo, Kind, part_path, stamp
 from dcls_cli.models import weights
 from dcls_cli.models.releases import RELEASES, location
@@ -192,7 +191,7 @@ def _write(files: Sequence[tuple[Path, bytes]], *, overwrite: bool) -> None:
     def writer(file: BinaryIO) -> None:
         file.write(content)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
         _write(others, overwrite=overwrite)
 
     try:

@@ -9,11 +9,12 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from dcls_cli.files import temporaries
+from dcls_cli.files import platforms, temporaries
 
 #: Errors of file systems that cannot make hard links (FAT, some network and FUSE mounts).
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -62,9 +63,9 @@ def atomic_write(path: Path, writer: Callable[[BinaryIO], object], *, overwrite:
             _flush(file, temporary)
             file.close()  # before it gets its name, as Windows demands
             if overwrite:
-                temporary.replace(path)
+                platforms.replace(temporary, platforms.reachable(path))
             else:
-                _rename_to_new(temporary, path)
+                _rename_to_new(temporary, platforms.reachable(path))
         _sync_folder(path.parent)
 
 
@@ -85,8 +86,8 @@ def finish(partial: Path, path: Path) -> None:
     """
     with _clear_errors(path):
         with partial.open("rb+") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
+            sync(file.fileno())
+        platforms.replace(partial, path)
         _sync_folder(path.parent)
 
 
@@ -128,20 +129,40 @@ def is_special(path: Path) -> bool:
 
 
 def _refuse_special(path: Path) -> None:
-    """Refuse FIFOs and devices, and a name that is too long.
+    """Refuse FIFOs and devices, a name that is too long, and one that Windows does not have.
 
     Raises:
         OSError: see above.
     """
+    unfit = platforms.why_unfit(path.name)
+    if unfit is not None:
+        raise OSError(errno.EINVAL, unfit)
     if is_special(path):
         raise OSError(errno.ENOTSUP, "not a regular file")
+
+
+def sync(descriptor: int) -> None:
+    """Bring a file's content onto the disk; on macOS fsync leaves it in the disk's own memory.
+
+    Raises:
+        OSError: of the system.
+    """
+    if sys.platform == "darwin":
+        import fcntl
+
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+        except OSError:  # a network folder
+            pass
+    os.fsync(descriptor)
 
 
 def _flush(file: BinaryIO, temporary: Path) -> None:
     """Bring the content onto the disk and check that it is all there."""
     file.flush()
     expected = file.seek(0, os.SEEK_END)
-    os.fsync(file.fileno())
+    sync(file.fileno())
     written = temporary.stat().st_size  # by name: what will be renamed
     if written != expected:
         raise OSError(errno.EIO, f"only {written} of {expected} bytes reached the disk")
@@ -149,8 +170,8 @@ def _flush(file: BinaryIO, temporary: Path) -> None:
 
 def _rename_to_new(temporary: Path, path: Path) -> None:
     """Rename, unless the name is taken; no other process can come between."""
-    if os.name == "nt":  # there a rename never replaces
-        temporary.rename(path)
+    if platforms.ON_WINDOWS:  # there a rename never replaces
+        platforms.rename(temporary, path)
         return
     try:
         path.hardlink_to(temporary)
@@ -167,12 +188,12 @@ def _rename_to_new(temporary: Path, path: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make the new name survive a power cut, where the file system can promise that."""
-    if os.name == "nt":
+    if platforms.ON_WINDOWS:  # folders cannot be opened there
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)  # a folder may be written and yet not be read
         try:
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -186,6 +207,11 @@ def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+        reason = error.strerror or str(error)
+        if platforms.ON_WINDOWS and error.errno == errno.ENOENT and path.parent.is_dir():
+            # So it answers for paths that are too long, and where it guards a folder.
+            reason = "the path is too long, or the system does not let programs write here"
+        elif not isinstance(error, platforms.InUseError):
+            reason = _REASONS.get(error.errno or 0, reason)
         reason = reason.replace("{folder}", printable(path.parent))
         raise OSError(error.errno or errno.EIO, reason, os.fspath(path)) from error

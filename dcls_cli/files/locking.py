@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dcls_cli.files import platforms
+
+#: The byte that is locked on Windows, behind the text, which others may then read.
+_LOCKED_BYTE = 2**30
+
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
@@ -22,8 +27,14 @@ def held(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        if platforms.ON_WINDOWS:
+            # What is open cannot be deleted; nor can it, then, if another process has taken it.
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                path.unlink()
+        else:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 def _acquire(path: Path) -> int:
@@ -48,17 +59,20 @@ def _acquire(path: Path) -> int:
 
 def _lock(descriptor: int) -> None:
     """Lock without waiting."""
-    if os.name == "nt":
+    if platforms.ON_WINDOWS:
         import msvcrt
 
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
         except PermissionError as error:
             raise BlockingIOError from error
+        finally:
+            os.lseek(descriptor, 0, os.SEEK_SET)
     else:
         import fcntl
 
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # type: ignore[attr-defined,unused-ignore]
 
 
 def _holder(path: Path) -> str:

@@ -6,6 +6,7 @@ machines, or in other containers, that share the folder nothing can be known; th
 leftovers when nothing has been written to them for a day.
 """
 
+import errno
 import functools
 import hashlib
 import os
@@ -21,18 +22,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from dcls_cli.files import platforms
+
 SUFFIX = ".dcls-tmp"
 
 #: After so long without a write another machine's file is a leftover.
 FOREIGN_AGE_S = 24 * 3600
+
+#: What a file name may have where nothing else is stated.
+_USUAL_NAME_BYTES = 255
 
 _NAME = re.compile(
     r"\..*\.(?P<machine>[0-9a-f]{8})\.(?P<pid>\d+)-(?P<start>\d+)\.[0-9a-f]{16}\.dcls-tmp",
     re.DOTALL,
 )
 
-#: The files and folders that this process has made for now; one is made and entered under the lock.
-_live: set[Path] = set()
+#: The files and folders that this process has made for now, files with what writes them; one is
+#: made and entered under the lock.
+_live: dict[Path, BinaryIO | None] = {}
 _lock = threading.RLock()
 
 
@@ -48,7 +55,7 @@ def name_for(path: Path) -> str:
     tail = f".{owner}.{secrets.token_hex(8)}{SUFFIX}"
     name = path.name
     room = _longest_name(path.parent) - len(tail) - 1
-    while len(os.fsencode(name)) > room:
+    while name and len(os.fsencode(name)) > room:
         name = name[:-1]
     return f".{name}{tail}"
 
@@ -56,17 +63,21 @@ def name_for(path: Path) -> str:
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """Make the temporary file of `path` and remove it, unless it has got another name by then."""
-    temporary = path.parent / name_for(path)
+    name = name_for(path)
+    temporary = platforms.reachable(path.parent, more=len(name) + 1) / name
     try:
         with _lock:
-            _live.add(temporary)  # first, as a signal may come at any moment
+            _live[temporary] = None  # first, as a signal may come at any moment
             file = temporary.open("xb")
+            _live[temporary] = file
         with file:
             yield temporary, file
     finally:
-        temporary.unlink(missing_ok=True)
+        # One that cannot be removed goes later, and must not hide what went wrong before.
+        with suppress(platforms.InUseError):
+            platforms.unlink(temporary, missing_ok=True)
         with _lock:
-            _live.discard(temporary)
+            _live.pop(temporary, None)
 
 
 @contextmanager
@@ -83,13 +94,13 @@ def folder() -> Iterator[Path]:
     made = top / name_for(top / "staged")
     try:
         with _lock:
-            _live.add(made)
+            _live[made] = None
             made.mkdir(mode=0o700)
         yield made
     finally:
         _remove(made)
         with _lock:
-            _live.discard(made)
+            _live.pop(made, None)
 
 
 @functools.cache
@@ -103,7 +114,7 @@ def _remove(path: Path) -> None:
         with suppress(FileNotFoundError):  # another process was faster
             shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        platforms.unlink(path, missing_ok=True, patience_s=0.0)
 
 
 def abandon() -> None:
@@ -112,9 +123,22 @@ def abandon() -> None:
     Threads that want to begin a file wait for ever.
     """
     _lock.acquire()
-    for temporary in _live:
+    for temporary, file in _live.items():
+        with suppress(OSError, ValueError):  # ValueError: closed already
+            if platforms.ON_WINDOWS and file is not None:
+                _divert(file)
         with suppress(OSError):
             _remove(temporary)
+
+
+def _divert(file: BinaryIO) -> None:
+    """Let go of a file that a thread is writing, as what is open cannot be deleted on Windows.
+
+    The number stays in use, so that no other file gets it, and with it the thread's bytes.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, file.fileno())
+    os.close(nowhere)
 
 
 def remove_stale(folder: Path) -> None:
@@ -156,29 +180,47 @@ def _machine() -> str:
 
 
 def _alive(pid: int, start: int) -> bool:
-    if os.name == "nt":  # there a signal 0 would end the process that it asks about
-        return True
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+        if not psutil.pid_exists(pid):
+            return False
+    except OverflowError:
         return False
-    except PermissionError:  # alive, and somebody else's
-        pass
-    return start in (0, _started(pid))
+    now = _started(pid)
+    return 0 in (start, now) or start == now
 
 
 def _started(pid: int) -> int:
-    """When a process started, in ticks since the machine did; 0 where that is not known."""
+    """When a process started; 0 where that is not known.
+
+    In ticks since the machine did on Linux, where the clock may be set; elsewhere in seconds.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return 0
+        return _started_elsewhere(pid)
     # The program's name, in brackets, may hold anything; the start is the 20th field after it.
     return int(text.rpartition(")")[2].split()[19])
 
 
+def _started_elsewhere(pid: int) -> int:
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).create_time())
+    except (psutil.Error, OSError):
+        return 0
+
+
 def _longest_name(folder: Path) -> int:
-    """Bytes that a file name may have."""
+    """Bytes that a file name may have; some network folders state no limit, or none that is one."""
     if not hasattr(os, "pathconf"):
-        return 255
-    return os.pathconf(folder, "PC_NAME_MAX")
+        return _USUAL_NAME_BYTES
+    try:
+        stated = os.pathconf(folder, "PC_NAME_MAX")
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
+        return _USUAL_NAME_BYTES
+    return stated if stated > 0 else _USUAL_NAME_BYTES

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from dcls_cli.errors import ImageError
-from dcls_cli.files import temporaries
+from dcls_cli.files import platforms, temporaries
 from dcls_cli.files.addresses import Address
 from dcls_cli.files.atomic import printable
-
-Identity = tuple[int, int]
+from dcls_cli.files.platforms import identity
 
 #: Names of files that claim to be photos end so, by the format that is read.
 SUFFIXES = {
@@ -62,7 +61,7 @@ class Walk:
     """Walks through a folder in the order of names, real folders before links to folders.
 
     A folder that was entered already, as a link in a loop leads to, is not entered again. Hidden
-    files and folders, whose names begin with a dot, are left out.
+    files and folders are left out; see `platforms.is_hidden`.
 
     Attributes:
         problems: folders that cannot be read, with the reason.
@@ -77,8 +76,8 @@ class Walk:
         self.left_out: Counter[str] = Counter()
         self._top = top
         self._recursive = recursive
-        self._out = _identity(out) if out is not None else None
-        self._entered: set[Identity] = set()
+        self._out = identity(out) if out is not None else None
+        self._entered: set[object] = set()
         self._links: list[Path] = []
 
     def files(self) -> Iterator[Path]:
@@ -86,7 +85,7 @@ class Walk:
         yield from self._enter(self._top)
         while self._links:
             link = self._links.pop(0)
-            if _identity(link) in self._entered:
+            if identity(link) in self._entered:
                 self.notes.append(f"{link}: leads to a folder that is done already; not followed")
             else:
                 yield from self._enter(link)
@@ -95,10 +94,10 @@ class Walk:
         pending = [folder]
         while pending:
             here = pending.pop()
-            identity = _identity(here)
-            if identity is None or identity in self._entered:
+            this = identity(here)
+            if this is None or this in self._entered:
                 continue
-            self._entered.add(identity)
+            self._entered.add(this)
             try:
                 with os.scandir(here) as entries:
                     ordered = sorted(entries, key=lambda entry: os.fsencode(entry.name))
@@ -116,16 +115,16 @@ class Walk:
         if temporaries.is_temporary(entry.name):
             return
         if not _is_folder(entry):
-            if entry.name.startswith("."):
+            if platforms.is_hidden(entry):
                 self.left_out["hidden"] += 1
             else:
                 yield path
             return
-        if entry.name.startswith(".") or not self._recursive or _identity(path) == self._out:
+        if not self._recursive or platforms.is_hidden(entry) or identity(path) == self._out:
             return
         if is_claimed(path):
             self.notes.append(f"{printable(path)}: a folder, not an image; its photos count")
-        if entry.is_symlink():
+        if platforms.is_link(entry):
             self._links.append(path)
         else:
             folders.append(path)
@@ -136,11 +135,3 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
-
-
-def _identity(folder: Path) -> Identity | None:
-    try:
-        status = folder.stat()
-    except OSError:  # it is not there (yet)
-        return None
-    return status.st_dev, status.st_ino

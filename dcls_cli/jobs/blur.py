@@ -1,12 +1,15 @@
 """The blur of photos, without restoring them: what `dcls kernel` does."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from dcls_cli.errors import UsageError
 from dcls_cli.files.atomic import printable
+from dcls_cli.files.platforms import identity
 from dcls_cli.image import read
 from dcls_cli.jobs.events import Named
+from dcls_cli.jobs.naming import Places
 from dcls_cli.jobs.networks import Networks
 from dcls_cli.jobs.plan import make_folder
 from dcls_cli.kernels.user_kernel import WRITABLE_KERNELS, write_kernel
@@ -69,11 +72,11 @@ def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
     if output is None:
         return [[] for _ in photos]
     path = Path(output)
-    if path.suffix.lower() in WRITABLE_KERNELS and not path.is_dir() and not output.endswith("/"):
+    if path.suffix.lower() in WRITABLE_KERNELS and not path.is_dir() and not _is_folder(output):
         if len(photos) > 1:
             raise UsageError(f"{printable(path)}: several photos need a folder as --output")
         files = [[path]]
-    elif path.is_file() or (path.suffix and not path.exists() and not output.endswith("/")):
+    elif path.is_file() or (path.suffix and not path.exists() and not _is_folder(output)):
         raise UsageError(
             f"{printable(path)}: expected a file that ends in "
             f"{' or '.join(WRITABLE_KERNELS)}, or a folder (with a slash at its end, if it is new)"
@@ -88,18 +91,21 @@ def plan_files(photos: list[Path], output: str | None) -> list[list[Path]]:
     return files
 
 
+def _is_folder(output: str) -> bool:
+    """Whether it ends as the name of a folder does."""
+    return output.endswith(("/", os.sep))
+
+
 def _refuse_collisions(photos: list[Path], files: list[list[Path]]) -> None:
     """No file may be written twice, and none over a photo."""
-    sources = {photo.resolve() for photo in photos}
-    seen: set[Path] = set()
+    sources = {photo.resolve() for photo in photos} | {identity(photo) for photo in photos} - {None}
+    places = Places()
     for photo, targets in zip(photos, files, strict=True):
         for target in targets:
-            place = target.resolve()
-            if place in sources:
+            if target.resolve() in sources or identity(target) in sources:
                 raise UsageError(f"{printable(target)}: the output would replace a photo")
-            if place in seen:
+            if places.take(target, photo) is not None:
                 raise UsageError(
                     f"{printable(target)}: would be written for {printable(photo)} "
                     "and another photo of that name; use different folders"
                 )
-            seen.add(place)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcls_cli.errors import UsageError
-from dcls_cli.files import temporaries
+from dcls_cli.files import platforms, temporaries
 from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import printable
 from dcls_cli.image.folders import format_by_name
@@ -27,8 +27,10 @@ Namer = Callable[[Location, str], str]
 
 _SHOWN_COLLISIONS = 5
 
-#: A letter in both Unicode forms, as bytes: the language of the terminal may not have it.
+#: Letters in both forms of Unicode and of the case, as bytes: the language of the terminal may not
+#: have them. The last pair is one only where cases are folded, and two where letters are compared.
 _ONE_PIECE, _TWO_PIECES = "\u00c9".encode(), "E\u0301".encode()
+_SHARP_S, _TWO_S = "\u00df".encode(), b"ss"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,10 @@ class Naming:
         )
         if "ext" not in self._fields():
             name += suffix
+        unfit = platforms.why_unfit(name)
+        # A pattern that fits nothing is reported as a photo that is not there.
+        if unfit is not None and platforms.why_unfit(photo.name) is None:
+            raise UsageError(f"--name {printable(self.template)}: '{printable(name)}': {unfit}")
         if Path(name).name != name or "\0" in name:
             raise UsageError(
                 f"--name {printable(self.template)}: '{printable(name)}' is no file name"
@@ -137,17 +143,28 @@ class Sameness:
     Attributes:
         case: whether upper and lower case are the same.
         forms: whether letters with accents are the same in one piece and in two (NFC, NFD).
+        folded: whether a letter and the several that it is in the other case are the same, such as
+            a sharp s and two: not on NTFS.
     """
 
     case: bool
     forms: bool
+    folded: bool = False
 
     def key(self, path: Location) -> str:
         """A text that is equal for equal names."""
         text = os.fspath(path)
         if self.forms:
             text = unicodedata.normalize("NFC", text)
-        return text.casefold() if self.case else text
+        if self.folded:
+            return text.casefold()
+        return "".join(map(_upper, text)) if self.case else text
+
+
+def _upper(letter: str) -> str:
+    """As NTFS has it: a letter stays one."""
+    upper = letter.upper()
+    return upper if len(upper) == 1 else letter
 
 
 def sameness(folder: Location) -> Sameness:
@@ -158,12 +175,63 @@ def sameness(folder: Location) -> Sameness:
     """
     if isinstance(folder, Address):
         return Sameness(case=False, forms=False)
-    with temporaries.opened(folder / os.fsdecode(_ONE_PIECE)) as (probe, _):
-        parted = os.fsencode(probe.name).replace(_ONE_PIECE, _TWO_PIECES)
+    with temporaries.opened(folder / os.fsdecode(_ONE_PIECE + _SHARP_S)) as (probe, _):
+
+        def has(other: bytes) -> bool:
+            return probe.with_name(os.fsdecode(other)).exists()
+
+        name = os.fsencode(probe.name)
         return Sameness(
-            case=probe.with_name(probe.name.swapcase()).exists(),
-            forms=probe.with_name(os.fsdecode(parted)).exists(),
+            case=has(name.swapcase()),  # of its ASCII letters
+            forms=has(name.replace(_ONE_PIECE, _TWO_PIECES)),
+            folded=has(name.replace(_SHARP_S, _TWO_S)),
         )
+
+
+#: What no file system goes beyond.
+_LOOSEST = Sameness(case=True, forms=True, folded=True)
+
+
+class Places:
+    """Files that will be made, and of which photos; finds those that the disk takes for one."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._known: dict[str, list[tuple[Path, Location]]] = defaultdict(list)
+
+    def take(self, path: Path, purpose: Location) -> Location | None:
+        """Note a file, whatever links lead to its folder.
+
+        Args:
+            path: the file.
+            purpose: the photo that it is made of.
+
+        Returns:
+            What it was noted for before, under this name or one that is the same there.
+
+        Raises:
+            UsageError: Windows has no file of this name.
+        """
+        place = path.resolve() if path.is_symlink() else path.parent.resolve() / path.name
+        unfit = platforms.why_unfit(path.name)
+        if unfit is not None and platforms.why_unfit(purpose.name) is None:
+            raise UsageError(f"{printable(path)}: {unfit}; choose another name")
+        others = self._known[_LOOSEST.key(place)]
+        for other, known in others:
+            if other == place or _is_one(other, place):
+                return known
+        others.append((place, purpose))
+        return None
+
+
+def _is_one(first: Path, second: Path) -> bool:
+    """Ask the file system whether two names are one; of a folder that cannot be asked they are."""
+    folder = next(each for each in first.parents if each.exists())
+    try:
+        same = sameness(folder)
+    except OSError:
+        return True
+    return same.key(first) == same.key(second)
 
 
 def assign(
@@ -271,10 +339,4 @@ def _refuse_photos(assignments: list[Assignment]) -> None:
 
 def _identity(place: Location) -> object | None:
     """Equal for the names of one file; None for a file that is not there."""
-    if isinstance(place, Address):
-        return place
-    try:
-        status = place.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+    return place if isinstance(place, Address) else platforms.identity(place)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dcls_cli.errors import DclsError, UsageError
-from dcls_cli.files import remote, temporaries
+from dcls_cli.files import platforms, remote, temporaries
 from dcls_cli.files.addresses import Address, Location, local, location
 from dcls_cli.files.atomic import check_writable, printable
 from dcls_cli.image import WRITABLE
 from dcls_cli.jobs.events import Failed, Left, Noted, Task
-from dcls_cli.jobs.naming import Naming, assign, sameness, without_outputs
+from dcls_cli.jobs.naming import Naming, Places, assign, sameness, without_outputs
 from dcls_cli.jobs.resuming import left_of, measured
 from dcls_cli.jobs.selection import earlier_outputs, fits
 from dcls_cli.jobs.sources import Found, Source, find, why_not
@@ -181,18 +181,17 @@ def temporary_folder(folder: Path | None) -> Iterator[None]:
 
 def _refuse_collisions(tasks: list[Task]) -> None:
     """Compare all outputs with each other and with all inputs."""
-    taken: dict[Path, Location] = {}
+    places = Places()
     for task in tasks:
         output = None if task.to_stdout else local(task.output)
         files = (output, task.kernel, task.evidence)
         for target in filter(None, files):
-            place = target.resolve() if target.is_symlink() else _place(target)
-            if place in taken:
+            taken = places.take(target, task.source)
+            if taken is not None:
                 raise UsageError(
-                    f"{printable(target)}: would be written for both {printable(taken[place])} and "
+                    f"{printable(target)}: would be written for both {printable(taken)} and "
                     f"{printable(task.source)}; up-scale them into different folders"
                 )
-            taken[place] = task.source
             for other in tasks:
                 if not other.from_stdin and _same_file(target, local(other.source)):
                     raise UsageError(
@@ -208,10 +207,7 @@ def _place(path: Path) -> Path:
 
 def _same_file(path: Path, other: Path) -> bool:
     """Whether two names lead to one file, through links of any kind or none."""
-    try:
-        return path.samefile(other)
-    except OSError:  # one of them does not exist
-        return _place(path) == _place(other)
+    return platforms.is_same_file(path, other) or _place(path) == _place(other)
 
 
 # Photos of folders, patterns and lists, of which those that are done are skipped.

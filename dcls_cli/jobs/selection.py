@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Self
 
 from dcls_cli.errors import UsageError
+from dcls_cli.files import platforms
 from dcls_cli.files.addresses import Location
 from dcls_cli.jobs.sources import Source
 
@@ -82,7 +83,7 @@ def fits(relative: Path, include: Sequence[str], exclude: Sequence[str]) -> bool
     """Whether a file is wanted.
 
     A pattern without a slash is compared with the name, one with a slash with the whole path below
-    the folder; upper and lower case are the same.
+    the folder; upper and lower case are the same. On Windows a backslash is a slash.
 
     Args:
         relative: path below the folder.
@@ -91,6 +92,8 @@ def fits(relative: Path, include: Sequence[str], exclude: Sequence[str]) -> bool
     """
 
     def matches(pattern: str) -> bool:
+        if platforms.ON_WINDOWS:
+            pattern = pattern.replace("\\", "/")
         subject = relative.as_posix() if "/" in pattern else relative.name
         return fnmatch.fnmatchcase(_folded(subject), _folded(pattern))
 

@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ class Source:
         relative: its place in the tree that is kept: below the folder that was given, below the
             part of a pattern that has no wildcard, or below the folder that all files of a list
             share.
-        named: whether an object was given by its own name, so that it is taken for a photo.
+        named: whether an object was given by its own name, or a list names a file that is not
+            there, so that it is taken for a photo.
         length: of an object that was listed, bytes.
     """
 
@@ -37,8 +39,11 @@ class Source:
 
     @property
     def key(self) -> bytes:
-        """What a stable order and a stable split go by."""
-        return os.fsencode(self.relative.as_posix())
+        """What a stable order and a stable split go by.
+
+        Some systems list accents in one piece and some in two, of the very same share.
+        """
+        return os.fsencode(unicodedata.normalize("NFC", self.relative.as_posix()))
 
 
 @dataclass
@@ -135,8 +140,9 @@ def _matches(pattern: str, found: Found, out: Path | None) -> Iterator[Source]:
     if not files:
         raise UsageError(f"{printable(Path(pattern))}: no file fits this pattern")
     fixed: list[str] = []
+    anchor = Path(pattern).anchor  # the ? of Windows' long paths is no wildcard
     for part in Path(pattern).parts[:-1]:
-        if glob.has_magic(part):
+        if glob.has_magic(part) and part != anchor:
             break
         fixed.append(part)
     base = Path(*fixed)
@@ -168,9 +174,11 @@ def _below_common_folder(paths: Sequence[Path]) -> Iterator[Source]:
     try:
         base = os.path.commonpath([place.parent for place in absolute]) if paths else ""
     except ValueError:  # several drives of Windows: no tree to keep
-        return (Source(path, Path(path.name)) for path in paths)
+        return (Source(path, Path(path.name), named=not os.path.lexists(path)) for path in paths)
+    # What is not there is taken for a photo, whatever its name, so that it is missed.
     return (
-        Source(path, place.relative_to(base)) for path, place in zip(paths, absolute, strict=True)
+        Source(path, place.relative_to(base), named=not os.path.lexists(path))
+        for path, place in zip(paths, absolute, strict=True)
     )
 
 

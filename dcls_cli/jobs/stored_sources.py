@@ -1,5 +1,6 @@
 """The objects that an address, a pattern of addresses or a list names, as stores list them."""
 
+import codecs
 import glob
 import os
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcls_cli.errors import UsageError
+from dcls_cli.files import platforms
 from dcls_cli.files.addresses import Address, Location, location
 from dcls_cli.files.atomic import printable
 from dcls_cli.files.remote import check_listable, is_object, listed, matcher, opened
@@ -122,6 +124,65 @@ def _is_plain(part: str) -> bool:
     return part not in (".", "..") and "\0" not in part and Path(part).parts == (part,)
 
 
+#: What programs of Windows write without saying so, besides UTF-8: cmd, and the older ones.
+_CODE_PAGES = ("oem", "mbcs")
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+
+
+def _names_in(content: bytes) -> list[str]:
+    """The names of a list in the encoding that it states; else bytes, as names are on Linux.
+
+    Raises:
+        ValueError: a line cannot be decoded, or is no text.
+    """
+    names = []
+    for number, line in enumerate(_lines_of(content), start=1):
+        if "\0" in line:
+            raise ValueError(f"line {number} is no name of a file")
+        # Windows' Explorer copies paths in quotation marks, which no name has there.
+        name = line.strip('"') if platforms.ON_WINDOWS else line
+        if name.strip() and not name.startswith("#"):
+            names.append(name)
+    return names
+
+
+def _lines_of(content: bytes) -> list[str]:
+    for mark, encoding in _MARKS.items():
+        if content.startswith(mark):
+            text = content[len(mark) :].decode(
+                encoding, "surrogateescape" if mark == codecs.BOM_UTF8 else "strict"
+            )
+            return _parted(text)
+    if not platforms.ON_WINDOWS:
+        return list(map(os.fsdecode, content.splitlines()))
+    return [_of_windows(line, number) for number, line in enumerate(content.splitlines(), start=1)]
+
+
+def _of_windows(line: bytes, number: int) -> str:
+    """A line in UTF-8, or else in the code page in which it names a file, or in the last one."""
+    text = None
+    for encoding in ("utf-8", *_CODE_PAGES):
+        try:
+            text = line.decode(encoding)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        if encoding == "utf-8" or os.path.lexists(text):
+            return text
+    if text is None:
+        raise ValueError(f"line {number} is in no encoding that is known here")
+    return text
+
+
+def _parted(text: str) -> list[str]:
+    """Lines as the bytes of a text have them: a name may hold what Unicode calls a line's end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def read_list(place: Location) -> list[Location]:
     """Read the names in a list; empty lines and those that begin with # do not count.
 
@@ -131,10 +192,13 @@ def read_list(place: Location) -> list[Location]:
     """
     try:
         with opened(place) as file:
-            lines = file.read().splitlines()
+            content = file.read()
     except OSError as error:
         raise UsageError(f"{printable(place)}: cannot be read: {error.strerror}") from error
-    names = [os.fsdecode(line) for line in lines if line.strip() and not line.startswith(b"#")]
+    try:
+        names = _names_in(content)
+    except ValueError as error:
+        raise UsageError(f"{printable(place)}: {error}; save the list as text in UTF-8") from error
     if not names:
         raise UsageError(f"{printable(place)}: an empty list; expected the name of a photo a line")
     places = [location(name) for name in names]

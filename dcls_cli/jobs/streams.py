@@ -20,6 +20,9 @@ STREAM = "-"
 #: More than an image file has; an endless stdin must not fill the memory.
 _LARGEST_INPUT_BYTES = 2**31
 
+#: What is read of stdin at a time.
+_BLOCK_BYTES = 2**20
+
 
 def check_streams(request: "Request", *, json: bool) -> None:
     """Refuse what streams cannot do.
@@ -70,10 +73,14 @@ def _content() -> bytes:
     """Everything that stdin has; it is read once."""
     if sys.stdin is None:
         raise ImageError("closed, expected a photo")
-    content = sys.stdin.buffer.read(_LARGEST_INPUT_BYTES + 1)
-    if len(content) > _LARGEST_INPUT_BYTES:
-        raise ImageError(f"more than {_LARGEST_INPUT_BYTES >> 30} GiB; give such photos as files")
-    return content
+    content = io.BytesIO()
+    # Asked for all at once, Python would take the memory for the largest input first.
+    while block := sys.stdin.buffer.read(_BLOCK_BYTES):
+        if content.tell() + len(block) > _LARGEST_INPUT_BYTES:
+            limit = _LARGEST_INPUT_BYTES >> 30
+            raise ImageError(f"more than {limit} GiB; give such photos as files")
+        content.write(block)
+    return content.getvalue()
 
 
 def stdout_path(photo: "Photo", encoding: "Encoding") -> Path:

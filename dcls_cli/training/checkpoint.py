@@ -1,5 +1,6 @@
 """Checkpoints that are whole or absent, and that notice damage."""
 
+import contextlib
 import hashlib
 import io
 import pickle
@@ -15,6 +16,7 @@ import torch
 from dcls_cli.config import ModelConfig
 from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import TrainingError
+from dcls_cli.files import platforms
 from dcls_cli.files.atomic import atomic_write
 from dcls_cli.training.config import TrainConfig
 
@@ -66,7 +68,8 @@ class CheckpointFolder:
                 "older checkpoints are whole, free some space and resume"
             ) from error
         for old in self.files()[KEEP:]:
-            old.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # open elsewhere; goes next time
+                platforms.unlink(old, missing_ok=True)
         return target
 
     def newest(self, warn: Callable[[str], None]) -> dict[str, Any] | None:

@@ -113,8 +113,12 @@ def _hold(out: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
+#: As of SIGHUP, which Windows does not have.
+_EXIT_HUNG_UP = 129
+
+
 class Interruption:
-    """SIGINT and SIGTERM end a run after its step; a second signal ends it at once.
+    """Ctrl-C, SIGTERM or a closed terminal end a run after its step; a second signal at once.
 
     Attributes:
         exit_code: of the first signal that came, or None.
@@ -130,7 +134,7 @@ class Interruption:
 
     @contextmanager
     def handled(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Handle both signals inside the block; the first one calls `stop`.
+        """Handle these signals inside the block; the first one calls `stop`.
 
         A second signal goes to the handler that was there before.
         """
@@ -145,9 +149,7 @@ class Interruption:
                 earlier(number, frame)
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(exit_code_of(number))
 
-        previous: dict[int, Any] = {
-            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        previous: dict[int, Any] = {number: signal.signal(number, handle) for number in _ending()}
         try:
             yield
         finally:
@@ -155,8 +157,20 @@ class Interruption:
                 signal.signal(number, handler)
 
 
+def _ending() -> list[signal.Signals]:
+    """Signals that ask a run to end; SIGBREAK is Windows' for a window that is closed.
+
+    What was switched off for the end of a terminal, as by nohup, stays off.
+    """
+    closed = [getattr(signal, name) for name in ("SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+    heard = [number for number in closed if signal.getsignal(number) is not signal.SIG_IGN]
+    return [signal.SIGINT, signal.SIGTERM, *heard]
+
+
 def exit_code_of(number: int) -> int:
     """The exit code of a process that a signal ended, as shells have it."""
+    if number == getattr(signal, "SIGBREAK", None):
+        return _EXIT_HUNG_UP
     return 128 + number
 
 

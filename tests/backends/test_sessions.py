@@ -1,5 +1,6 @@
 """Devices of ONNX Runtime: their options, and the reason why one is not available."""
 
+import sys
 from pathlib import Path
 
 import onnxruntime
@@ -7,6 +8,7 @@ import pytest
 
 from dcls_cli.backends import sessions, wheels
 from dcls_cli.backends.loading import load_backend
+from dcls_cli.backends.onnx_runtime import OnnxBackend
 from dcls_cli.errors import BackendError
 from dcls_cli.models.releases import location, release
 
@@ -110,6 +112,45 @@ def test_what_the_driver_says_is_told(gpu_wheel: Path) -> None:
 def test_auto_tries_a_gpu_that_may_be_there_and_then_the_cpu(gpu_wheel: Path) -> None:
     assert sessions.device_candidates("auto") == ["cuda", "cpu"]
     assert sessions.open_session("cuda", session_of(CUDA, CPU)).get_providers()[0] == CUDA
+
+
+def test_auto_takes_no_device_that_nobody_has_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wheels for macOS and DirectML have providers whose fp32 is perhaps none."""
+    built_in = [sessions.PROVIDERS[name] for name in ("coreml", "directml", "cpu")]
+    monkeypatch.setattr(sessions, "available_providers", lambda: built_in)
+    assert sessions.device_candidates("auto") == ["cpu"]
+    assert sessions.device_candidates("coreml") == ["coreml"]
+
+
+@pytest.mark.parametrize(
+    ("device", "lanes"),
+    [("cpu", 1), ("cuda:1", 2), ("tensorrt", 2), ("directml", 1), ("coreml", 1)],
+)
+def test_one_run_at_a_time_where_a_provider_demands_it(device: str, lanes: int) -> None:
+    backend = OnnxBackend.__new__(OnnxBackend)
+    backend._device = device
+    assert backend.lanes == lanes
+
+
+def test_events_about_the_program_are_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: calls.append("off"))
+    content = LIGHT.with_name("dcls-light-x4-estimator.onnx").read_bytes()
+    sessions.start_session(content, [CPU])
+    assert calls == ["off"]
+
+
+def test_a_missing_runtime_of_visual_c_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finder:
+        @staticmethod
+        def find_spec(name: str, *_: object) -> None:
+            if name == "onnxruntime":
+                raise ImportError("DLL load failed while importing onnxruntime_pybind11_state")
+
+    monkeypatch.delitem(sys.modules, "onnxruntime")
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+    with pytest.raises(BackendError, match="DLL load failed .*; install Microsoft's Visual C"):
+        wheels.module()
 
 
 def test_onnx_runtime_itself_never_goes_on_with_another_provider(

@@ -1,8 +1,6 @@
 """The program as a whole: help, version, exit codes, signals, streams."""
 
 import os
-import pty
-import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from tests.pace import importing_s, processor_s
+from tests.posix import pty, resource
 
 PROGRAM = [sys.executable, "-c", "from dcls_cli.cli.app import main; main()"]
 ROOT = Path(dcls_cli.__file__).parents[1]

@@ -1,7 +1,6 @@
 """The four commands that the project promises, as typed, and what newcomers type instead."""
 
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from PIL import Image
 
 from dcls_cli.cli.app import run
 from dcls_cli.data.packs import Packing
+from tests.posix import pty
 from tests.test_without_torch import dcls, packages
 
 __all__ = ["packages"]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -28,6 +27,7 @@ from dcls_cli.config import ModelConfig
 from dcls_cli.models import weights
 from dcls_cli.training.reports import RollbackReport, ValidationReport, WindowReport
 from tests.pace import stretched
+from tests.posix import pty
 
 ROOT = Path(dcls_cli.__file__).parents[1]
 PROGRAM = [sys.executable, "-c", "from dcls_cli.cli.app import main; main()", "train"]

@@ -13,6 +13,8 @@ from PIL import Image
 
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
+from dcls_cli.files import platforms
+from dcls_cli.jobs import naming
 from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.upscaler import Upscaler
@@ -283,6 +285,45 @@ def test_impossible_requests_end_in_one_line_and_lose_nothing(
     Path("symbolic.png").symlink_to("a.png")
     Path("hard.png").hardlink_to("a.png")
     fails(capsys, code, said, *arguments, "-w", x2)
+
+
+def test_outputs_that_the_disk_takes_for_one_are_refused(
+    x2: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second would replace the first, with exit code 0."""
+    Path("y").mkdir()
+    picture("photo.png")
+    picture("y/PHOTO.png")
+    one = naming.Sameness(case=True, forms=True)
+    monkeypatch.setattr(naming, "sameness", lambda folder: one)
+    photos = ["photo.png", "y/PHOTO.png", "-o", "out/"]
+    fails(capsys, 2, "would be written for both photo.png and y/PHOTO.png", *photos, "-w", x2)
+    assert run(["kernel", *photos, "-w", x2]) == 2
+    assert "another photo of that name" in capsys.readouterr().err
+
+
+def test_on_windows_patterns_are_expanded_here(
+    x2: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platforms, "ON_WINDOWS", True)
+    picture("a.png")
+    picture("b.png")
+    assert run(["upscale", "[ab].png", "-w", x2, "--name", "{stem}_large"]) == 0
+    assert {path.name for path in Path().glob("*_large.png")} == {"a_large.png", "b_large.png"}
+    assert run(["kernel", "?.png", "-o", "k/", "-w", x2]) == 0
+    assert len(list(Path("k").iterdir())) == 4
+    assert run(["upscale", "*.tif", "-w", x2]) == 1
+    assert "*.tif: no such file" in capsys.readouterr().err
+
+
+def test_on_windows_names_that_it_does_not_have_are_refused_before_any_work(
+    x2: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platforms, "ON_WINDOWS", True)
+    picture("a.png")
+    fails(capsys, 2, "Windows has no ':'", "a.png", "--name", "{stem}: {scale}", "-w", x2)
+    for name in ("b:c.png", "CON.png"):
+        fails(capsys, 2, "Windows", "a.png", "-o", name, "-w", x2)
 
 
 def test_without_a_photo_there_is_nothing_to_do(capsys: Capture) -> None:

@@ -2,7 +2,6 @@
 
 import io
 import os
-import resource
 import shutil
 import struct
 import subprocess
@@ -24,6 +23,7 @@ from dcls_cli.image import read
 from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS, Blur
 from tests.pace import stretched
+from tests.posix import resource
 
 Capture = pytest.CaptureFixture[str]
 

@@ -1,7 +1,6 @@
 """Disks that are full, read-only or gone, and folders that are no place to write (25, 26, 27)."""
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from dcls_cli.cli.app import run
 from tests.faults.programs import ENVIRONMENT, PROGRAM, dcls, make_read_only, small_disk
 from tests.jobs.files import picture
 from tests.pace import stretched
+from tests.posix import resource
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="mounts small disks")
 

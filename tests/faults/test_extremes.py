@@ -1,7 +1,6 @@
 """Photos of extreme sizes: thin strips, more pixels than memory or disk, and a large real one."""
 
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from tests.faults.programs import ENVIRONMENT, dcls, small_disk
 from tests.faults.test_bad_images import chunk, png
+from tests.posix import resource
 
 Capture = pytest.CaptureFixture[str]
 

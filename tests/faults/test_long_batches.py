@@ -18,11 +18,10 @@ pytestmark = [
 
 PHOTOS = 500
 
-_PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
-
 
 def resident_kb(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_KB
+    page_kb = os.sysconf("SC_PAGE_SIZE") // 1024
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page_kb
 
 
 def test_memory_does_not_grow(tmp_path: Path, x2: Path, nursery: Nursery) -> None:

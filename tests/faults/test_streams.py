@@ -2,7 +2,6 @@
 
 import io
 import os
-import pty
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from PIL import Image
 from dcls_cli.cli.app import run
 from tests.faults.programs import ENVIRONMENT, PROGRAM, Nursery, dcls
 from tests.jobs.files import picture
+from tests.posix import pty
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="streams of POSIX")
 

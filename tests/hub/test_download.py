@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from dcls_cli.models.hub.resolving import fetch
 from dcls_cli.models.hub.transfer import SILENT
 from tests.hub_server import Hub, connect, serving, write_tiny
 from tests.pace import stretched
+from tests.posix import resource
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 NAME = "hf:me/net/tiny.safetensors"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dcls_cli.errors import UsageError
-from dcls_cli.jobs.naming import Sameness, assign, sameness, without_outputs
+from dcls_cli.jobs import naming
+from dcls_cli.jobs.naming import Places, Sameness, assign, sameness, without_outputs
 from tests.jobs.files import picture, sources
 
 LINUX = Sameness(case=False, forms=False)
@@ -92,3 +93,68 @@ def test_the_file_system_is_asked(tmp_path: Path) -> None:
         forms=(tmp_path / unicodedata.normalize("NFD", "\u00e9")).exists(),
     )
     assert {path.name for path in tmp_path.iterdir()} == {"a", "\u00e9"}
+
+
+NTFS = Sameness(case=True, forms=False)
+EXT4_FOLDED = Sameness(case=True, forms=True, folded=True)
+
+
+@pytest.mark.parametrize(
+    ("same", "first", "second", "expected"),
+    [
+        (LINUX, "a", "A", False),
+        (NTFS, "a\u00e9", "A\u00c9", True),
+        (NTFS, "stra\u00dfe", "STRASSE", False),
+        (EXT4_FOLDED, "stra\u00dfe", "STRASSE", True),
+        (NTFS, "caf\u00e9", "cafe\u0301", False),
+        (MAC, "caf\u00e9", "CAFE\u0301", True),
+    ],
+)
+def test_names_are_compared_as_the_file_system_does(
+    same: Sameness, first: str, second: str, expected: bool
+) -> None:
+    assert (same.key(Path(first)) == same.key(Path(second))) == expected
+
+
+@pytest.mark.parametrize(
+    ("same", "second", "expected"),
+    [
+        (LINUX, "PHOTO.png", None),
+        (NTFS, "PHOTO.png", "first"),
+        (LINUX, "photo.png", "first"),
+        (NTFS, "photos.png", None),
+        (MAC, "../out/Photo.png", "first"),
+    ],
+)
+def test_outputs_that_are_one_for_the_disk_are_found(
+    same: Sameness,
+    second: str,
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(naming, "sameness", lambda folder: same)
+    out = tmp_path / "out"
+    out.mkdir()
+    places = Places()
+    assert places.take(out / "photo.png", Path("first")) is None
+    found = places.take(out / second, Path("second"))
+    assert found == (None if expected is None else Path(expected))
+
+
+def test_the_disk_is_asked_only_where_names_are_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+
+    def refuse(folder: Path) -> Sameness:
+        asked.append(folder)
+        raise PermissionError
+
+    monkeypatch.setattr(naming, "sameness", refuse)
+    places = Places()
+    assert places.take(tmp_path / "new" / "a.png", Path("1")) is None
+    assert places.take(tmp_path / "new" / "b.png", Path("2")) is None
+    assert asked == []
+    assert places.take(tmp_path / "new" / "A.png", Path("3")) == Path("1")
+    assert asked == [tmp_path]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dcls_cli.errors import UsageError
+from dcls_cli.files import platforms
 from dcls_cli.jobs.selection import Shard, earlier_outputs, fits
 from tests.jobs.files import sources
 
@@ -28,6 +29,14 @@ from tests.jobs.files import sources
 )
 def test_patterns(name: str, include: list[str], exclude: list[str], expected: bool) -> None:
     assert fits(Path(name), include, exclude) == expected
+
+
+def test_on_windows_a_backslash_parts_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = Path("proofs/a.jpg")
+    assert fits(photo, [], ["proofs\\*"])
+    monkeypatch.setattr(platforms, "ON_WINDOWS", True)
+    assert not fits(photo, [], ["proofs\\*"])
+    assert fits(photo, ["proofs\\*.jpg"], [])
 
 
 def test_shards_part_everything_and_no_photo_changes_its_shard() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from dcls_cli.errors import UsageError
-from dcls_cli.jobs.sources import Found, find, why_not
+from dcls_cli.files import platforms
+from dcls_cli.jobs import stored_sources
+from dcls_cli.jobs.sources import Found, Source, find, why_not
 from tests.jobs.files import picture
 
 
@@ -152,3 +154,63 @@ def test_photos_are_known_by_name_or_by_content() -> None:
         "Thumbs.db": "not a photo",
         "notes.txt": "not a photo",
     }
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp850", "cp1252"]
+)
+def test_lists_as_the_programs_of_windows_write_them(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notepad, PowerShell 5.1, and cmd and older programs in the code pages of the system."""
+    name = "in/stra\u00dfe \u00e9.png"
+    touch(name, "in/b.png")
+    mark = b"" if encoding[-2:] not in ("le", "be") else "\ufeff".encode(encoding)
+    Path("list.txt").write_bytes(mark + f"# mine\r\n{name}\r\n\r\nin/b.png\r\n".encode(encoding))
+    if encoding.startswith("cp"):
+        monkeypatch.setattr(platforms, "ON_WINDOWS", True)
+        monkeypatch.setattr(stored_sources, "_CODE_PAGES", ("cp850", "cp1252"))
+    assert sorted(relative("list.txt")) == ["b.png", "stra\u00dfe \u00e9.png"]
+
+
+def test_lists_that_cannot_be_read_name_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in ("a.png\nb.png\n".encode("utf-16-le"), b"\xff\xfea"):
+        Path("list.txt").write_bytes(content)
+        with pytest.raises(UsageError, match=r"list\.txt: .*save the list as text in UTF-8"):
+            found("list.txt")
+    monkeypatch.setattr(platforms, "ON_WINDOWS", True)
+    monkeypatch.setattr(stored_sources, "_CODE_PAGES", ("ascii",))
+    Path("list.txt").write_bytes(b"a.png\n\xe9.png\n")
+    with pytest.raises(UsageError, match="line 2 is in no encoding"):
+        found("list.txt")
+
+
+def test_paths_as_the_explorer_copies_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    touch("in/a.png", '"quoted".png')
+    Path("list.txt").write_text('"in/a.png"\n')
+    monkeypatch.setattr(platforms, "ON_WINDOWS", True)
+    assert relative("list.txt") == ["a.png"]
+    monkeypatch.setattr(platforms, "ON_WINDOWS", False)
+    Path("list.txt").write_text('"quoted".png\n')
+    assert relative("list.txt") == ['"quoted".png']
+
+
+def test_what_a_list_names_and_is_not_there_is_missed() -> None:
+    touch("in/a.png")
+    Path("list.txt").write_text("in/a.png\nin/gone\n")
+    assert [(each.path.name, each.named) for each in found("list.txt").sources] == [
+        ("a.png", False),
+        ("gone", True),
+    ]
+
+
+def test_a_letter_is_in_one_shard_in_both_forms_of_unicode() -> None:
+    one, two = (Source(Path(name), Path(name)) for name in ("caf\u00e9.png", "cafe\u0301.png"))
+    assert one.key == two.key
+
+
+def test_the_prefix_of_long_paths_is_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of that name stands for it."""
+    touch("\\\\?\\/photos/a.png")
+    monkeypatch.setattr(Path, "anchor", "\\\\?\\")
+    assert relative("\\\\?\\/photos/*.png") == ["a.png"]

@@ -29,9 +29,10 @@ from dcls_cli.training.run import Run
 from dcls_cli.training.settings import RunSettings
 from dcls_cli.training.state import TrainState
 
-# Forked from a process that has imported everything and run nothing.
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([__name__])
+# Forked from a process that has imported everything and run nothing, where processes can fork.
+PROCESSES = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
+if os.name != "nt":
+    PROCESSES.set_forkserver_preload([__name__])
 
 #: Save whenever the state is known to be good.
 EAGER = Cadence(validation_minutes=1e9, checkpoint_minutes=0.0)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from urllib.parse import quote, unquote
 
 from dcls_cli.errors import UsageError, WeightsError
+from dcls_cli.files import platforms
 from dcls_cli.files.atomic import atomic_write
 from dcls_cli.models import weights
 
@@ -225,13 +226,13 @@ def _point(pointer: Path, blob: Path) -> None:
     target = os.path.relpath(blob, pointer.parent)
     if pointer.is_symlink() and os.fspath(pointer.readlink()) == target:
         return  # another process may be reading through it
-    pointer.unlink(missing_ok=True)
+    platforms.unlink(pointer, missing_ok=True)
     try:
         pointer.symlink_to(target)
     except FileExistsError:
         pass  # another process has just made the same link
     except OSError:  # a file system without links
-        blob.replace(pointer)
+        platforms.replace(blob, pointer)
 
 
 def remove(cached: Cached) -> None:
@@ -241,14 +242,14 @@ def remove(cached: Cached) -> None:
         OSError: it cannot be deleted.
     """
     folder, content = _repo_folder(cached.repo), cached.content
-    cached.path.unlink()
+    platforms.unlink(cached.path)
     if not any(other.resolve() == content for other in folder.glob("snapshots/*/**/*")):
-        content.unlink(missing_ok=True)
+        platforms.unlink(content, missing_ok=True)
     _prune(folder / "snapshots")
     if not (folder / "snapshots" / cached.commit).exists():
         for reference in [path for path in folder.glob("refs/**/*") if path.is_file()]:
             if reference.read_text(encoding="utf-8").strip() == cached.commit:
-                reference.unlink()
+                platforms.unlink(reference)
     _prune(folder)
 
 
