@@ -87,6 +87,13 @@ def test_the_figures_of_graphics_are_those_of_the_benchmark() -> None:
     assert f"over 648 drawn pictures, of which {measured[4]} come out worse" in section("Figures")
 
 
+def test_the_figures_of_text_are_those_of_its_page() -> None:
+    (row,) = (row for row in rows(section("Figures")) if "eval --benchmark text" in row[-1])
+    table = rows((DOCS / "benchmark-text.md").read_text(encoding="utf-8"))
+    (measured,) = (cells for cells in table if cells[:2] == ["blur 2.8", "words"])
+    assert row[1:3] == [f"{measured[2]} %", f"{measured[5].strip('*')} %"]
+
+
 def test_every_page_is_in_the_contents() -> None:
     contents = (DOCS / "README.md").read_text(encoding="utf-8")
     assert "(docs/README.md)" in README
