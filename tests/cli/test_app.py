@@ -85,9 +85,9 @@ def test_what_needs_no_network_imports_no_engine(arguments: list[str]) -> None:
 
 
 def test_help_answers_within_the_budget() -> None:
-    """0.3 s, or not much more than importing what it is made of, on a machine that is slow."""
+    """0.3 s, or at most twice as long as importing what it is made of, on a slow machine."""
     spent = processor_s(lambda: dcls("--help"), 5)
-    assert spent < max(0.3, 1.5 * importing_s("typer.core, rich.console, rich.table", 5))
+    assert spent < max(0.3, 2 * importing_s("typer.core, rich.console, rich.table", 5))
 
 
 def test_impossible_requests_are_refused_before_torch_is_loaded(tmp_path: Path, x4: Path) -> None:
