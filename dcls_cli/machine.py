@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 _GROUPS = Path("/sys/fs/cgroup")
 
 #: Taken for free memory where the system does not tell.
@@ -69,6 +67,8 @@ def free_memory_bytes() -> int:
 def peak_bytes() -> int:
     """The most memory that this process has had so far; 0 where the system does not count it."""
     if sys.platform == "win32":
+        import psutil
+
         return int(psutil.Process().memory_info().peak_wset)
     if sys.platform == "darwin":
         import resource
@@ -104,6 +104,8 @@ def threads_take_memory() -> Iterator[None]:
 
 def _limits() -> Iterator[int]:
     """All that bounds the memory."""
+    import psutil
+
     try:
         yield int(psutil.virtual_memory().available)
     except (OSError, RuntimeError, psutil.Error):  # such as without /proc
