@@ -23,6 +23,7 @@ from tests.posix import pty, resource
 PROGRAM = [sys.executable, "-c", "from dcls_cli.cli.app import main; main()"]
 ROOT = Path(dcls_cli.__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compiled once
 
 #: A program that says on stderr what it imported, after its own work.
 SPY = (
