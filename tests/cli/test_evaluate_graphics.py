@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from dcls_cli.cli.app import app
 from dcls_cli.cli.evaluate import evaluate
 from dcls_cli.errors import UsageError
-from dcls_cli.evaluation import benchmarks
+from dcls_cli.evaluation import graphics
 from dcls_cli.evaluation.graphics import draw, graphics_sample
 
 PICTURES = ("flags-france", "text-00")
@@ -21,7 +21,7 @@ PICTURES = ("flags-france", "text-00")
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two pictures of the benchmark's; all of them take minutes."""
-    monkeypatch.setattr(benchmarks, "names", lambda: PICTURES)
+    monkeypatch.setattr(graphics, "names", lambda: PICTURES)
 
 
 def run(*arguments: object) -> Result:

@@ -29,7 +29,11 @@ COMMAND = re.compile(r"(?:`|^\s*)dcls ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", re.MU
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 
 #: Options of other programs that messages name, and those that stand anywhere on a command line.
-OTHER_OPTIONS = {"--nproc-per-node", "--no-python"} | {"--help", "--quiet", "--verbose", "--debug"}
+OTHER_OPTIONS = {
+    *("--nproc-per-node", "--no-python"),  # torchrun
+    *("--psm", "--oem", "--dpi", "--list-langs", "--version"),  # Tesseract
+    *("--help", "--quiet", "--verbose", "--debug"),
+}
 
 
 def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:

@@ -114,9 +114,11 @@ def test_a_busy_server_is_asked_again(hub: Hub, content: bytes, mode: str, failu
     ],
 )
 def test_a_server_with_a_fault_costs_one_line_and_leaves_nothing(
-    hub: Hub, tmp_path: Path, mode: str, said: str
+    hub: Hub, tmp_path: Path, mode: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.mode = mode
+    if mode in ("slow", "silent"):
+        monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 1)
     started = time.monotonic()
     with pytest.raises(WeightsError) as caught:
         find(NAME)
