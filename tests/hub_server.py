@@ -284,7 +284,7 @@ def serving(kind: type[Handler] = Handler) -> Iterator[Hub]:
         server.server_close()
 
 
-def connect(monkeypatch: pytest.MonkeyPatch, url: str, home: Path, patience_s: int = 20) -> None:
+def connect(monkeypatch: pytest.MonkeyPatch, url: str, home: Path, patience_s: int = 5) -> None:
     """Make this process use a Hub and a cache, as HF_ENDPOINT and HF_HOME do at its start."""
     monkeypatch.setattr(transfer, "PAUSE_S", 0.05)
     monkeypatch.setattr(constants, "ENDPOINT", url)
