@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CODE = "import sys; from dcls_cli.cli.app import main; sys.argv = ['dcls', *sys.argv[1:]]; main()"
 
-#: Of a start on a small photo: processor time, which other programs on the machine do not change.
-COLD_START_S = 1.5
+#: How many times the processor time of importing the libraries a start on a small photo may take:
+#: 4 to 6 were measured. A limit in seconds failed on processors without AVX-512.
+COLD_START = 10
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +59,15 @@ def small(tmp_path: Path) -> Path:
 
 def test_a_photo_is_restored_and_soon(packages: Path, small: Path, tmp_path: Path) -> None:
     made: list[subprocess.CompletedProcess[str]] = []
-    spent = processor_s(
-        lambda: made.append(dcls(packages, "upscale", small, "-v", "-o", tmp_path / "out.png"))
-    )
-    (done,) = made
+    command = ("upscale", small, "-v", "--overwrite", "-o", tmp_path / "out.png")
+    spent = processor_s(lambda: made.append(dcls(packages, *command)), 3)
+    done = made[-1]
     assert done.returncode == 0, done.stderr
     assert re.search(r"cpu \(ONNX Runtime\) (int8|fp32)", done.stdout)
     with Image.open(tmp_path / "out.png") as image:
         assert np.asarray(image).shape == (256, 256, 3)
-    libraries = importing_s("numpy, onnxruntime, PIL.Image, imagecodecs, rich.progress, typer")
-    # Processors without AVX-512 take a second for the network alone, and as much longer to import.
-    assert spent < max(COLD_START_S, 5 * libraries)
+    libraries = importing_s("numpy, onnxruntime, PIL.Image, imagecodecs, rich.progress, typer", 3)
+    assert spent < COLD_START * libraries
 
 
 @pytest.mark.parametrize("scale", [2, 3])
