@@ -337,7 +337,7 @@ def upscale_file(
     )
     emit = on_event or _warn_of
     (worker,) = workers_of(request, note=lambda text: emit(Noted(text)))
-    (task,) = plans.plan_photos(request, plans.naming_of(request, worker.networks)).tasks
+    (task,) = plans.plan_photos(request, plans.naming_of(request, worker.networks))
     plans.make_folder(plans.output_folder(request))
     outcome = worker.work(task, emit)
     assert outcome is not None  # no existing output is taken for the result of a named photo

@@ -191,7 +191,7 @@ def batch(
     from dcls_cli.jobs.forecast import forecast_batch
     from dcls_cli.jobs.plan import naming_of, output_of, plan_batch, prepare_folder
     from dcls_cli.jobs.pool import PATIENCE_S, UNLIMITED_S, Run, abandon_threads
-    from dcls_cli.jobs.report import Tally, check_report, write_report
+    from dcls_cli.jobs.report import Report, Tally, check_report
     from dcls_cli.jobs.request import Request
     from dcls_cli.jobs.selection import Shard
     from dcls_cli.jobs.worker import workers_of
@@ -238,7 +238,8 @@ def batch(
     naming = naming_of(request, here[0].networks)
     out = output_of(request, naming)
     prepare_folder(out, dry_run=dry_run)
-    tally, planning = Tally(keep_rows=table is not None), PhotoView(None, json=json)
+    written = None if table is None else Report(table)
+    tally, planning = Tally(written), PhotoView(None, json=json)
 
     def emit_planned(event: "Event") -> None:
         tally.take(event)
@@ -269,8 +270,8 @@ def batch(
         seconds=round(time.perf_counter() - started, 3),
         engines=run.records(),
     )
-    if table is not None:
-        write_report(tally.rows, table)
+    if written is not None:
+        written.write()
     if watch.exit_code is not None:
         abandon_threads()
         raise signals.Ended(watch.exit_code, reported=True)

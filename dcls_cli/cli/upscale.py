@@ -124,7 +124,7 @@ def upscale(
     if report is not None:
         require_torch("--report")
     (worker,) = workers_of(request, find_model, console.note)
-    tasks = plan_photos(request, naming_of(request, worker.networks)).tasks
+    tasks = plan_photos(request, naming_of(request, worker.networks))
     tally, folder = Tally(), output_folder(request)
     with PhotoView(None, json=json) as view:
 

@@ -343,14 +343,6 @@ def put(path: Path, address: Address) -> None:
             raise
 
 
-def put_bytes(content: bytes, address: Address) -> None:
-    """Make an object, in place of one of its name, whole or not at all; see `put`."""
-    with temporaries.folder() as folder:
-        path = folder / "content"
-        path.write_bytes(content)
-        put(path, address)
-
-
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a name below a prefix fits a pattern; `**` are any folders, `*` ends at a slash.
 

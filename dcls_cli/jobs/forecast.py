@@ -3,7 +3,7 @@
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -131,7 +131,7 @@ def forecast(task: Task, worker: Worker) -> Forecast:
 
 
 def forecast_batch(
-    tasks: Sequence[Task], out: Location, workers: Sequence[Worker], emit: "Emit", *, threads: int
+    tasks: Iterable[Task], out: Location, workers: Sequence[Worker], emit: "Emit", *, threads: int
 ) -> tuple[list[Sized], BatchForecast | None]:
     """Say what would be done with each photo, and what all would take.
 

@@ -1,10 +1,11 @@
 """What the outputs are called, so that no two photos get one file."""
 
+import functools
 import os
 import string
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from dcls_cli.files import platforms, temporaries
 from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import printable
 from dcls_cli.image.folders import format_by_name
-from dcls_cli.jobs.sources import Source
+from dcls_cli.jobs.catalogue import Catalogue, Source
 
 if TYPE_CHECKING:
     from dcls_cli.image.formats import Format
@@ -128,14 +129,6 @@ class Naming:
         return [field for _, field, _, _ in parts if field is not None]
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """A photo and the file that it becomes."""
-
-    source: Source
-    output: Location
-
-
 @dataclass(frozen=True)
 class Sameness:
     """Which different names a file system takes for one.
@@ -234,16 +227,46 @@ def _is_one(first: Path, second: Path) -> bool:
     return same.key(first) == same.key(second)
 
 
-def assign(
-    sources: Iterable[Source], out: Location, name_of: Namer, same: Sameness
-) -> list[Assignment]:
-    """Give each photo the file that it becomes.
+def name_all(photos: Catalogue, name_of: Namer) -> None:
+    """Name the output of each photo by its stem."""
+    photos.rename(
+        (number, name_of(source.path, source.path.stem)) for number, source, _ in photos.named()
+    )
+
+
+def outputs_of_others(photos: Catalogue, out: Location) -> Iterator[int]:
+    """Find the photos that are the outputs of others, as of an earlier run into `out`.
+
+    Args:
+        photos: named by `name_all`.
+        out: the folder of the outputs.
+
+    Yields:
+        Their numbers.
+    """
+    resolved = functools.lru_cache(maxsize=4096)(Path.resolve)  # asked once for many photos
+
+    def place(location: Location) -> str:
+        """A file's place, whatever links lead to its folder; objects have one address."""
+        if isinstance(location, Address):
+            return location
+        return f"{resolved(location.parent)}/{location.name}"
+
+    photos.mark("output", ((place(output), number) for number, _, output in _outputs(photos, out)))
+    for number, source, _ in photos.named():
+        makers = photos.marked("output", place(source.path))
+        if makers and makers[-1] != number:
+            yield number
+
+
+def part(photos: Catalogue, out: Location, name_of: Namer, same: Sameness) -> None:
+    """Part outputs that would get one name.
 
     Photos that differ only in their suffix and would get one name get their own suffix into it:
     `a.bmp` becomes `a.bmp_x4.png` where there is an `a.png` too, which keeps `a_x4.png`.
 
     Args:
-        sources: the photos.
+        photos: named by `name_all`.
         out: the folder of the outputs.
         name_of: see `Namer`.
         same: what the file system of `out` takes for one name.
@@ -251,92 +274,80 @@ def assign(
     Raises:
         UsageError: two photos would still get one file, or a photo would be replaced.
     """
-    wanted = [(source, _place(out, source, name_of, source.path.stem)) for source in sources]
-    groups = _grouped(wanted, same)
-    assignments = []
-    for source, output in wanted:
-        others = groups[same.key(output)]
-        final = output
-        if _needs_suffix(source, output, others):
-            final = _place(out, source, name_of, source.path.name)
-        assignments.append(Assignment(source, final))
-    _refuse_one_for_two(assignments, same)
-    _refuse_photos(assignments)
-    return assignments
-
-
-def without_outputs(sources: Iterable[Source], out: Location, name_of: Namer) -> list[Source]:
-    """Leave out the photos that are the outputs of others, as of an earlier run into `out`."""
-    listed = list(sources)
-    wanted: dict[Location, Location] = {}
-    for source in listed:
-        wanted[_resolved(_place(out, source, name_of, source.path.stem))] = source.path
-    return [
-        source
-        for source in listed
-        if wanted.get(_resolved(source.path), source.path) == source.path
-    ]
-
-
-def _resolved(place: Location) -> Location:
-    """A file's place, whatever links lead to its folder; objects have one address."""
-    return place if isinstance(place, Address) else place.parent.resolve() / place.name
-
-
-def _place(out: Location, source: Source, name_of: Namer, stem: str) -> Location:
-    return out / source.relative.parent / name_of(source.path, stem)
-
-
-def _grouped(wanted: list[tuple[Source, Location]], same: Sameness) -> dict[str, list[Source]]:
-    groups: dict[str, list[Source]] = defaultdict(list)
-    for source, output in wanted:
-        groups[same.key(output)].append(source)
-    return groups
-
-
-def _needs_suffix(source: Source, output: Location, others: list[Source]) -> bool:
-    """Whether a photo leaves a name that several want: its suffix must tell it from the others."""
-    suffixes = [other.path.suffix.lower() for other in others]
-    own = source.path.suffix.lower()
-    return len(others) > 1 and suffixes.count(own) == 1 and own != output.suffix.lower()
-
-
-def _refuse_one_for_two(assignments: list[Assignment], same: Sameness) -> None:
-    groups: dict[str, list[Assignment]] = defaultdict(list)
-    for item in assignments:
-        groups[same.key(item.output)].append(item)
-    clashes = [group for group in groups.values() if len(group) > 1]
-    if not clashes:
-        return
-    shown = "; ".join(
-        f"{printable(group[0].output)} for "
-        + " and ".join(printable(item.source.path) for item in group)
-        for group in clashes[:_SHOWN_COLLISIONS]
+    photos.mark("name", ((same.key(output), number) for number, _, output in _outputs(photos, out)))
+    photos.rename(_with_suffixes(photos, name_of))
+    photos.mark(
+        "final", ((same.key(output), number) for number, _, output in _outputs(photos, out))
     )
-    hidden = len(clashes) - _SHOWN_COLLISIONS
+    _refuse_one_for_two(photos, out)
+    _refuse_photos(photos, out)
+
+
+def output_at(out: Location, source: Source, name: str) -> Location:
+    """The place of an output, in the tree of its photo."""
+    return out / source.relative.parent / name
+
+
+def _outputs(photos: Catalogue, out: Location) -> Iterator[tuple[int, Source, Location]]:
+    """The numbers, photos and outputs."""
+    for number, source, name in photos.named():
+        yield number, source, output_at(out, source, name)
+
+
+def _with_suffixes(photos: Catalogue, name_of: Namer) -> Iterator[tuple[int, str]]:
+    """New names of those that leave one that several want."""
+    for numbers in photos.shared("name"):
+        group = photos.at(numbers)
+        suffixes = [source.path.suffix.lower() for source, _ in group]
+        for number, (source, name), suffix in zip(numbers, group, suffixes, strict=True):
+            # Its suffix must tell it from the others.
+            if suffixes.count(suffix) == 1 and suffix != Path(name).suffix.lower():
+                yield number, name_of(source.path, source.path.name)
+
+
+def _refuse_one_for_two(photos: Catalogue, out: Location) -> None:
+    count, first = 0, list[list[int]]()
+    for numbers in photos.shared("final"):
+        count += 1
+        first = sorted([*first, numbers])[:_SHOWN_COLLISIONS]
+    if not count:
+        return
+    shown = []
+    for group in map(photos.at, first):
+        names = " and ".join(printable(source.path) for source, _ in group)
+        shown.append(f"{printable(output_at(out, *group[0]))} for {names}")
+    hidden = count - _SHOWN_COLLISIONS
     more = f"; and {hidden} more" if hidden > 0 else ""
     raise UsageError(
-        f"one output would be written for several photos: {shown}{more}; rename them, or give "
-        "them in separate runs with different -o"
+        f"one output would be written for several photos: {'; '.join(shown)}{more}; rename them, "
+        "or give them in separate runs with different -o"
     )
 
 
-def _refuse_photos(assignments: list[Assignment]) -> None:
+def _refuse_photos(photos: Catalogue, out: Location) -> None:
     """No output may be a photo of this run, whatever links of any kind lead to it."""
-    photos: dict[object, Location] = {}
-    for item in assignments:
-        identity = _identity(item.source.path)
-        if identity is not None:  # else it fails when its turn comes
-            photos[identity] = item.source.path
-    for item in assignments:
-        photo = photos.get(_identity(item.output))
-        if photo is not None:
+    photos.mark(
+        "photo",
+        (
+            (identity, number)  # a photo without one fails when its turn comes
+            for number, source, _ in photos.named()
+            if (identity := _identity(source.path)) is not None
+        ),
+    )
+    for _, _, output in _outputs(photos, out):
+        identity = _identity(output)
+        replaced = [] if identity is None else photos.marked("photo", identity)
+        if replaced:
+            ((photo, _),) = photos.at(replaced[-1:])
             raise UsageError(
-                f"{printable(item.output)}: the output would replace the photo {printable(photo)}; "
+                f"{printable(output)}: the output would replace the photo {printable(photo.path)}; "
                 "choose another folder"
             )
 
 
-def _identity(place: Location) -> object | None:
+def _identity(place: Location) -> str | None:
     """Equal for the names of one file; None for a file that is not there."""
-    return place if isinstance(place, Address) else platforms.identity(place)
+    if isinstance(place, Address):
+        return place
+    identity = platforms.identity(place)
+    return None if identity is None else repr(identity)

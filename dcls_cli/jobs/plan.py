@@ -1,10 +1,12 @@
 """From a request to tasks: every output is named and every conflict is found before any work."""
 
 import errno
+import functools
 import glob
+import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +17,20 @@ from dcls_cli.files import platforms, remote, temporaries
 from dcls_cli.files.addresses import Address, Location, local, location
 from dcls_cli.files.atomic import check_writable, printable
 from dcls_cli.image import WRITABLE
+from dcls_cli.jobs.catalogue import Catalogue, Source
 from dcls_cli.jobs.events import Failed, Left, Noted, Task
-from dcls_cli.jobs.naming import Naming, Places, assign, sameness, without_outputs
-from dcls_cli.jobs.resuming import left_of, measured
+from dcls_cli.jobs.naming import (
+    Naming,
+    Places,
+    name_all,
+    output_at,
+    outputs_of_others,
+    part,
+    sameness,
+)
+from dcls_cli.jobs.resuming import left_of, measured, sized
 from dcls_cli.jobs.selection import earlier_outputs, fits
-from dcls_cli.jobs.sources import Found, Source, find, why_not
+from dcls_cli.jobs.sources import Found, find, why_not
 from dcls_cli.jobs.streams import STREAM
 
 if TYPE_CHECKING:
@@ -34,6 +45,31 @@ KERNEL_SUFFIXES = (".npy", ".png")
 REPORT_SUFFIXES = (".html", ".htm")
 
 
+#: What becomes of the photos in a catalogue; those without a state are not worked on.
+_CHOSEN, _REPLACED = 1, 2
+
+
+class Tasks:
+    """The tasks of a batch in order, of the photos in a catalogue that have a state."""
+
+    def __init__(self, photos: Catalogue, out: Location, size: "OutputSize", count: int) -> None:
+        """Take the photos of a catalogue, whose outputs get a size, and how many have a state."""
+        self._photos = photos
+        self._out = out
+        self._size = size
+        self._count = count
+
+    def __len__(self) -> int:
+        """How many."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Task]:
+        """Each of them, a few read at a time."""
+        for source, name, renamed, size, state in self._photos.chosen():
+            task = _task(source, output_at(self._out, source, name), renamed=renamed)
+            yield replace(sized(task, self._size, size), replace=state == _REPLACED)
+
+
 @dataclass(frozen=True)
 class Plan:
     """What has to be done.
@@ -43,7 +79,7 @@ class Plan:
         left_out: number of files that are no inputs, by reason.
     """
 
-    tasks: list[Task]
+    tasks: Tasks
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -64,7 +100,7 @@ def naming_of(request: "Request", networks: "Networks") -> Naming:
 # Photos that are named one by one, each failing for itself.
 
 
-def plan_photos(request: "Request", naming: Naming) -> Plan:
+def plan_photos(request: "Request", naming: Naming) -> list[Task]:
     """Name the outputs of photos that are given by name, and refuse what would lose a file.
 
     The output of the request is a file for one photo; a folder for several, or where it ends in a
@@ -100,7 +136,7 @@ def plan_photos(request: "Request", naming: Naming) -> Plan:
         )
         tasks.append(task)
     _refuse_collisions(tasks)
-    return Plan(tasks)
+    return tasks
 
 
 def _refuse_output_as_photo(photos: Sequence[Path]) -> None:
@@ -233,66 +269,73 @@ def plan_batch(
         DclsError: a store cannot be asked.
     """
     found = find(request.inputs, recursive=request.recursive, out=out)
-    photos = _photos(found, request, out, naming)
+    photos = found.sources
+    _leave_out(found, request, out, naming)
     for text in found.notes:
         emit(Noted(text))
     for folder, reason in found.problems:
         emit(Failed(folder, DclsError(reason)))
-    place = out if isinstance(out, Address) else nearest(out)
-    assignments = assign(photos, out, naming.name, sameness(place))
+    part(photos, out, naming.name, sameness(out if isinstance(out, Address) else nearest(out)))
     if not request.dry_run:
-        _clean({each.output.parent for each in assignments})
-    tasks = []
-    for each in assignments:
-        if request.shard is None or request.shard.has(each.source):
-            task = _task(each.source, each.output, naming)
-            if request.overwrite:
-                tasks.append(replace(task, replace=True))
-            elif task.is_remote:
-                tasks.append(task)
-            elif (left := _left(task, records, request, emit)) is not None:
-                tasks.append(left)
-    if request.dry_run and not request.overwrite:
-        there = _existing(tasks, out)  # what their workers would find out
-        tasks = [
-            left
-            for task in tasks
-            if (
-                left := _left(_measured(task, naming.size), records, request, emit)
-                if task.output in there
-                else task
-            )
-        ]
-    return Plan(_limited(tasks, out, request, emit), found.left_out)
+        _clean(photos, out)
+    left = functools.partial(_left, records=records, request=request, emit=emit)
+    waiting = _limited(_waiting(photos, out, naming.size, request, left), request, emit)
+    count = photos.choose(
+        (number, task.size, _REPLACED if task.replace else _CHOSEN) for number, task in waiting
+    )
+    return Plan(Tasks(photos, out, naming.size, count), found.left_out)
 
 
-def _limited(tasks: list[Task], out: Location, request: "Request", emit: "Emit") -> list[Task]:
-    """As many tasks as are wanted this time; objects that are there already do not count.
+def _waiting(
+    photos: Catalogue,
+    out: Location,
+    size: "OutputSize",
+    request: "Request",
+    left_of_task: Callable[[Task], Task | None],
+) -> Iterator[tuple[int, Task, bool]]:
+    """The photos that are not done, and whether each is probably done: its output is an object."""
+    exists = _existing(photos, out, request)
+    for number, source, name in photos.named():
+        if request.shard is not None and not request.shard.has(source):
+            continue
+        task = _task(source, output_at(out, source, name))
+        if not task.is_remote:
+            task = _measured(task, size)
+        there = task.is_remote and exists(task.output)
+        left: Task | None = task
+        if request.overwrite:
+            left = replace(task, replace=True)
+        elif not task.is_remote:
+            left = left_of_task(task)
+        elif there and request.dry_run:  # what its worker would find out
+            left = left_of_task(_measured(task, size))
+        if left is not None:
+            yield number, left, there and not request.dry_run
 
-    They are probably done, which their workers find out. Files are known to be done by now.
-    """
-    if request.limit is None:
-        return tasks
-    known = request.overwrite or request.dry_run
-    there = set() if known else _existing(tasks, out)
-    chosen: list[Task] = []
-    room = request.limit
-    for task in tasks:
-        if task.output in there:
-            chosen.append(task)
+
+def _limited(
+    waiting: Iterable[tuple[int, Task, bool]], request: "Request", emit: "Emit"
+) -> Iterator[tuple[int, Task]]:
+    """As many tasks as are wanted this time, and those that are probably done."""
+    room = math.inf if request.limit is None else request.limit
+    for number, task, is_probably_done in waiting:
+        if is_probably_done:
+            yield number, task
         elif room:
-            chosen.append(task)
             room -= 1
+            yield number, task
         else:
             emit(Left(task))
-    return chosen
 
 
-def _existing(tasks: Iterable[Task], out: Location) -> set[Location]:
-    """The outputs of remote tasks that are there, whole or not."""
-    if isinstance(out, Address):
-        return {out / stored.name for stored in remote.listed_if_any(out)}
-    return {task.output for task in tasks if task.is_remote and remote.is_there(task.output)}
+def _existing(photos: Catalogue, out: Location, request: "Request") -> Callable[[Location], bool]:
+    """Whether the output of a remote task is there, whole or not; a store is asked at once."""
+    if request.overwrite or not (request.dry_run or request.limit is not None):
+        return lambda _: False
+    if not isinstance(out, Address):
+        return remote.is_there
+    photos.mark("stored", ((out / each.name, 0) for each in remote.listed_if_any(out)))
+    return lambda output: bool(photos.marked("stored", os.fspath(output)))
 
 
 def output_of(request: "Request", naming: Naming) -> Location:
@@ -365,44 +408,51 @@ def nearest(out: Path) -> Path:
     return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
 
 
-def _clean(folders: Iterable[Location]) -> None:
+def _clean(photos: Catalogue, out: Location) -> None:
     """Remove what a run that was killed has left, also where nothing is left to do."""
-    for folder in folders:
-        if not isinstance(folder, Address) and folder.is_dir():
+    if isinstance(out, Address):
+        return
+
+    @functools.lru_cache(maxsize=4096)
+    def clean(folder: Path) -> None:
+        if folder.is_dir():
             temporaries.remove_stale(folder)
 
+    for source in photos:
+        clean(out / source.relative.parent)
 
-def _photos(found: Found, request: "Request", out: Location, naming: Naming) -> list[Source]:
+
+def _leave_out(found: Found, request: "Request", out: Location, naming: Naming) -> None:
     """Keep what is a photo, wanted, and no output of an earlier run; count the rest."""
-    photos: list[Source] = []
-    for source in found.sources:
-        reason = None
-        if not fits(source.relative, request.include, request.exclude):
-            reason = "not wanted"
-        if reason is None and not source.named:
-            reason = why_not(source.path)
-        if reason is None:
-            photos.append(source)
-        else:
-            found.left_out[reason] += 1
-    outputs = earlier_outputs(photos)
-    kept = [source for source in photos if source.path not in outputs]
-    kept = without_outputs(kept, out, naming.name)
-    if len(kept) < len(photos):
-        found.left_out["outputs"] += len(photos) - len(kept)
-    return kept
+    photos = found.sources
+
+    def others() -> Iterator[int]:
+        for number, source, _ in photos.named():
+            reason = None
+            if not fits(source.relative, request.include, request.exclude):
+                reason = "not wanted"
+            elif not source.named:
+                reason = why_not(source.path)
+            if reason is not None:
+                found.left_out[reason] += 1
+                yield number
+
+    photos.remove(others())
+    outputs = photos.remove(earlier_outputs(photos))
+    name_all(photos, naming.name)
+    outputs += photos.remove(outputs_of_others(photos, out))
+    if outputs:
+        found.left_out["outputs"] += outputs
 
 
-def _task(source: Source, output: Location, naming: Naming) -> Task:
-    """Measure a photo, unless it is an object, and what it becomes."""
-    task = Task(
+def _task(source: Source, output: Location, *, renamed: bool = False) -> Task:
+    return Task(
         source=source.path,
         output=output,
-        renamed=output.name != naming.name(source.path),
+        renamed=renamed,
         makes_folder=True,
         length=source.length,
     )
-    return task if isinstance(source.path, Address) else _measured(task, naming.size)
 
 
 def _measured(task: Task, wanted: "OutputSize") -> Task:

@@ -1,6 +1,7 @@
 """Workers in local threads, which share each engine in turns, and one reader of their events."""
 
 import functools
+import itertools
 import queue
 import threading
 import time
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dcls_cli.errors import BackendError, DclsError, WeightsError
+from dcls_cli.files.addresses import Location
 from dcls_cli.jobs.engines import Engine, Place, Stopped
 from dcls_cli.jobs.events import Emit, Event, Failed, Finished, Left, Skipped, Task
 from dcls_cli.jobs.worker import Worker
@@ -237,7 +239,7 @@ class Run:
 
     def events(
         self,
-        tasks: Sequence[Task],
+        tasks: Iterable[Task],
         must_end: Callable[[], bool] = lambda: False,
         patience_s: Callable[[], float] = lambda: UNLIMITED_S,
     ) -> Generator[Event, None, None]:
@@ -246,15 +248,26 @@ class Run:
         A network or an engine that cannot be used ends the run, as every photo would fail.
 
         Args:
-            tasks: in order.
+            tasks: in order; read as they are needed.
             must_end: whether the run is asked to end; looked at ten times a second.
             patience_s: how long to wait for photos in work then.
 
         Yields:
             What happens, and at the end what was not reached.
         """
-        waiting = {task.output: task for task in tasks}
+        coming = iter(tasks)
+        waiting: dict[Location, Task] = {}
         fatal = False
+
+        unread: list[DclsError] = []
+
+        def taken() -> Iterator[Task]:
+            try:
+                for task in coming:
+                    waiting[task.output] = task
+                    yield task
+            except DclsError as error:  # in a thread of the pool; raised below
+                unread.append(error)
 
         def settled(message: "Event | Crashed[Task]") -> Event:
             nonlocal fatal
@@ -269,15 +282,17 @@ class Run:
             return message
 
         try:
-            for message in self._pool.run(tasks, self._work, lambda: fatal or must_end()):
+            for message in self._pool.run(taken(), self._work, lambda: fatal or must_end()):
                 yield settled(message)
             for message in self._pool.finish(patience_s()):
                 yield settled(message)
         except BaseException:
             self._pool.abandon(PATIENCE_S)
             raise
-        for task in waiting.values():
+        for task in itertools.chain(waiting.values(), coming):
             yield Left(task)
+        if unread:
+            raise unread[0]
 
     def _work(self, order: int, task: Task, index: int) -> None:
         """Restore one photo in a thread of the pool."""

@@ -3,13 +3,17 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 from dcls_cli.errors import BackendError, DclsError, UsageError, WeightsError
+from dcls_cli.files import temporaries
 from dcls_cli.files.addresses import Address, Location
-from dcls_cli.files.atomic import printable, write_bytes
-from dcls_cli.files.remote import check_writable, put_bytes
+from dcls_cli.files.atomic import atomic_write, printable
+from dcls_cli.files.remote import check_writable, put
 from dcls_cli.jobs.events import Event, Failed, Finished, Left, Skipped, Task
 
 SUFFIXES = (".jsonl", ".csv")
@@ -49,18 +53,15 @@ class Tally:
         left: photos that were not reached.
         errors: of the photos that failed, in order.
         failed: these photos, and folders that could not be looked into.
-        rows: one for each photo, of the columns above, in the order of the events; none where they
-            are not kept.
     """
 
-    def __init__(self, *, keep_rows: bool = False) -> None:
-        """Nothing has happened yet; of a million photos, rows would take a gigabyte."""
-        self._keep_rows = keep_rows
+    def __init__(self, report: "Report | None" = None) -> None:
+        """Nothing has happened yet; a report gets a row for each photo."""
+        self._report = report
         self.done = self.skipped = self.left = self.made_otherwise = self.outdated = 0
         self.differing: set[str] = set()
         self.errors: list[DclsError] = []
         self.failed: list[Location] = []
-        self.rows: list[dict[str, Any]] = []
 
     def take(self, event: Event) -> None:
         """Count an event."""
@@ -83,8 +84,7 @@ class Tally:
                 output = None if task is None else task.output
                 message = printable(event.message)
                 row = {"input": source, "output": output, "status": "failed", "message": message}
-                if self._keep_rows:
-                    self.rows.append(row)
+                self._add(row)
 
     @property
     def fatal(self) -> DclsError | None:
@@ -100,9 +100,11 @@ class Tally:
         return codes.pop() if self.done + self.skipped == 0 and len(codes) == 1 else 1
 
     def _row(self, task: Task, status: str, **fields: object) -> None:
-        if self._keep_rows:
-            paths = {"input": task.source, "output": task.output}
-            self.rows.append({**fields, **paths, "status": status})
+        self._add({**fields, "input": task.source, "output": task.output, "status": status})
+
+    def _add(self, row: Mapping[str, Any]) -> None:
+        if self._report is not None:
+            self._report.add(row)
 
 
 def message_of(differing: Iterable[str], *, outdated: bool = False) -> str | None:
@@ -128,34 +130,66 @@ def check_report(path: Location, *, dry_run: bool = False) -> None:
         check_writable(path)
 
 
-def write_report(rows: Sequence[Mapping[str, Any]], path: Location) -> None:
-    """Write a report, in place of an older one.
+class Report:
+    """A row of the columns above for each photo, in a temporary file until the batch has ended."""
 
-    Raises:
-        DclsError: it cannot be written.
-    """
-    lines = _csv(rows) if path.suffix.lower() == ".csv" else _json_lines(rows)
-    content = lines.encode("utf-8", "backslashreplace")
-    if isinstance(path, Address):
-        put_bytes(content, path)
-        return
-    try:
-        write_bytes(content, path, overwrite=True)
-    except OSError as error:
-        raise DclsError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+    def __init__(self, path: Location) -> None:
+        """Begin a report that will be written to a file or an object.
 
+        Raises:
+            DclsError: there is no room for it.
+        """
+        self._path = path
+        with self._writing():
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - ends with this object
+            self._text = io.TextIOWrapper(
+                self._file, "utf-8", errors="backslashreplace", newline="", write_through=True
+            )
+            self._csv: csv.DictWriter[str] | None = None
+            if path.suffix.lower() == ".csv":
+                self._csv = csv.DictWriter(self._text, COLUMNS, extrasaction="ignore", restval="")
+                self._csv.writeheader()
 
-def _json_lines(rows: Sequence[Mapping[str, Any]]) -> str:
-    return "".join(
-        json.dumps({name: row.get(name) for name in COLUMNS}, default=str) + "\n" for row in rows
-    )
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row.
 
+        Raises:
+            DclsError: there is no room for it.
+        """
+        with self._writing():
+            if self._csv is not None:
+                self._csv.writerow({**row, "notes": " ".join(row.get("notes", ()))})
+                return
+            line = json.dumps({name: row.get(name) for name in COLUMNS}, default=str)
+            self._text.write(f"{line}\n")
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", restval="")
-    writer.writeheader()
-    for row in rows:
-        notes = " ".join(row.get("notes", ()))
-        writer.writerow({**row, "notes": notes})
-    return file.getvalue()
+    def write(self) -> None:
+        """Give all rows the name of the report, in place of an older one.
+
+        Raises:
+            DclsError: it cannot be written.
+        """
+
+        def copy(file: BinaryIO) -> None:
+            self._file.seek(0)
+            shutil.copyfileobj(self._file, file)
+
+        with self._writing():
+            self._text.flush()
+            if not isinstance(self._path, Address):
+                atomic_write(self._path, copy, overwrite=True)
+                return
+            with temporaries.folder() as folder:
+                whole = folder / "report"
+                with whole.open("wb") as file:
+                    copy(file)
+                put(whole, self._path)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise DclsError(
+                f"{printable(self._path)}: cannot be written: {error.strerror}"
+            ) from error

@@ -24,7 +24,12 @@ def measured(task: Task, wanted: "OutputSize") -> Task:
     Raises:
         DclsError: an object's store cannot be asked.
     """
-    size, sizes = _sizes(wanted, measure(task.source))
+    return sized(task, wanted, measure(task.source))
+
+
+def sized(task: Task, wanted: "OutputSize", size: Size | None) -> Task:
+    """A task whose photo has a size, if it is known."""
+    size, sizes = _sizes(wanted, size)
     return replace(task, size=size, sizes=sizes)
 
 

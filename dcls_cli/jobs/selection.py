@@ -5,15 +5,14 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Self
 
 from dcls_cli.errors import UsageError
 from dcls_cli.files import platforms
-from dcls_cli.files.addresses import Location
-from dcls_cli.jobs.sources import Source
+from dcls_cli.jobs.catalogue import Catalogue, Source
 
 #: What ends the name of an output: `photo_x4.png`, `photo_w1920.png`.
 _OUTPUT_STEM = re.compile(r"(?P<stem>.+)_(?:x[1-4](?:\.\d+)?|[wh]\d+|\d+x\d+|max\d+)", re.DOTALL)
@@ -100,7 +99,7 @@ def fits(relative: Path, include: Sequence[str], exclude: Sequence[str]) -> bool
     return (not include or any(map(matches, include))) and not any(map(matches, exclude))
 
 
-def earlier_outputs(sources: Iterable[Source]) -> set[Location]:
+def earlier_outputs(photos: Catalogue) -> Iterator[int]:
     """Find the files that look like outputs of other files here.
 
     `photo_x4.png` does if there is a `photo` of any suffix beside it, or where some levels of the
@@ -108,23 +107,26 @@ def earlier_outputs(sources: Iterable[Source]) -> set[Location]:
     `album/large/x4/photo_x4.png`, or in `album` for `album_x4/photo_x4.png`. `photo.bmp_x4.png`
     does if there is a `photo.bmp`.
 
-    Returns:
-        Their paths.
+    Yields:
+        Their numbers.
     """
-    listed = list(sources)
-    stems = {
-        _stem_key(name)
-        for source in listed
-        for name in (source.relative.with_suffix(""), source.relative)
-    }
-    outputs: set[Location] = set()
-    for source in listed:
+    if not any(_OUTPUT_STEM.fullmatch(source.relative.stem) for source in photos):
+        return
+    photos.mark(
+        "stem",
+        (
+            (_stem_key(name), number)
+            for number, source, _ in photos.named()
+            for name in (source.relative.with_suffix(""), source.relative)
+        ),
+    )
+    for number, source, _ in photos.named():
         match = _OUTPUT_STEM.fullmatch(source.relative.stem)
         if match and any(
-            _stem_key(folder / match["stem"]) in stems for folder in _origins(source.relative)
+            photos.marked("stem", _stem_key(folder / match["stem"]))
+            for folder in _origins(source.relative)
         ):
-            outputs.add(source.path)
-    return outputs
+            yield number
 
 
 def _origins(relative: Path) -> list[PurePath]:

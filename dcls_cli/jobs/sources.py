@@ -1,9 +1,7 @@
 """The photos that a folder, a pattern or a list names, and what was left out and why."""
 
 import glob
-import hashlib
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,36 +12,9 @@ from dcls_cli.files.addresses import Address, Location, location
 from dcls_cli.files.atomic import printable
 from dcls_cli.image.folders import Walk, is_claimed
 from dcls_cli.image.recognition import recognise
+from dcls_cli.jobs.catalogue import Catalogue, Source
 from dcls_cli.jobs.existing_outputs import measure
 from dcls_cli.jobs.stored_sources import LIST_SUFFIX, Listed, find_stored, read_list
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file or an object that may be a photo.
-
-    Attributes:
-        path: the file or the object.
-        relative: its place in the tree that is kept: below the folder that was given, below the
-            part of a pattern that has no wildcard, or below the folder that all files of a list
-            share.
-        named: whether an object was given by its own name, or a list names a file that is not
-            there, so that it is taken for a photo.
-        length: of an object that was listed, bytes.
-    """
-
-    path: Location
-    relative: Path
-    named: bool = False
-    length: int | None = None
-
-    @property
-    def key(self) -> bytes:
-        """What a stable order and a stable split go by.
-
-        Some systems list accents in one piece and some in two, of the very same share.
-        """
-        return os.fsencode(unicodedata.normalize("NFC", self.relative.as_posix()))
 
 
 @dataclass
@@ -51,13 +22,13 @@ class Found:
     """What a command line names.
 
     Attributes:
-        sources: in the order of their names.
+        sources: in the order of their names, each once.
         problems: what cannot be looked into, with the reason.
         notes: what was met and is no photo, a sentence each.
         left_out: number of files by reason.
     """
 
-    sources: list[Source] = field(default_factory=list)
+    sources: Catalogue = field(default_factory=Catalogue)
     problems: list[tuple[Location, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -78,20 +49,10 @@ def find(inputs: Iterable[str], *, recursive: bool, out: Location | None) -> Fou
         DclsError: a store cannot be asked.
     """
     found = Found()
-    seen: set[bytes] = set()
     for text in inputs:
         for source in _sources(text, found, recursive=recursive, out=out):
-            place = source.path
-            if not isinstance(place, Address):
-                place = place.absolute()  # links stay: they are names of their own
-            # Of a million photos the names themselves would fill memory.
-            digest = hashlib.blake2b(os.fsencode(place), digest_size=16).digest()
-            if digest in seen:
+            if not found.sources.add(source):
                 found.left_out["named twice"] += 1
-                continue
-            seen.add(digest)
-            found.sources.append(source)
-    found.sources.sort(key=lambda source: (source.key, os.fsencode(source.path)))
     return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dcls_cli.jobs.sources import Source
+from dcls_cli.jobs.catalogue import Source
 
 
 def picture(path: Path, size: tuple[int, int] = (12, 8), seed: int = 0) -> Path:

@@ -8,7 +8,16 @@ import pytest
 
 from dcls_cli.errors import UsageError
 from dcls_cli.jobs import naming
-from dcls_cli.jobs.naming import Places, Sameness, assign, sameness, without_outputs
+from dcls_cli.jobs.catalogue import Catalogue, Source
+from dcls_cli.jobs.naming import (
+    Namer,
+    Places,
+    Sameness,
+    name_all,
+    outputs_of_others,
+    part,
+    sameness,
+)
 from tests.jobs.files import picture, sources
 
 LINUX = Sameness(case=False, forms=False)
@@ -19,10 +28,23 @@ def png(photo: Path, stem: str) -> str:
     return f"{stem}_x4.png"
 
 
+def parted(
+    listed: list[Source], out: Path, name_of: Namer = png, same: Sameness = LINUX
+) -> Catalogue:
+    photos = Catalogue(listed)
+    name_all(photos, name_of)
+    part(photos, out, name_of, same)
+    return photos
+
+
 def outputs(*names: str, same: Sameness = LINUX) -> list[str]:
-    assigned = assign(sources(*names), Path("out"), png, same)
-    assert [item.source.relative.as_posix() for item in assigned] == list(names)
-    return [item.output.relative_to("out").as_posix() for item in assigned]
+    """The outputs of photos, in the order in which these are given."""
+    named = {
+        source.relative.as_posix(): (source.relative.parent / name).as_posix()
+        for _, source, name in parted(sources(*names), Path("out"), same=same).named()
+    }
+    assert named.keys() == set(names)
+    return [named[name] for name in names]
 
 
 def test_the_tree_is_kept() -> None:
@@ -60,8 +82,8 @@ def test_names_that_are_one_for_the_file_system_are_refused_with_both(
 def test_one_name_from_two_folders_is_refused() -> None:
     first = sources("a.png")
     second = [type(first[0])(Path("elsewhere/a.png"), Path("a.png"))]
-    with pytest.raises(UsageError, match=r"out/a_x4.png for in/a.png and elsewhere/a.png"):
-        assign([*first, *second], Path("out"), png, LINUX)
+    with pytest.raises(UsageError, match=r"out/a_x4.png for elsewhere/a.png and in/a.png"):
+        parted([*first, *second], Path("out"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links")
@@ -75,13 +97,15 @@ def test_an_output_that_is_a_photo_is_refused(link: str, tmp_path: Path) -> None
         (output.symlink_to if link == "symbolic" else output.hardlink_to)(photo)
     source = type(sources("a")[0])(photo, Path("a.png"))
     with pytest.raises(UsageError, match="would replace the photo"):
-        assign([source], tmp_path / "out", lambda _, stem: f"{stem}.png", LINUX)
+        parted([source], tmp_path / "out", lambda _, stem: f"{stem}.png")
 
 
 def test_outputs_of_others_are_no_photos(tmp_path: Path) -> None:
     photos = [picture(tmp_path / name) for name in ("a.jpg", "big-a.png", "big-b.png")]
     listed = [type(sources("a")[0])(photo, Path(photo.name)) for photo in photos]
-    kept = without_outputs(listed, tmp_path, lambda _, stem: f"big-{stem}.png")
+    kept = Catalogue(listed)
+    name_all(kept, lambda _, stem: f"big-{stem}.png")
+    assert kept.remove(outputs_of_others(kept, tmp_path)) == 1
     assert [source.path.name for source in kept] == ["a.jpg", "big-b.png"]
 
 

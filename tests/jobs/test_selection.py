@@ -7,6 +7,7 @@ import pytest
 
 from dcls_cli.errors import UsageError
 from dcls_cli.files import platforms
+from dcls_cli.jobs.catalogue import Catalogue
 from dcls_cli.jobs.selection import Shard, earlier_outputs, fits
 from tests.jobs.files import sources
 
@@ -75,6 +76,7 @@ def test_earlier_outputs_are_told_from_photos() -> None:
         "one/two/a_x4.jpg",
     ]
     others = ["other/b_x4.png/k.png", "one/two/d_x4.jpg", "sub/f_x2.png"]
-    listed = sources(*photos, *outputs, *others)
-    found = {path.relative_to("in").as_posix() for path in earlier_outputs(listed)}
+    listed = Catalogue(sources(*photos, *outputs, *others))
+    made = listed.at(earlier_outputs(listed))
+    found = {source.relative.as_posix() for source, _ in made}
     assert found == set(outputs)

@@ -9,7 +9,8 @@ import pytest
 from dcls_cli.errors import UsageError
 from dcls_cli.files import platforms
 from dcls_cli.jobs import stored_sources
-from dcls_cli.jobs.sources import Found, Source, find, why_not
+from dcls_cli.jobs.catalogue import Source
+from dcls_cli.jobs.sources import Found, find, why_not
 from tests.jobs.files import picture
 
 
