@@ -18,13 +18,17 @@ import pytest
 
 from dcls_cli import machine
 from dcls_cli.cli import options, signals
+from dcls_cli.errors import UsageError
 from dcls_cli.evaluation import running
 from dcls_cli.files import atomic, platforms, temporaries
 from dcls_cli.files.atomic import atomic_write, check_writable, write_bytes
 from dcls_cli.files.locking import held
 from dcls_cli.image.folders import Walk
+from dcls_cli.jobs.report import Report
+from dcls_cli.jobs.sources import find, why_not
 from dcls_cli.training.processes import Interruption, exit_code_of
 from tests.imitation import WindowsError, on_windows, viewed
+from tests.jobs.files import picture
 from tests.posix import posix_only
 
 Patch = pytest.MonkeyPatch
@@ -445,6 +449,40 @@ POSIX_NAMES = {
     "signal": {"SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE", "SIGSTOP"},
     "os": {"fork", "getuid", "geteuid", "mkfifo", "sysconf", "sched_getaffinity", "getpgrp"},
 }
+
+
+def test_files_that_are_in_the_cloud_are_not_downloaded_to_look_into_them(
+    tmp_path: Path, monkeypatch: Patch
+) -> None:
+    path = picture(tmp_path / "photo.png").rename(tmp_path / "photo")
+    assert why_not(path) is None
+    for attributes in (0x40000, 0x400000, 0x400020):
+        status = SimpleNamespace(st_file_attributes=attributes)
+        assert platforms.is_placeholder(status)  # type: ignore[arg-type]
+    assert not platforms.is_placeholder(path.stat())
+    monkeypatch.setattr(platforms, "is_placeholder", lambda _: True)
+    assert why_not(path) == "not downloaded from the cloud"
+    assert why_not(path.rename(tmp_path / "photo.png")) is None
+
+
+def test_a_quotation_mark_in_a_name_is_explained(windows: None) -> None:
+    with pytest.raises(UsageError, match="leave out the backslash before the closing"):
+        find(['my photos" -o out'], recursive=True, out=None)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_tables_have_a_mark_that_excel_understands(
+    suffix: str, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    for on_windows_now, mark in ((False, b""), (True, b"\xef\xbb\xbf" * (suffix == ".csv"))):
+        monkeypatch.setattr(platforms, "ON_WINDOWS", on_windows_now)
+        path = tmp_path / f"report{suffix}"
+        report = Report(path)
+        report.add({"input": "caf\u00e9.png", "status": "left"})
+        report.write()
+        content = path.read_bytes()
+        assert content.startswith(mark + (b"input," if suffix == ".csv" else b"{"))
+        assert b"\xef\xbb\xbf" not in content[3:]
 
 
 def at_import(node: ast.AST) -> Iterator[ast.AST]:

@@ -1,7 +1,6 @@
 """Which device PyTorch computes on, in which precision, and what memory that takes."""
 
 import os
-import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,12 +34,16 @@ def select_device(device: str) -> torch.device:
         raise BackendError(f"unknown device {device!r}; use auto, cpu, cuda or cuda:N") from error
     if chosen.type == "cpu":
         return torch.device("cpu")
+    if chosen.type == "mps":  # the statistics of the estimate are in float64
+        raise BackendError("device 'mps' is not supported: it has no float64; use --device cpu")
     if chosen.type != "cuda":
         raise BackendError(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
         built = torch.version.cuda is not None
         reason = (
-            "no NVIDIA GPU with a working driver was found" if built else "this PyTorch is CPU-only"
+            "no NVIDIA GPU with a working driver was found"
+            if built
+            else "this PyTorch is CPU-only (pytorch.org lists builds with CUDA)"
         )
         raise BackendError(f"device {device!r} is not usable: {reason}; use --device cpu")
     count = torch.cuda.device_count()
@@ -133,7 +136,8 @@ def processor_vendor() -> str:
         with Path("/proc/cpuinfo").open() as lines:
             text = lines.read(1024)  # of the first processor
     except OSError:  # not Linux: Windows' own description ends with them
-        text = platform.processor()
+        # platform.processor() would ask WMI first, which hangs on some machines.
+        text = os.environ.get("PROCESSOR_IDENTIFIER", "")
     found = re.search(r"AuthenticAMD|GenuineIntel|HygonGenuine", text)
     return found.group() if found else ""
 

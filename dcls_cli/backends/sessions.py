@@ -200,7 +200,8 @@ MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad 
 
 #: Before what it has to say: a code, and a place in its source with the name of a function.
 _PLACE = re.compile(
-    r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/onnxruntime_src/\S+:\d+ [^()]*\([^()]*\)( const)? )?"
+    r"^(\[ONNXRuntimeError\] : \d+ : \w+ : )?"
+    r"(\S*[/\\]onnxruntime\S*[/\\]\S+:\d+ [^()]*\([^()]*\)( const)? )?"
 )
 
 

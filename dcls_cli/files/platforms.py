@@ -140,6 +140,13 @@ def is_hidden(entry: "os.DirEntry[str]") -> bool:
     return bool(_status(entry, "st_file_attributes") & hidden)
 
 
+def is_placeholder(status: os.stat_result) -> bool:
+    """Whether reading a file downloads it; OneDrive and the like show files that are elsewhere."""
+    recall_on_open, recall_on_data_access = 0x0004_0000, 0x0040_0000  # of Windows
+    attributes = getattr(status, "st_file_attributes", 0)
+    return bool(attributes & (recall_on_open | recall_on_data_access))
+
+
 def is_link(entry: "os.DirEntry[str]") -> bool:
     """Whether an entry leads elsewhere: a symbolic link, or a junction of Windows."""
     junction = 0xA0000003  # stat.IO_REPARSE_TAG_MOUNT_POINT, which Windows alone has

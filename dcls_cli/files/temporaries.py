@@ -6,14 +6,16 @@ machines, or in other containers, that share the folder nothing can be known; th
 leftovers when nothing has been written to them for a day.
 """
 
+import ctypes
 import errno
 import functools
 import hashlib
 import os
-import platform
 import re
 import secrets
 import shutil
+import socket
+import sys
 import tempfile
 import threading
 import time
@@ -176,7 +178,16 @@ def _machine() -> str:
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no file that exists
     except OSError:  # not Linux
         namespace = ""
-    return hashlib.sha256(f"{platform.node()} {namespace}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{_host()} {namespace}".encode()).hexdigest()[:8]
+
+
+def _host() -> str:
+    """A name of this machine; a Mac's own name changes with its network, its number does not."""
+    if sys.platform == "darwin":
+        number, patience = ctypes.create_string_buffer(16), (ctypes.c_long * 2)(1, 0)
+        if ctypes.CDLL(None).gethostuuid(number, patience) == 0:
+            return number.raw.hex()
+    return socket.gethostname()
 
 
 def _alive(pid: int, start: int) -> bool:

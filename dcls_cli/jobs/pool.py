@@ -176,7 +176,9 @@ class Pool(Generic[Item, Message]):
             engine.wake()
         until = time.monotonic() + patience_s
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            # In steps: on Windows, Ctrl-C is not seen while a lock is waited for.
+            while thread.is_alive() and (left := until - time.monotonic()) > 0:
+                thread.join(min(left, _LOOK_S))
         yield from self._rest()
 
     def abandon(self, patience_s: float) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from dcls_cli.errors import BackendError, DclsError, UsageError, WeightsError
-from dcls_cli.files import temporaries
+from dcls_cli.files import platforms, temporaries
 from dcls_cli.files.addresses import Address, Location
 from dcls_cli.files.atomic import atomic_write, printable
 from dcls_cli.files.remote import check_writable, put
@@ -142,11 +142,14 @@ class Report:
         self._path = path
         with self._writing():
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - ends with this object
+            is_csv = path.suffix.lower() == ".csv"
+            # Excel of Windows takes a table for one in the code page unless a mark says UTF-8.
+            encoding = "utf-8-sig" if is_csv and platforms.ON_WINDOWS else "utf-8"
             self._text = io.TextIOWrapper(
-                self._file, "utf-8", errors="backslashreplace", newline="", write_through=True
+                self._file, encoding, errors="backslashreplace", newline="", write_through=True
             )
             self._csv: csv.DictWriter[str] | None = None
-            if path.suffix.lower() == ".csv":
+            if is_csv:
                 self._csv = csv.DictWriter(self._text, COLUMNS, extrasaction="ignore", restval="")
                 self._csv.writeheader()
 

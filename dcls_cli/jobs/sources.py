@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcls_cli.errors import UsageError
+from dcls_cli.files import platforms
 from dcls_cli.files.addresses import Address, Location, location
 from dcls_cli.files.atomic import printable
 from dcls_cli.image.folders import Walk, is_claimed
@@ -76,7 +77,9 @@ def _sources(text: str, found: Found, *, recursive: bool, out: Location | None) 
     elif glob.has_magic(text):
         yield from _matches(os.fspath(path), found, folder)
     else:
-        raise UsageError(f"{printable(path)}: no such file or folder")
+        # cmd takes the backslash of "C:\\my photos\\" for one that belongs to the quotation mark.
+        hint = "; leave out the backslash before the closing quotation mark" if '"' in text else ""
+        raise UsageError(f"{printable(path)}: no such file or folder{hint}")
 
 
 def _stored(
@@ -165,6 +168,10 @@ def why_not(path: Location) -> str | None:
         return "camera raw"
     if isinstance(path, Address):
         return "not a photo"
-    if path.is_file() and path.stat().st_size == 0:  # files of /proc, which may wait when read
-        return "not a photo"
+    if path.is_file():
+        status = path.stat()
+        if status.st_size == 0:  # files of /proc, which may wait when read
+            return "not a photo"
+        if platforms.is_placeholder(status):
+            return "not downloaded from the cloud"
     return "not a photo" if recognise(path) is None or measure(path) is None else None

@@ -56,3 +56,8 @@ def test_cuda_without_cuda_says_so() -> None:
     assert select_device("auto") == CPU
     with pytest.raises(BackendError, match="use --device cpu"):
         select_device("cuda:0")
+
+
+def test_apple_gpus_are_refused_with_the_reason() -> None:
+    with pytest.raises(BackendError, match="mps.*float64; use --device cpu"):
+        select_device("mps")

@@ -199,3 +199,17 @@ def test_devices_that_are_unknown() -> None:
         with pytest.raises(BackendError, match=f"unknown device '{device}'"):
             sessions.parse_device(device)
     assert sessions.parse_device("tensorrt:12") == ("tensorrt", 12)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/onnxruntime_src/onnxruntime/core/graph/model.cc:180 onnxruntime::Model::Model(int) ",
+        "D:\\a\\_work\\1\\s\\onnxruntime\\core\\graph\\model.cc:180 ns::Model::Model(int) ",
+        "/Users/runner/work/1/s/onnxruntime/core/graph/model.cc:180 Model::Model(int) const ",
+        "",
+    ],
+)
+def test_what_onnx_runtime_says_comes_without_the_place_in_its_source(place: str) -> None:
+    said = f"[ONNXRuntimeError] : 1 : FAIL : {place}Unknown model file format version."
+    assert sessions._message_of(RuntimeError(said)) == "Unknown model file format version."
