@@ -19,7 +19,7 @@ CHECKOUT = PACKAGE.parent
 OWN_FILE = re.compile(
     r"\b(?:docs|export|weights|examples|evaluation|tests|shared)/[\w./-]+"
     r"|\b(?:README|CONTRIBUTING|CHANGELOG)\b"
-    r"|\b[\w-]+\.(?:md|sh)\b"
+    r"|\b(?:[\w-]+\.(?:md|sh)|check\.py)\b"
 )
 
 #: Files that commands write; nobody is sent to look for them elsewhere.
@@ -115,7 +115,7 @@ def test_every_option_that_is_named_exists(shown: list[tuple[str, str]]) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["see weights/README.md", "as docs/formats.md says", "run check.sh", "see CONTRIBUTING"]
+    "text", ["see weights/README.md", "as docs/formats.md says", "run check.py", "see CONTRIBUTING"]
 )
 def test_the_patterns_find_what_they_look_for(text: str) -> None:
     assert OWN_FILE.search(text)
