@@ -217,7 +217,7 @@ def _lr_of(hr: Path, lr: list[Path], folder: Path, scale: int) -> Path:
     `name_LR` for `name_HR`.
 
     Raises:
-        ImageError: there is none, or it cannot be told which one it is.
+        ImageError: there is none, or several fit.
     """
     same = [path for path in lr if path.name == hr.name]
     if same:

@@ -34,7 +34,7 @@ class Text:
     Attributes:
         words: in the order of reading, with their punctuation.
         language: as Tesseract calls it.
-        dots_per_inch: resolution of the original, for which Tesseract is told to look.
+        dots_per_inch: resolution of the original, which Tesseract is given.
     """
 
     words: tuple[str, ...]

@@ -1,7 +1,7 @@
 """The `text` benchmark: pages of words in free fonts, blurred and reduced, to be read again.
 
 Each page is drawn from its name: words, letter size, paper and ink come from a seed. What the
-restored page says is found out by `reading`. `docs/benchmark-text.md` publishes the definition; a
+restored page says is measured by `reading`. `docs/benchmark-text.md` publishes the definition; a
 change of anything in it, or of `words.txt`, needs a new `VERSION`.
 """
 

@@ -117,7 +117,7 @@ def check_writable(path: Path) -> None:
 def is_special(path: Path) -> bool:
     """Whether a name leads to something that is neither a regular file nor a folder nor nothing.
 
-    Such as a FIFO, a device, a socket, also by way of links: nobody wants them replaced by a file.
+    Such as a FIFO, a device or a socket, also by way of links. No file may replace one.
     """
     try:
         mode = path.stat().st_mode

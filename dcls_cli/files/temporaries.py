@@ -122,7 +122,7 @@ def _remove(path: Path) -> None:
 def abandon() -> None:
     """Remove the files that this process writes and make no more: it ends now.
 
-    Threads that want to begin a file wait for ever.
+    Threads that want to begin a file block.
     """
     _lock.acquire()
     for temporary, file in _live.items():
@@ -173,7 +173,7 @@ def _is_stale(entry: "os.DirEntry[str]") -> bool:
 
 @functools.cache
 def _machine() -> str:
-    """Eight digits for everything that shares this process's numbers of processes."""
+    """Eight digits that identify the machine or container whose process numbers these are."""
     try:
         namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - no file that exists
     except OSError:  # not Linux

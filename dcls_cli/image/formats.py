@@ -92,7 +92,7 @@ def by_option(option: str) -> Format:
 
 
 def default_format(name: str, *, alpha: bool = False) -> Format:
-    """Find the format in which a photo that came as `name` is written if nobody says otherwise."""
+    """The format in which a photo that came as `name` is written by default."""
     form = FORMATS[name if name in FORMATS else _INSTEAD.get(name, "PNG")]
     return form if form.alpha or not alpha else FORMATS["PNG"]
 

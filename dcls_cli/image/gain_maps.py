@@ -146,7 +146,7 @@ class _Stale:
         names = iter(attributes[::2])
         for found in _ATTRIBUTE.finditer(self._packet, at, tag.end()):
             if found[1] == b"xmlns" or found[1].startswith(b"xmlns:"):  # no attribute to the parser
-                if found[2][1:].startswith(_IN_BYTES):  # nobody will use it any more
+                if found[2][1:].startswith(_IN_BYTES):  # nothing uses it any more
                     self._found.append((*found.span(), False))
                 continue
             attribute = next(names, "")

@@ -131,7 +131,7 @@ def turns(content: bytes) -> bool:
 
 
 def items(content: bytes, kind: bytes) -> list[Item]:
-    """Find items of a kind, such as `Exif`; what is damaged is not found."""
+    """Find items of a kind, such as `Exif`; damaged ones are passed over."""
     try:
         return list(_items(content, kind))
     except struct.error:

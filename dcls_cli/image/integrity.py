@@ -74,7 +74,7 @@ def without_hostile_tags(file: BinaryIO) -> tuple[BinaryIO, str | None]:
     """Hide metadata of a JPEG or AVIF of which many tags share one large value.
 
     Returns:
-        The file, or a copy in which nobody finds them, and a note about it.
+        The file, or a copy without them, and a note about it.
     """
     file.seek(0)
     head = file.read(12)

@@ -166,7 +166,7 @@ class Catalogue:
         return changed + self._write(statement, page)
 
     def rename(self, names: Iterable[tuple[int, str]]) -> None:
-        """Name outputs, for the first time or anew: pairs of a number and a name."""
+        """Name or rename outputs: pairs of a number and a name."""
         pairs = ((os.fsencode(name), number) for number, name in names)
         # Without a name `renamed` becomes 0, with one 1.
         self.write("UPDATE photos SET renamed = name IS NOT NULL, name = ? WHERE number = ?", pairs)
@@ -179,7 +179,7 @@ class Catalogue:
         )
 
     def chosen(self) -> Iterator[tuple[Source, str, bool, tuple[int, int] | None, int]]:
-        """Those that have a state: name, whether it was named anew, size and state."""
+        """Those that have a state: source, name, whether it was renamed, size and state."""
         columns = f"{_SOURCE}, renamed, width, height, state"
         for _, *row in self.rows(columns, "state IS NOT NULL"):
             renamed, width, height, state = row[5:]

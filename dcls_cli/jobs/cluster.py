@@ -259,7 +259,7 @@ def _silence_nodes() -> None:
 
 
 def _refuse_silent(address: str) -> None:
-    """Refuse an address that nobody answers at; Ray itself would wait for minutes.
+    """Refuse an address at which nothing answers; Ray itself would wait for minutes.
 
     Raises:
         BackendError: see above.
@@ -372,7 +372,7 @@ class _Actor:
     """A worker process of Ray."""
 
     def __init__(self, shipped: _Shipped) -> None:
-        """Load nothing yet: what fails here would be tried again for ever."""
+        """Load nothing yet: Ray retries a failing constructor without end."""
         self._shipped = shipped
         self._folder = tempfile.TemporaryDirectory(prefix="dcls-")
         self._worker: Worker | None = None

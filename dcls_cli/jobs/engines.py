@@ -1,7 +1,7 @@
 """An engine that several threads use in turns, so that it never waits for files.
 
 While one photo is restored, the next one is decoded and the one before is encoded, each by a thread
-of its own. The engine serves one thread at a time, that of the oldest photo first.
+of its own. The engine serves one thread at a time, the oldest photo first.
 """
 
 import heapq
@@ -17,7 +17,7 @@ from dcls_cli.backends import Backend, Blur, Memory, Raster
 from dcls_cli.config import ModelConfig
 
 
-class Stopped(Exception):  # noqa: N818 - no error: somebody has asked for it
+class Stopped(Exception):  # noqa: N818 - no error: it was asked for
     """The batch ends; what is not finished is given up."""
 
 
@@ -30,7 +30,7 @@ class Engine:
     """
 
     def __init__(self, device: str, stop: threading.Event) -> None:
-        """Nobody's turn yet; once `stop` is set nobody gets one any more."""
+        """Grant no turn yet; once `stop` is set, none is granted."""
         self.device = device
         self.busy_s = 0.0
         self._stop = stop

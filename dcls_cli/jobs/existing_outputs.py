@@ -48,7 +48,7 @@ class State(Enum):
     WHOLE = auto()
     #: An empty file, or an image that is cut off: it may be replaced.
     DAMAGED = auto()
-    #: An image of another size or no image: somebody else's.
+    #: An image of another size, or no image: a file of another program.
     OTHER = auto()
 
 
@@ -169,7 +169,7 @@ def _opened(file: BinaryIO) -> ImageFile.ImageFile:
         Image.init()
     factory, _ = Image.OPEN[name]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of metadata that nobody asked about
+        warnings.simplefilter("ignore")  # about metadata, which is not read here
         return factory(without_hostile_tags(file)[0], "")
 
 

@@ -36,7 +36,7 @@ _SHARP_S, _TWO_S = "\u00df".encode(), b"ss"
 
 @dataclass(frozen=True, kw_only=True)
 class Naming:
-    """A template and what fills it for every photo of one command line.
+    """A template for names, and its values for every photo of one command line.
 
     Attributes:
         template: fields `{stem}` of the photo's name, `{size}` and `{scale}` of the output, such as

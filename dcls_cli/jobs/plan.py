@@ -252,7 +252,7 @@ def _same_file(path: Path, other: Path) -> bool:
 def plan_batch(
     request: "Request", out: Location, naming: Naming, records: "Records", emit: "Emit"
 ) -> Plan:
-    """Find the photos, name their outputs, and leave out what is done.
+    """Find the photos, name their outputs, and leave out those that are done.
 
     Photos and outputs in object stores are not looked into here, where there may be millions: the
     worker of such a photo finds out whether it is done.
@@ -456,7 +456,7 @@ def _task(source: Source, output: Location, *, renamed: bool = False) -> Task:
 
 
 def _measured(task: Task, wanted: "OutputSize") -> Task:
-    """Look at the header of a photo, unless opening it might wait for ever."""
+    """Read the header of a photo, unless opening it might block."""
     place = task.source
     if not isinstance(place, Address) and not place.is_file():
         return task
@@ -464,7 +464,7 @@ def _measured(task: Task, wanted: "OutputSize") -> Task:
 
 
 def _left(task: Task, records: "Records", request: "Request", emit: "Emit") -> Task | None:
-    """What is left to do for a photo; nothing, and an event, if it is done or cannot be."""
+    """The task that remains for a photo; None, and an event, if it is done or has failed."""
     try:
         return left_of(task, records, request, emit)
     except DclsError as error:

@@ -43,7 +43,7 @@ _abandoned = threading.Event()
 
 @dataclass(frozen=True)
 class Crashed(Generic[Item]):
-    """An item whose work ended in an error that nobody expected."""
+    """An item whose work ended in an unexpected error."""
 
     item: Item
     error: Exception
@@ -56,7 +56,7 @@ class Room:
     """
 
     def __init__(self, pixels: int, stop: threading.Event) -> None:
-        """Nothing is in memory yet; once `stop` is set nobody gets room any more."""
+        """Start empty; once `stop` is set no item is admitted."""
         self._limit = pixels
         self._stop = stop
         self._taken = 0
@@ -182,7 +182,7 @@ class Pool(Generic[Item, Message]):
         yield from self._rest()
 
     def abandon(self, patience_s: float) -> None:
-        """End as `finish` does, when nobody reads any more."""
+        """End as `finish` does, without a reader."""
         for _ in self.finish(patience_s):
             pass
 
@@ -321,7 +321,7 @@ def abandon_threads() -> None:
 
 
 def threads_are_abandoned() -> bool:
-    """Whether threads may still be in the middle of work that nobody waits for."""
+    """Whether threads may still be working although nothing waits for them."""
     return _abandoned.is_set() or threads_are_left()
 
 

@@ -214,7 +214,7 @@ class Records:
                 self._recipes[number] = dict(entry["are"])
             else:
                 self._made[str(entry["output"])] = (number, entry.get("weights"))
-        except (ValueError, TypeError, KeyError, RecursionError):  # cut off, or somebody else's
+        except (ValueError, TypeError, KeyError, RecursionError):  # cut off, or foreign
             return
 
 
@@ -246,6 +246,6 @@ def _said_by(output: Location) -> tuple[dict[str, Any], str | None] | None:
         return None
     try:
         options = json.loads(record.get("options", "{}"))
-    except (ValueError, RecursionError):  # somebody else's
+    except (ValueError, RecursionError):  # of another program
         return None
     return (options, record.get("weights")) if isinstance(options, dict) else None

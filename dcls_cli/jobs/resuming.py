@@ -1,4 +1,4 @@
-"""What is left to do for a photo whose output may exist already."""
+"""The work that remains for a photo whose output may exist already."""
 
 import functools
 from collections.abc import Iterable
@@ -41,7 +41,7 @@ def _sizes(wanted: "OutputSize", size: Size | None) -> tuple[Size | None, frozen
 
 
 def left_of(task: Task, records: "Records", request: "Request", emit: "Emit") -> Task | None:
-    """What is left to do for a photo; nothing, and an event, if it is done.
+    """The task that remains for a photo; None, and an event, if it is done.
 
     Raises:
         ImageError: what lies there is not the output of this photo.

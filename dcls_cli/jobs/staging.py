@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dcls_cli.jobs.records import Records
     from dcls_cli.jobs.request import Request
 
-#: Restores a photo from a file into a file, with events; None if somebody else was faster.
+#: Restores a photo from a file into a file, with events; None if another process was faster.
 Make = Callable[[Task, "Emit"], Outcome | None]
 
 
@@ -46,7 +46,7 @@ def work_staged(
         task: the photo.
         emit: is given each event, about the photo and its output as the task has them.
         make: restores it here.
-        request: what holds for every photo.
+        request: the options, which are the same for every photo.
         size: of the outputs.
         records: of how outputs were made.
 

@@ -100,7 +100,7 @@ def _matches(pattern: Address, out: Location | None) -> Iterator[Candidate]:
 
 
 def _below(prefix: Address, out: Location | None, *, recursive: bool) -> Iterator[Candidate]:
-    """The objects below a prefix, with what is left out of them."""
+    """The objects below a prefix, including those that are left out."""
     check_listable(prefix)
     for stored in listed(prefix, recursive=recursive):
         address = Address(f"{prefix.rstrip('/')}/{stored.name}")

@@ -71,7 +71,7 @@ class Worker:
     """Turns a task into an outcome on one device.
 
     Attributes:
-        request: what holds for every photo.
+        request: the options, which are the same for every photo.
         networks: of the device.
         size: of the outputs.
         kernel: the user's blur, made fit for the networks, (k, k); None to estimate each.
@@ -100,7 +100,7 @@ class Worker:
             place: among the threads that share the engine.
 
         Returns:
-            None where somebody else has made the output, or an object of it was there.
+            None if another process has written the output, or its object existed already.
 
         Raises:
             DclsError: the photo has no output.
@@ -127,7 +127,7 @@ class Worker:
         """Restore a photo from a file into a file; its end is for the caller to record and report.
 
         Returns:
-            None where somebody else has made the output meanwhile.
+            None if another process has written the output meanwhile.
 
         Raises:
             DclsError: the photo has no output.

@@ -4,7 +4,7 @@ Width and direction are those of the second central moments. Small negative taps
 estimated kernel may have, count as zero in them.
 
 A blur whose centre of mass is not in its middle moves the picture, and so does its inversion. The
-middle of a measured kernel says where somebody has cut, so the centre of mass becomes the middle.
+middle of a measured kernel depends on how it was cropped, so the centre of mass becomes the middle.
 
 An HR kernel blurs before the picture becomes small, an LR kernel after it. The closed form
 (`network.spectra.reformulation_matrix`, the expectation of Eq. 7 over natural images) takes an HR

@@ -1,4 +1,4 @@
-"""The ablations of the paper's Tables 5-7 (what is left out, one thing at a time), and their table.
+"""The ablations of the paper's Tables 5-7 (one part left out at a time), and their table.
 
 The base is the `light` network, but with a skip connection that interpolates: the linear
 super-resolver of the released networks inverts the blur by itself, and would do so in every arm.

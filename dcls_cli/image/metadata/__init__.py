@@ -1,6 +1,6 @@
 """Orientation, EXIF, XMP, IPTC, colour profile, resolution: what a photo carries beside pixels.
 
-None of it can make reading fail. What is damaged is left behind, with a note.
+None of it can make reading fail. Damaged metadata is left out, with a note.
 """
 
 import math

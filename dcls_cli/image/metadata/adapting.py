@@ -107,7 +107,7 @@ def _placed_exif(carried: Carried, output: scientific.Output, notes: list[str]) 
     elif output.form != "TIFF" or (carried.aspect and not scientific.is_imagej(block)):
         exif.drop_resolution(block, only_unitless=carried.aspect is None)
     if output.form == "AVIF":
-        # An AVIF has properties that turn it; Pillow would write the data anew, with its text.
+        # An AVIF has properties that turn it; Pillow would rewrite the data, with its text.
         block.remove(0, directories.ORIENTATION)
     return replace(carried, dpi=dpi, exif=None if block.is_empty else block.to_bytes())
 

@@ -1,4 +1,4 @@
-"""Directories of tags as TIFF and EXIF data have them, read within bounds, and built anew.
+"""Directories of tags as TIFF and EXIF data have them, read within bounds, and rebuilt.
 
 Values are bytes and stay so: text in whatever encoding its writer chose is never decoded. A reader
 of images would read every value at once, of a small file with many tags that share one large value

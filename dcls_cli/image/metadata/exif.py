@@ -186,7 +186,7 @@ class Block:
         return (start, start + length) if length > 4 else (0, 0)
 
     def _erase(self, start: int, end: int, of: int | None = None) -> bool:
-        """Put zeros in place of what nobody should find, unless others need it.
+        """Overwrite removed values with zeros, unless other tags need them.
 
         Args:
             start: first byte.
@@ -194,7 +194,7 @@ class Block:
             of: the place of the entry that needs it no more.
 
         Returns:
-            Whether nobody else needs it.
+            Whether no other tag needs it.
         """
         needed = [(0, 8)]
         for directory in self._pointers:

@@ -167,7 +167,7 @@ def _hexadecimal(image: Image.Image, kind: str, starts: bytes = b"") -> bytes | 
 
 
 def _from_tags(image: Image.Image) -> bytes | None:
-    """EXIF data of a TIFF that somebody else opened with Pillow, with the text as it was.
+    """EXIF data of a TIFF that the caller opened with Pillow, with its text unchanged.
 
     Pillow decodes text as Latin-1, by which bytes become characters one by one.
 
@@ -253,7 +253,7 @@ def mend_avif_exif(file: BinaryIO, image: Image.Image) -> None:
 
 
 def texts_of(image: Image.Image) -> tuple[tuple[bytes, bytes], ...]:
-    """Text of a PNG that somebody else opened with Pillow, as chunks."""
+    """Text of a PNG that the caller opened with Pillow, as chunks."""
     if not isinstance(image, PngImagePlugin.PngImageFile):
         return ()
     chunks = []

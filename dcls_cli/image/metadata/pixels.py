@@ -247,7 +247,7 @@ _DEWARPING = frozenset({"DewarpData", "DewarpHMatrix", "CalibratedHMatrix"})
 
 
 def _storage(packet: Packet, placement: Placement) -> str | None:  # noqa: ARG001
-    """Take out how the photo's file stores its samples; nobody misses it."""
+    """Remove how the photo's file stores its samples, which says nothing about the output."""
     packet.remove_properties([Name(_TIFF, name) for name in _STORAGE])
     return None
 

@@ -1,7 +1,7 @@
 """Talk to the Hub with bounded waits.
 
 Timeouts of sockets are not enough: a name look-up cannot be given one, and a server that sends a
-byte now and then resets them for ever. Network calls therefore run in a thread of their own, and
+byte now and then resets them without end. Network calls therefore run in a thread of their own, and
 the caller gives up when too little has come out of it.
 """
 
