@@ -130,8 +130,8 @@ def write_jpeg(file: BinaryIO, header: Header, bands: Iterator[np.ndarray]) -> N
     """Write grey or RGB of 8 bits with all colour resolution (4:4:4), by rows.
 
     Bands are encoded one by one and become the intervals between restart markers. There a decoder
-    forgets what came before, as an encoder does that starts again; so the scans of bands that are as
-    wide as the picture, and a whole number of blocks high, join to the scan of the picture.
+    forgets what came before, as an encoder does that starts again. So the scans of bands that are
+    as wide as the picture, and a whole number of blocks high, join to the scan of the picture.
     """
     across = -(-header.width // _BLOCK_PX)
     most = max(_LARGEST_INTERVAL // across, 1)
