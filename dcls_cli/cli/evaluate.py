@@ -86,6 +86,10 @@ def evaluate(
             "projects (spandrel:FILE).",
         ),
     ] = None,
+    fidelity: Annotated[
+        float,
+        _network("--fidelity", metavar="N", help="Restore with this --fidelity, from 0 to 1."),
+    ] = 0.0,
     kernels: Annotated[
         bool, typer.Option("--kernels", help="Also measure the estimated kernels.")
     ] = False,
@@ -137,7 +141,9 @@ def evaluate(
     from dcls_cli.evaluation.running import Plan, processes_for
     from dcls_cli.evaluation.running import evaluate as run
     from dcls_cli.evaluation.tables import Results
+    from dcls_cli.upscaling.fidelity import check_fidelity
 
+    check_fidelity(fidelity)
     if json + csv + markdown > 1:
         raise UsageError("--json, --csv and --markdown exclude each other; give one of them")
     items = find_items(benchmark, checked_scale(scale), hr, lr, root)
@@ -152,6 +158,7 @@ def evaluate(
         precision=precision,
         find_model=find_model,
         harmful=BENCHMARKS[benchmark].harmful,
+        fidelity=fidelity,
     )
     plan = Plan(benchmark, scale, items, methods, kernels)
     store = ResultStore(out)

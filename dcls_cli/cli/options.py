@@ -205,6 +205,17 @@ KernelMode = Annotated[
     ),
 ]
 
+Fidelity = Annotated[
+    float,
+    typer.Option(
+        "--fidelity",
+        metavar="N",
+        help="Give back what the network has cleaned away: 0 is the network alone, 1 explains the "
+        "photo with its noise and JPEG damage.",
+        rich_help_panel=RESTORATION,
+    ),
+]
+
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16", "int8"],
     typer.Option(

@@ -18,7 +18,7 @@ from dcls_cli.image.photo import Picture, collect
 from dcls_cli.image.resizing import Resized
 from dcls_cli.installation import install_command
 from dcls_cli.models.auto import choose
-from dcls_cli.upscaling import find_blur, upscale
+from dcls_cli.upscaling import DEFAULT_FIDELITY, find_blur, upscale
 from dcls_cli.upscaling.finishing import finish_colours
 
 
@@ -52,24 +52,31 @@ class Bicubic:
 class Network:
     """A network of ours on whole images, with the kernel that it estimates."""
 
-    def __init__(self, backend: Backend) -> None:
-        """`backend` has the network loaded."""
-        self._backend = backend
+    def __init__(self, backend: Backend, fidelity: float = DEFAULT_FIDELITY) -> None:
+        """`backend` has the network loaded; `fidelity` is that of `dcls upscale`."""
+        self._backend, self._fidelity = backend, fidelity
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """LR (3, h, w) float32 in [0, 1]."""
         estimate = find_blur(lr, self._backend, tiled=False)
         sr = self._backend.restore(lr[None], estimate.blur)
         space = self._backend.config.kernel_space
-        sr = finish_colours(space, estimate.survey, 1 / 255)(lr[None], sr, estimate.blur.kernel)[0]
+        finish = finish_colours(space, estimate.survey, 1 / 255, self._fidelity)
+        sr = finish(lr[None], sr, estimate.blur.kernel)[0]
         return Restored(sr, Estimate(estimate.blur.kernel, space))
 
 
 class UpscaleCommand:
     """`dcls upscale` with one network, or with `-m auto` where there are several."""
 
-    def __init__(self, backends: Sequence[Backend], names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        backends: Sequence[Backend],
+        names: Sequence[str],
+        fidelity: float = DEFAULT_FIDELITY,
+    ) -> None:
         """`names` are those of the releases, by which the rule chooses."""
+        self._fidelity = fidelity
         self._backends = dict(zip(names, backends, strict=True))
         self._first = backends[0]
 
@@ -80,7 +87,7 @@ class UpscaleCommand:
         scale = backend.config.scale
         if len(self._backends) > 1:
             backend = self._backends[choose(photo, scale).model]
-        upscaled = upscale(photo, backend)
+        upscaled = upscale(photo, backend, fidelity=self._fidelity)
         picture: Picture = upscaled
         if backend.config.scale != scale:
             picture = Resized(upscaled, photo.width * scale, photo.height * scale)

@@ -43,6 +43,7 @@ _DECISIVE = (
     "kernel",
     "kernel_space",
     "kernel_mode",
+    "fidelity",
     "precision",
     "quality",
     "lossless",
@@ -211,7 +212,8 @@ class Records:
             entry = json.loads(line)
             number = str(entry["options"])
             if "are" in entry:
-                self._recipes[number] = dict(entry["are"])
+                # A record of an earlier version lacks the options that came later.
+                self._recipes[number] = {**self._known[self._usual], **entry["are"]}
             else:
                 self._made[str(entry["output"])] = (number, entry.get("weights"))
         except (ValueError, TypeError, KeyError, RecursionError):  # cut off, or somebody else's

@@ -32,6 +32,7 @@ class Request:
         kernel: file of a blur that is inverted in place of the estimate.
         kernel_space: whether its taps are `hr` (output) or `lr` (input) pixels.
         kernel_mode: one blur for the whole photo (`global`) or one for each `tile`.
+        fidelity: from 0, the network alone, to 1: the result explains the photo.
         tile: side of the pieces, pixels; 0: the whole photo at once; None: as memory allows.
         precision, backend: of the engine, see `load_backend`.
         devices: each works on photos of its own.
@@ -60,6 +61,7 @@ class Request:
     kernel: Path | None = None
     kernel_space: "KernelSpace | None" = None
     kernel_mode: "KernelMode" = "global"
+    fidelity: float = 0.0
     tile: int | None = None
     precision: str = "auto"
     backend: str = "auto"
@@ -90,8 +92,10 @@ class Request:
             UsageError: see above.
         """
         from dcls_cli.config import LARGEST_SCALE
+        from dcls_cli.upscaling.fidelity import check_fidelity
         from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX
 
+        check_fidelity(self.fidelity)
         if self.scale is not None and not 1 <= self.scale <= LARGEST_SCALE:
             raise UsageError(f"scale {self.scale:g} is not available; choose 1 to {LARGEST_SCALE}")
         if self.tile is not None and self.tile != 0 and self.tile < MINIMUM_TILE_PX:
@@ -147,6 +151,7 @@ class Options(TypedDict, total=False):
     kernel: Path | None
     kernel_space: "KernelSpace | None"
     kernel_mode: "KernelMode"
+    fidelity: float
     tile: int | None
     precision: str
     backend: str

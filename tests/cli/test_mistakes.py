@@ -19,6 +19,27 @@ from dcls_cli.cli.app import run
             "--format pgn: choose from keep, png, jpg, webp, tiff, avif; did you mean png?",
         ),
         ("upscale x.png --kernel-mode foo", "--kernel-mode foo: choose from global, tile"),
+        (
+            "upscale x.png --fidelity 2",
+            "fidelity 2: expected a number from 0 (the network alone) to 1 (the result explains "
+            "the photo to the last level)",
+        ),
+        (
+            "upscale x.png --fidelity -1",
+            "fidelity -1: expected a number from 0 (the network alone) to 1 (the result explains "
+            "the photo to the last level)",
+        ),
+        (
+            "batch . --fidelity nan",
+            "fidelity nan: expected a number from 0 (the network alone) to 1 (the result explains "
+            "the photo to the last level)",
+        ),
+        (
+            "eval --hr . --fidelity 1.5",
+            "fidelity 1.5: expected a number from 0 (the network alone) to 1 (the result explains "
+            "the photo to the last level)",
+        ),
+        ("upscale x.png --fidelity much", "--fidelity much: expected a number"),
         ("upscale x.png --max-pixels many", "--max-pixels many: expected a number"),
         ("upscale x.png --max-pixels nan", "--max-pixels nan: expected at least 1"),
         ("upscale x.png --qualty 3", "upscale: --qualty is not an option; did you mean --quality?"),

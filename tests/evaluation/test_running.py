@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +101,19 @@ def test_results_belong_to_weights_pixels_and_protocol(
     Image.fromarray(pixels).save(folder / "photo_1.png")
     evaluate(plan_of(folder, spec), ResultStore(out))
     assert len(results_in(out)) == 13
+
+
+def test_fidelity_changes_the_figures_and_is_kept_apart(
+    folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    spec = MethodSpec("tiny", "dcls", tiny)
+    alone = evaluate(plan_of(folder, spec), ResultStore(out))["tiny"]
+    faithful = evaluate(plan_of(folder, replace(spec, fidelity=0.5)), ResultStore(out))["tiny"]
+    assert len(results_in(out)) == 8
+    pairs = zip(alone, faithful, strict=True)
+    assert all(one.psnr_rgb != other.psnr_rgb for one, other in pairs)
+    assert replace(spec, fidelity=0.0).fingerprint() == spec.fingerprint()
 
 
 def test_the_same_image_under_another_name_is_not_done_again(folder: Path, tmp_path: Path) -> None:
