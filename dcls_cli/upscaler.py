@@ -54,6 +54,7 @@ class _Known(TypedDict, total=False):
     kernel_space: KernelSpace | None
     tile: int | None
     fidelity: float
+    noise: float | None
     progress: Progress | None
 
 
@@ -189,6 +190,7 @@ class Upscaler:
         kernel_space: KernelSpace | None = None,
         tile: int | None = None,
         fidelity: float = DEFAULT_FIDELITY,
+        noise: float | None = None,
         progress: Progress | None = None,
     ) -> "Result[Any]":
         """Restore a picture.
@@ -206,6 +208,8 @@ class Upscaler:
                 neither this nor the file says so.
             tile: see `upscale`.
             fidelity: 0: the network alone; 1: the result explains the picture, with its noise.
+            noise: standard deviation of the picture's noise, levels of 255, in place of what the
+                network estimates; None for that.
             progress: see `upscale`.
 
         Returns:
@@ -220,9 +224,19 @@ class Upscaler:
         known = None if kernel is None else self._known(kernel, kernel_space)
 
         def restored(photo: Photo, answer: Callable[[Picture], Any]) -> Result[Any]:
-            return self._restored(
-                photo, answer, known, tile=tile, fidelity=fidelity, progress=progress
-            )
+            def run(backend: Backend) -> Upscaled:
+                return upscale(
+                    photo,
+                    backend,
+                    tile=tile,
+                    kernel=known,
+                    fidelity=fidelity,
+                    noise=noise,
+                    progress=progress,
+                    warn=_warn,
+                )
+
+            return self._restored(photo, answer, run)
 
         if isinstance(image, str | os.PathLike):
             return restored(read(Path(image)), to_pil)
@@ -240,25 +254,13 @@ class Upscaler:
         self,
         photo: Photo,
         answer: Callable[[Picture], Any],
-        known: np.ndarray | None,
-        *,
-        tile: int | None,
-        fidelity: float,
-        progress: Progress | None,
+        run: Callable[[Backend], Upscaled],
     ) -> "Result[Any]":
         started = time.perf_counter()
         factor = self._networks.factor
         named = self._networks.choose(photo, factor)
         backend = self._networks.load(named)
-        done = upscale(
-            photo,
-            backend,
-            tile=tile,
-            kernel=known,
-            fidelity=fidelity,
-            progress=progress,
-            warn=_warn,
-        )
+        done = run(backend)
         image = answer(_of_factor(done, photo, factor))
         return Result(
             image=image,

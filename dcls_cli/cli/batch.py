@@ -53,6 +53,7 @@ def batch(
     tile: options.Tile = "auto",
     kernel_mode: options.KernelMode = "global",
     fidelity: options.Fidelity = 0.0,
+    noise: options.Noise = "auto",
     precision: options.Precision = "auto",
     backend: options.Engine = "auto",
     device: Annotated[
@@ -193,7 +194,7 @@ def batch(
     from dcls_cli.jobs.plan import naming_of, output_of, plan_batch, prepare_folder
     from dcls_cli.jobs.pool import PATIENCE_S, UNLIMITED_S, Run, abandon_threads
     from dcls_cli.jobs.report import Tally, check_report, write_report
-    from dcls_cli.jobs.request import Request
+    from dcls_cli.jobs.request import Request, noise_of
     from dcls_cli.jobs.selection import Shard
     from dcls_cli.jobs.worker import workers_of
 
@@ -214,6 +215,7 @@ def batch(
         kernel_space=kernel_space,
         kernel_mode=kernel_mode,
         fidelity=fidelity,
+        noise=noise_of(noise),
         tile=options.tile_of(tile),
         precision=precision,
         backend=backend,

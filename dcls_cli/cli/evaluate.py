@@ -141,9 +141,7 @@ def evaluate(
     from dcls_cli.evaluation.running import Plan, processes_for
     from dcls_cli.evaluation.running import evaluate as run
     from dcls_cli.evaluation.tables import Results
-    from dcls_cli.upscaling.fidelity import check_fidelity
 
-    check_fidelity(fidelity)
     if json + csv + markdown > 1:
         raise UsageError("--json, --csv and --markdown exclude each other; give one of them")
     items = find_items(benchmark, checked_scale(scale), hr, lr, root)

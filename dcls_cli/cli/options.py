@@ -216,6 +216,17 @@ Fidelity = Annotated[
     ),
 ]
 
+Noise = Annotated[
+    str,
+    typer.Option(
+        "--noise",
+        metavar="SIGMA|auto",
+        help="Take the photo's noise to have this standard deviation, in levels of 255: less keeps "
+        "grain, more smooths. For networks that estimate the noise, such as dcls-photo-x4.",
+        rich_help_panel=RESTORATION,
+    ),
+]
+
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16", "int8"],
     typer.Option(

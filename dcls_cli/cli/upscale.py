@@ -67,6 +67,7 @@ def upscale(
     tile: options.Tile = "auto",
     kernel_mode: options.KernelMode = "global",
     fidelity: options.Fidelity = 0.0,
+    noise: options.Noise = "auto",
     precision: options.Precision = "auto",
     device: options.Device = "auto",
     dry_run: options.DryRun = False,
@@ -88,7 +89,7 @@ def upscale(
     )
     from dcls_cli.jobs.pool import one_by_one
     from dcls_cli.jobs.report import Tally
-    from dcls_cli.jobs.request import Request
+    from dcls_cli.jobs.request import Request, noise_of
     from dcls_cli.jobs.streams import check_streams
     from dcls_cli.jobs.worker import workers_of
 
@@ -106,6 +107,7 @@ def upscale(
         kernel_space=kernel_space,
         kernel_mode=kernel_mode,
         fidelity=fidelity,
+        noise=noise_of(noise),
         tile=options.tile_of(tile),
         precision=precision,
         backend=backend,

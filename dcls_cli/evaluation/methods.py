@@ -23,7 +23,7 @@ from dcls_cli.graphs import SUFFIX, graph_info, main_part_paths
 from dcls_cli.models.hub import is_hub_name
 from dcls_cli.models.releases import RELEASES, photo_release, release
 from dcls_cli.models.weights import examine, read_metadata
-from dcls_cli.upscaling.fidelity import DEFAULT_FIDELITY
+from dcls_cli.upscaling.fidelity import DEFAULT_FIDELITY, check_fidelity
 
 #: The name of the rule that chooses a network by the picture.
 AUTO = "auto"
@@ -145,7 +145,8 @@ def chosen_methods(
         fidelity: of all networks of ours.
 
     Raises:
-        UsageError: options that contradict each other, an unknown method, or two of one name.
+        UsageError: options that contradict each other, no fidelity, an unknown method, or two of
+            one name.
         WeightsError: weights are missing or damaged.
         BackendError: the device or the precision is not usable here.
     """
@@ -153,6 +154,7 @@ def chosen_methods(
         raise UsageError("--model and --weights exclude each other; give one of them")
     if harmful and model is None:
         model = AUTO
+    check_fidelity(fidelity)
     chosen = select_device(device)
     resolver = _Resolver(
         scale=scale,

@@ -44,6 +44,7 @@ _DECISIVE = (
     "kernel_space",
     "kernel_mode",
     "fidelity",
+    "noise",
     "precision",
     "quality",
     "lossless",

@@ -214,6 +214,7 @@ class Worker:
             kernel=self.kernel,
             kernel_mode=self.request.kernel_mode,
             fidelity=self.request.fidelity,
+            noise=self.request.noise,
             progress=lambda done, total: emit(Stepped(task, done, total)),
             warn=lambda text: emit(Noted(text, task.source)),
         )

@@ -15,6 +15,7 @@ from dcls_cli.tiling import Stitcher, Tile
 from dcls_cli.upscaling.fidelity import DEFAULT_FIDELITY, Misfit, check_fidelity
 from dcls_cli.upscaling.finding import completed, find_blur
 from dcls_cli.upscaling.finishing import Finish, finish_colours, finish_mask
+from dcls_cli.upscaling.noise import KnownNoise, check_noise
 from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
@@ -138,6 +139,7 @@ def upscale(
     kernel: np.ndarray | None = None,
     kernel_mode: KernelMode = "global",
     fidelity: float = DEFAULT_FIDELITY,
+    noise: float | None = None,
     progress: Progress | None = None,
     warn: Warn | None = None,
 ) -> Upscaled:
@@ -158,27 +160,31 @@ def upscale(
             whose blur varies, see `fields.blur_field`.
         fidelity: 0: the network alone; 1: the colours explain the photo to the last level; see
             `fidelity.keep_faithful`. The alpha channel is left as it is.
+        noise: standard deviation of the photo's noise, levels of 255, in place of what the
+            network estimates; None for that.
         progress: called when the blur is known (0 pieces are done), then after each piece.
         warn: called with what did not go as planned, such as smaller pieces for want of memory.
 
     Raises:
-        UsageError: a tile that is not larger than the overlap, a known kernel for each piece, or no
-            fidelity.
+        UsageError: a tile that is not larger than the overlap, a known kernel for each piece, no
+            fidelity, no noise, or a network that takes the noise as fixed.
         OutOfMemoryError: the photo does not fit into memory.
         DclsError: the estimate is not finite.
     """
     warn = warn or (lambda _text: None)
     check_fidelity(fidelity)
+    check_noise(noise)
     local = kernel_mode == "tile"
     if local and kernel is not None:
         raise UsageError("a known kernel is one for the whole photo; use the kernel mode 'global'")
     tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
     tiled = len(tiles) > 1
-    found = find_blur(photo.colour, backend, tiled=tiled, kernel=kernel)
+    told = backend if noise is None else KnownNoise(backend, photo.colour, noise)
+    found = find_blur(photo.colour, told, tiled=tiled, kernel=kernel)
     if found.warning is not None:
         warn(found.warning)
     blur, certain = found.blur, found.confidence == 1
-    field = blur_field(photo.colour, backend, tiles, blur) if local and tiled and certain else {}
+    field = blur_field(photo.colour, told, tiles, blur) if local and tiled and certain else {}
     alpha = photo.transparency
     beside = [] if alpha is None else [find_blur(alpha, backend, tiled=tiled).blur]
     of_parts = [[blur, *beside]] if tiled else []
@@ -188,11 +194,10 @@ def upscale(
         if not parts or field:
             return [field.get(tile, blur), *beside]
         if not of_parts:
-            rasters = [photo.colour, *([] if alpha is None else [alpha])]
-            blurs = zip(rasters, [blur, *beside], strict=True)
-            of_parts.append(
-                [completed(raster, backend, part, tiled=True) for raster, part in blurs]
-            )
+            whole = [completed(photo.colour, told, blur, tiled=True)]
+            if alpha is not None:
+                whole.append(completed(alpha, backend, beside[0], tiled=True))
+            of_parts.append(whole)
         return of_parts[0]
 
     level, misfit = 1 / (2**photo.bit_depth - 1), Misfit()

@@ -34,12 +34,20 @@ from dcls_cli.cli.app import run
             "fidelity nan: expected a number from 0 (the network alone) to 1 (the result explains "
             "the photo to the last level)",
         ),
-        (
-            "eval --hr . --fidelity 1.5",
-            "fidelity 1.5: expected a number from 0 (the network alone) to 1 (the result explains "
-            "the photo to the last level)",
-        ),
         ("upscale x.png --fidelity much", "--fidelity much: expected a number"),
+        *(
+            (
+                f"{command} --noise {value}",
+                f"noise {value}: expected auto, or its standard deviation from 0 to 128 levels of "
+                "255",
+            )
+            for command, value in (
+                ("upscale x.png", "-1"),
+                ("upscale x.png", "much"),
+                ("batch .", "nan"),
+                ("batch .", "200"),
+            )
+        ),
         ("upscale x.png --max-pixels many", "--max-pixels many: expected a number"),
         ("upscale x.png --max-pixels nan", "--max-pixels nan: expected at least 1"),
         ("upscale x.png --qualty 3", "upscale: --qualty is not an option; did you mean --quality?"),

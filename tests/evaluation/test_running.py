@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation.benchmarks import Item, find_items
@@ -114,6 +115,7 @@ def test_fidelity_changes_the_figures_and_is_kept_apart(
     pairs = zip(alone, faithful, strict=True)
     assert all(one.psnr_rgb != other.psnr_rgb for one, other in pairs)
     assert replace(spec, fidelity=0.0).fingerprint() == spec.fingerprint()
+    assert run(["eval", "--hr", str(folder), "-w", str(tiny), "-s", "2", "--fidelity", "2"]) == 2
 
 
 def test_the_same_image_under_another_name_is_not_done_again(folder: Path, tmp_path: Path) -> None:

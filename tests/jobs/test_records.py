@@ -80,6 +80,7 @@ def test_positions_do_not_stay_without_a_word(capsys: Capture) -> None:
         ("--precision", "fp32"),
         ("--kernel-mode", "tile"),
         ("--fidelity", "0.4"),
+        ("--noise", "3"),
         ("--kernel", "blur.npy"),
         ("--bit-depth", "8"),
         LIGHT[:2],
