@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
 
@@ -208,8 +209,7 @@ class Upscaler:
                 neither this nor the file says so.
             tile: see `upscale`.
             fidelity: 0: the network alone; 1: the result explains the picture, with its noise.
-            noise: standard deviation of the picture's noise, levels of 255, in place of what the
-                network estimates; None for that.
+            noise: standard deviation of the picture's noise, levels of 255; None: as estimated.
             progress: see `upscale`.
 
         Returns:
@@ -223,19 +223,11 @@ class Upscaler:
         """
         known = None if kernel is None else self._known(kernel, kernel_space)
 
-        def restored(photo: Photo, answer: Callable[[Picture], Any]) -> Result[Any]:
-            def run(backend: Backend) -> Upscaled:
-                return upscale(
-                    photo,
-                    backend,
-                    tile=tile,
-                    kernel=known,
-                    fidelity=fidelity,
-                    noise=noise,
-                    progress=progress,
-                    warn=_warn,
-                )
+        run = partial(
+            upscale, tile=tile, kernel=known, fidelity=fidelity, noise=noise, progress=progress
+        )
 
+        def restored(photo: Photo, answer: Callable[[Picture], Any]) -> Result[Any]:
             return self._restored(photo, answer, run)
 
         if isinstance(image, str | os.PathLike):
@@ -254,13 +246,13 @@ class Upscaler:
         self,
         photo: Photo,
         answer: Callable[[Picture], Any],
-        run: Callable[[Backend], Upscaled],
+        run: Callable[..., Upscaled],
     ) -> "Result[Any]":
         started = time.perf_counter()
         factor = self._networks.factor
         named = self._networks.choose(photo, factor)
         backend = self._networks.load(named)
-        done = run(backend)
+        done = run(photo, backend, warn=_warn)
         image = answer(_of_factor(done, photo, factor))
         return Result(
             image=image,

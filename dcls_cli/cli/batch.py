@@ -194,7 +194,7 @@ def batch(
     from dcls_cli.jobs.plan import naming_of, output_of, plan_batch, prepare_folder
     from dcls_cli.jobs.pool import PATIENCE_S, UNLIMITED_S, Run, abandon_threads
     from dcls_cli.jobs.report import Tally, check_report, write_report
-    from dcls_cli.jobs.request import Request, noise_of
+    from dcls_cli.jobs.request import Request
     from dcls_cli.jobs.selection import Shard
     from dcls_cli.jobs.worker import workers_of
 
@@ -215,7 +215,7 @@ def batch(
         kernel_space=kernel_space,
         kernel_mode=kernel_mode,
         fidelity=fidelity,
-        noise=noise_of(noise),
+        noise=noise,
         tile=options.tile_of(tile),
         precision=precision,
         backend=backend,

@@ -89,7 +89,7 @@ def upscale(
     )
     from dcls_cli.jobs.pool import one_by_one
     from dcls_cli.jobs.report import Tally
-    from dcls_cli.jobs.request import Request, noise_of
+    from dcls_cli.jobs.request import Request
     from dcls_cli.jobs.streams import check_streams
     from dcls_cli.jobs.worker import workers_of
 
@@ -107,7 +107,7 @@ def upscale(
         kernel_space=kernel_space,
         kernel_mode=kernel_mode,
         fidelity=fidelity,
-        noise=noise_of(noise),
+        noise=noise,
         tile=options.tile_of(tile),
         precision=precision,
         backend=backend,

@@ -145,8 +145,7 @@ def chosen_methods(
         fidelity: of all networks of ours.
 
     Raises:
-        UsageError: options that contradict each other, no fidelity, an unknown method, or two of
-            one name.
+        UsageError: options that contradict each other, an unknown method, or two of one name.
         WeightsError: weights are missing or damaged.
         BackendError: the device or the precision is not usable here.
     """

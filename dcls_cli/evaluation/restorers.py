@@ -18,7 +18,7 @@ from dcls_cli.image.photo import Picture, collect
 from dcls_cli.image.resizing import Resized
 from dcls_cli.installation import install_command
 from dcls_cli.models.auto import choose
-from dcls_cli.upscaling import DEFAULT_FIDELITY, find_blur, upscale
+from dcls_cli.upscaling import find_blur, upscale
 from dcls_cli.upscaling.finishing import finish_colours
 
 
@@ -52,7 +52,7 @@ class Bicubic:
 class Network:
     """A network of ours on whole images, with the kernel that it estimates."""
 
-    def __init__(self, backend: Backend, fidelity: float = DEFAULT_FIDELITY) -> None:
+    def __init__(self, backend: Backend, fidelity: float) -> None:
         """`backend` has the network loaded; `fidelity` is that of `dcls upscale`."""
         self._backend, self._fidelity = backend, fidelity
 
@@ -69,16 +69,10 @@ class Network:
 class UpscaleCommand:
     """`dcls upscale` with one network, or with `-m auto` where there are several."""
 
-    def __init__(
-        self,
-        backends: Sequence[Backend],
-        names: Sequence[str],
-        fidelity: float = DEFAULT_FIDELITY,
-    ) -> None:
+    def __init__(self, backends: Sequence[Backend], names: Sequence[str], fidelity: float) -> None:
         """`names` are those of the releases, by which the rule chooses."""
-        self._fidelity = fidelity
         self._backends = dict(zip(names, backends, strict=True))
-        self._first = backends[0]
+        self._first, self._fidelity = backends[0], fidelity
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """Read the file, or take the pixels for a PNG, and restore them to 8 bits."""

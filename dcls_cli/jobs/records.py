@@ -25,6 +25,7 @@ from dcls_cli.image.photo import Carried, Picture, SameSizePicture
 from dcls_cli.jobs.existing_outputs import xmp_in
 from dcls_cli.jobs.networks import sha256_of
 from dcls_cli.jobs.request import Request
+from dcls_cli.upscaling.noise import noise_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +63,7 @@ def recipe_of(request: Request) -> dict[str, Any]:
         DclsError: a file cannot be read.
     """
     recipe = {name: getattr(request, name) for name in _DECISIVE}
+    recipe["noise"] = noise_of(request.noise)
     recipe["model"] = request.model or (None if request.weights else "auto")
     for name in ("weights", "kernel"):
         if recipe[name] is not None:

@@ -33,7 +33,7 @@ class Request:
         kernel_space: whether its taps are `hr` (output) or `lr` (input) pixels.
         kernel_mode: one blur for the whole photo (`global`) or one for each `tile`.
         fidelity: from 0, the network alone, to 1: the result explains the photo.
-        noise: standard deviation of the photos' noise, levels of 255; None: as estimated.
+        noise: standard deviation of the photos' noise, levels of 255; None or `auto`: as estimated.
         tile: side of the pieces, pixels; 0: the whole photo at once; None: as memory allows.
         precision, backend: of the engine, see `load_backend`.
         devices: each works on photos of its own.
@@ -63,7 +63,7 @@ class Request:
     kernel_space: "KernelSpace | None" = None
     kernel_mode: "KernelMode" = "global"
     fidelity: float = 0.0
-    noise: float | None = None
+    noise: float | str | None = None
     tile: int | None = None
     precision: str = "auto"
     backend: str = "auto"
@@ -95,11 +95,11 @@ class Request:
         """
         from dcls_cli.config import LARGEST_SCALE
         from dcls_cli.upscaling.fidelity import check_fidelity
-        from dcls_cli.upscaling.noise import check_noise
+        from dcls_cli.upscaling.noise import noise_of
         from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX
 
         check_fidelity(self.fidelity)
-        check_noise(self.noise)
+        noise_of(self.noise)
         if self.scale is not None and not 1 <= self.scale <= LARGEST_SCALE:
             raise UsageError(f"scale {self.scale:g} is not available; choose 1 to {LARGEST_SCALE}")
         if self.tile is not None and self.tile != 0 and self.tile < MINIMUM_TILE_PX:
@@ -156,7 +156,7 @@ class Options(TypedDict, total=False):
     kernel_space: "KernelSpace | None"
     kernel_mode: "KernelMode"
     fidelity: float
-    noise: float | None
+    noise: float | str | None
     tile: int | None
     precision: str
     backend: str
@@ -180,20 +180,6 @@ class BatchOptions(Options, total=False):
     limit: int | None
     redo_changed: bool
     redo_older: bool
-
-
-def noise_of(text: str) -> float | None:
-    """Read the value of `--noise`: a number, or `auto` for None.
-
-    Raises:
-        UsageError: neither.
-    """
-    from dcls_cli.upscaling.noise import wrong_noise
-
-    try:
-        return None if text == "auto" else float(text)
-    except ValueError as error:
-        raise wrong_noise(text) from error
 
 
 def wrong_tile(value: object) -> UsageError:

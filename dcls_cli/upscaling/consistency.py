@@ -101,14 +101,7 @@ class Damage:
     def __init__(
         self, kernel: np.ndarray, scale: int, space: KernelSpace, smallest_part: float
     ) -> None:
-        """Prepare the matrices of a kernel; see `degraded`.
-
-        Args:
-            kernel: (k, k), k odd.
-            scale: s.
-            space: whether the kernel's taps are HR or LR pixels.
-            smallest_part: separable parts below this share of the strongest one are left out.
-        """
+        """Take a kernel apart, without parts below a share of the strongest; see `degraded`."""
         cubic = _bicubic(scale)
         # An LR kernel is one whose taps lie a scale apart.
         step = 1 if space == "hr" else scale
@@ -126,13 +119,7 @@ class Damage:
         """The transpose, times s^2 so that a flat picture keeps its level.
 
         It spreads each LR pixel over the HR pixels that it was made of, as much to each as that
-        gave to it: the direction in which a misfit falls fastest.
-
-        Args:
-            lr: (N, C, h, w).
-
-        Returns:
-            (N, C, s h, s w).
+        gave to it: the direction in which a misfit falls fastest. (N, C, h, w) -> (N, C, s h, s w).
         """
         return self._through(lr, _transposed, 1, self._scale)
 

@@ -15,7 +15,7 @@ from dcls_cli.tiling import Stitcher, Tile
 from dcls_cli.upscaling.fidelity import DEFAULT_FIDELITY, Misfit, check_fidelity
 from dcls_cli.upscaling.finding import completed, find_blur
 from dcls_cli.upscaling.finishing import Finish, finish_colours, finish_mask
-from dcls_cli.upscaling.noise import KnownNoise, check_noise
+from dcls_cli.upscaling.noise import KnownNoise, noise_of
 from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
@@ -139,7 +139,7 @@ def upscale(
     kernel: np.ndarray | None = None,
     kernel_mode: KernelMode = "global",
     fidelity: float = DEFAULT_FIDELITY,
-    noise: float | None = None,
+    noise: float | str | None = None,
     progress: Progress | None = None,
     warn: Warn | None = None,
 ) -> Upscaled:
@@ -160,8 +160,8 @@ def upscale(
             whose blur varies, see `fields.blur_field`.
         fidelity: 0: the network alone; 1: the colours explain the photo to the last level; see
             `fidelity.keep_faithful`. The alpha channel is left as it is.
-        noise: standard deviation of the photo's noise, levels of 255, in place of what the
-            network estimates; None for that.
+        noise: standard deviation of the photo's noise, levels of 255; None or `auto`: as the
+            network estimates it.
         progress: called when the blur is known (0 pieces are done), then after each piece.
         warn: called with what did not go as planned, such as smaller pieces for want of memory.
 
@@ -173,13 +173,13 @@ def upscale(
     """
     warn = warn or (lambda _text: None)
     check_fidelity(fidelity)
-    check_noise(noise)
     local = kernel_mode == "tile"
     if local and kernel is not None:
         raise UsageError("a known kernel is one for the whole photo; use the kernel mode 'global'")
     tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
     tiled = len(tiles) > 1
-    told = backend if noise is None else KnownNoise(backend, photo.colour, noise)
+    sigma = noise_of(noise)
+    told = backend if sigma is None else KnownNoise(backend, photo.colour, sigma)
     found = find_blur(photo.colour, told, tiled=tiled, kernel=kernel)
     if found.warning is not None:
         warn(found.warning)

@@ -25,22 +25,24 @@ _BAND_PX = 256
 MOST_NOISE = 128
 
 
-def check_noise(sigma: float | None) -> None:
-    """Refuse what is no noise.
+def noise_of(given: str | float | None) -> float | None:
+    """Read a standard deviation, levels of 255; None for `auto` or None.
 
     Raises:
-        UsageError: neither None nor a number from 0 to `MOST_NOISE`.
+        UsageError: neither that nor a number from 0 to `MOST_NOISE`.
     """
-    if sigma is not None and not 0 <= sigma <= MOST_NOISE:  # true of NaN too
-        raise wrong_noise(f"{sigma:g}")
-
-
-def wrong_noise(text: str) -> UsageError:
-    """The error about what is no noise."""
-    return UsageError(
-        f"noise {text}: expected auto, or its standard deviation from 0 to {MOST_NOISE} levels of "
-        "255"
-    )
+    if given in (None, "auto"):
+        return None
+    try:
+        sigma = float(given or 0)
+    except ValueError:
+        sigma = math.nan
+    if not 0 <= sigma <= MOST_NOISE:  # true of NaN too
+        raise UsageError(
+            f"noise {given}: expected auto, or its standard deviation from 0 to {MOST_NOISE} "
+            "levels of 255"
+        )
+    return sigma
 
 
 class KnownNoise(PassedOn):

@@ -7,7 +7,7 @@ from dcls_cli.errors import UsageError
 from dcls_cli.image import Photo, from_array
 from dcls_cli.image.photo import collect
 from dcls_cli.upscaling import upscale
-from dcls_cli.upscaling.noise import KnownNoise, check_noise
+from dcls_cli.upscaling.noise import KnownNoise, noise_of
 from tests.upscaling.pictures import dog, network
 
 BYTES = np.dtype(np.uint8)
@@ -66,6 +66,6 @@ def test_a_network_that_takes_no_noise_refuses_it(grainy: Photo) -> None:
 @pytest.mark.parametrize("value", [-1.0, 129.0, float("nan")])
 def test_what_is_no_noise_is_refused(value: float, grainy: Photo) -> None:
     with pytest.raises(UsageError, match="expected auto, or its standard deviation"):
-        check_noise(value)
+        noise_of(value)
     with pytest.raises(UsageError, match="noise"):
         upscale(grainy, network("dcls-photo-x4"), noise=value)
