@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, Unpack, overload
 
@@ -33,7 +34,7 @@ from dcls_cli.kernels import UserKernel, fit_kernel
 from dcls_cli.kernels.user_kernel import read_kernel
 from dcls_cli.models.hub import is_hub_name
 from dcls_cli.models.releases import RELEASES
-from dcls_cli.upscaling import Progress, Upscaled, upscale
+from dcls_cli.upscaling import DEFAULT_FIDELITY, Progress, Upscaled, upscale
 
 if TYPE_CHECKING:
     import torch
@@ -53,6 +54,8 @@ class _Known(TypedDict, total=False):
     kernel: np.ndarray | Path | None
     kernel_space: KernelSpace | None
     tile: int | None
+    fidelity: float
+    noise: float | None
     progress: Progress | None
 
 
@@ -74,6 +77,8 @@ class Result(Generic[Given]):
             mean.
         kernel_confidence: share of the estimate in the kernel, 0 to 1: below 1 where the picture
             does not show enough of its blur; None where the kernel was given; of a batch the least.
+        consistency_db: PSNR of the result, blurred and reduced, against the picture: how well it
+            explains it; None if they are equal; of a batch the least.
         each: of a batch the result of each picture, else empty.
     """
 
@@ -88,6 +93,7 @@ class Result(Generic[Given]):
     kernel_space: KernelSpace
     kernel_width_px: float
     kernel_confidence: float | None
+    consistency_db: float | None
     each: "tuple[Result[Given], ...]" = ()
 
     def __repr__(self) -> str:
@@ -184,6 +190,8 @@ class Upscaler:
         kernel: np.ndarray | Path | None = None,
         kernel_space: KernelSpace | None = None,
         tile: int | None = None,
+        fidelity: float = DEFAULT_FIDELITY,
+        noise: float | None = None,
         progress: Progress | None = None,
     ) -> "Result[Any]":
         """Restore a picture.
@@ -200,6 +208,8 @@ class Upscaler:
             kernel_space: whether its taps are `hr` (output) or `lr` (input) pixels; `hr` where
                 neither this nor the file says so.
             tile: see `upscale`.
+            fidelity: 0: the network alone; 1: the result explains the picture, with its noise.
+            noise: standard deviation of the picture's noise, levels of 255; None: as estimated.
             progress: see `upscale`.
 
         Returns:
@@ -213,8 +223,12 @@ class Upscaler:
         """
         known = None if kernel is None else self._known(kernel, kernel_space)
 
+        run = partial(
+            upscale, tile=tile, kernel=known, fidelity=fidelity, noise=noise, progress=progress
+        )
+
         def restored(photo: Photo, answer: Callable[[Picture], Any]) -> Result[Any]:
-            return self._restored(photo, answer, known, tile, progress)
+            return self._restored(photo, answer, run)
 
         if isinstance(image, str | os.PathLike):
             return restored(read(Path(image)), to_pil)
@@ -232,15 +246,13 @@ class Upscaler:
         self,
         photo: Photo,
         answer: Callable[[Picture], Any],
-        known: np.ndarray | None,
-        tile: int | None,
-        progress: Progress | None,
+        run: Callable[..., Upscaled],
     ) -> "Result[Any]":
         started = time.perf_counter()
         factor = self._networks.factor
         named = self._networks.choose(photo, factor)
         backend = self._networks.load(named)
-        done = upscale(photo, backend, tile=tile, kernel=known, progress=progress, warn=_warn)
+        done = run(photo, backend, warn=_warn)
         image = answer(_of_factor(done, photo, factor))
         return Result(
             image=image,
@@ -254,6 +266,7 @@ class Upscaler:
             kernel_space=done.kernel_space,
             kernel_width_px=done.kernel_width_px,
             kernel_confidence=done.kernel_confidence,
+            consistency_db=done.misfit.after_db,
         )
 
     def _tensor(self, tensor: Any, restored: Callable[..., Result[Any]]) -> "Result[Any]":  # noqa: ANN401 - torch may be missing
@@ -448,6 +461,7 @@ def _batch(each: "list[Result[Any]]", stack: Callable[[list[Any]], Any]) -> "Res
     """The results of several pictures as one."""
     noises = [result.noise for result in each if result.noise is not None]
     sure = [result.kernel_confidence for result in each if result.kernel_confidence is not None]
+    explained = [result.consistency_db for result in each if result.consistency_db is not None]
     first = each[0]
     return Result(
         image=stack([result.image for result in each]),
@@ -461,6 +475,7 @@ def _batch(each: "list[Result[Any]]", stack: Callable[[list[Any]], Any]) -> "Res
         kernel_space=first.kernel_space,
         kernel_width_px=float(np.mean([result.kernel_width_px for result in each])),
         kernel_confidence=min(sure, default=None),
+        consistency_db=min(explained, default=None),
         each=tuple(each),
     )
 

@@ -172,7 +172,7 @@ def labelled(pictures: Sequence[Source], count: int) -> Iterator[dict[str, objec
 def psnr(backend: Backend, file: bytes, sharp: Image.Image) -> float:
     """Of what `dcls upscale` makes of a file, over RGB, dB; transparent pixels do not count."""
     photo = decode(io.BytesIO(file))
-    made = UpscaleCommand([backend], ["only"]).restore(np.zeros(0), file).sr
+    made = UpscaleCommand([backend], ["only"], 0.0).restore(np.zeros(0), file).sr
     error = (np.rint(255 * made) - np.asarray(sharp, float).transpose(2, 0, 1)) ** 2
     seen = np.ones(error.shape[1:], bool)
     if photo.alpha is not None:

@@ -1,4 +1,4 @@
-"""Makes the pictures of README and weights/README.md from the example photo."""
+"""Makes the pictures of README, the guides and weights/README.md from the example photo."""
 
 from pathlib import Path
 
@@ -35,6 +35,7 @@ def main() -> None:
     original = Image.open(ROOT / "examples" / "dog-original.png").convert("RGB")
     for item in RELEASES:
         strip(original, item.name, item.scale, photo=item.preset == "photo")
+    fidelities(original)
 
 
 def example() -> None:
@@ -71,6 +72,17 @@ def strip(original: Image.Image, model: str, scale: int, *, photo: bool) -> None
     for place, panel in enumerate(panels):
         sheet.paste(panel.crop(STRIP), (place * (width + GAP_PX), 0))
     sheet.save(PICTURES / f"strip-{model}.png", optimize=True)
+
+
+def fidelities(original: Image.Image) -> None:
+    """One photo with noise and JPEG damage: bicubic, then with less and less cleaned away."""
+    small = damaged(original, SCALE)
+    upscaler = Upscaler.from_pretrained("dcls-photo-x4")
+    panels = {"bicubic": small.resize(original.size, Image.Resampling.BICUBIC)}
+    for fidelity in (0, 0.25, 1):
+        panels[f"{fidelity:g}"] = upscaler.up(small, fidelity=fidelity).image
+    for name, panel in (panels | {"original": original}).items():
+        panel.crop(STRIP).save(PICTURES / f"fidelity-{name}.png", optimize=True)
 
 
 def reduced(original: Image.Image, scale: int) -> Image.Image:

@@ -125,3 +125,54 @@ class Backend(Protocol):
             OutOfMemoryError: the batch does not fit.
         """
         ...
+
+
+class PassedOn:
+    """A `Backend` that passes everything on to another; others change a part of that."""
+
+    def __init__(self, backend: Backend) -> None:
+        """Pass on to `backend`."""
+        self._backend = backend
+
+    @property
+    def config(self) -> ModelConfig:
+        """Configuration of the network."""
+        return self._backend.config
+
+    @property
+    def device(self) -> str:
+        """What the network runs on."""
+        return self._backend.device
+
+    @property
+    def precision(self) -> str:
+        """Type in which the convolutions run."""
+        return self._backend.precision
+
+    @property
+    def lanes(self) -> int:
+        """See `Backend`."""
+        return self._backend.lanes
+
+    @property
+    def batch_px(self) -> int:
+        """See `Backend`."""
+        return self._backend.batch_px
+
+    def take_notes(self) -> list[str]:
+        """See `Backend.take_notes`."""
+        return self._backend.take_notes()
+
+    def memory(self) -> Memory:
+        """See `Backend.memory`."""
+        return self._backend.memory()
+
+    def estimate(
+        self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
+    ) -> Blur:
+        """See `Backend.estimate`."""
+        return self._backend.estimate(lr, tiled=tiled, kernel=kernel)
+
+    def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
+        """See `Backend.restore`."""
+        return self._backend.restore(lr, blur)

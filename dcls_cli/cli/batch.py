@@ -52,6 +52,8 @@ def batch(
     kernel_space: options.KernelSpace = None,
     tile: options.Tile = "auto",
     kernel_mode: options.KernelMode = "global",
+    fidelity: options.Fidelity = 0.0,
+    noise: options.Noise = "auto",
     precision: options.Precision = "auto",
     backend: options.Engine = "auto",
     device: Annotated[
@@ -212,6 +214,8 @@ def batch(
         kernel=kernel,
         kernel_space=kernel_space,
         kernel_mode=kernel_mode,
+        fidelity=fidelity,
+        noise=noise,
         tile=options.tile_of(tile),
         precision=precision,
         backend=backend,

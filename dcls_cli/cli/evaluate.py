@@ -86,6 +86,10 @@ def evaluate(
             "projects (spandrel:FILE).",
         ),
     ] = None,
+    fidelity: Annotated[
+        float,
+        _network("--fidelity", metavar="N", help="Restore with this --fidelity, from 0 to 1."),
+    ] = 0.0,
     kernels: Annotated[
         bool, typer.Option("--kernels", help="Also measure the estimated kernels.")
     ] = False,
@@ -152,6 +156,7 @@ def evaluate(
         precision=precision,
         find_model=find_model,
         harmful=BENCHMARKS[benchmark].harmful,
+        fidelity=fidelity,
     )
     plan = Plan(benchmark, scale, items, methods, kernels)
     store = ResultStore(out)

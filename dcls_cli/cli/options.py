@@ -205,6 +205,28 @@ KernelMode = Annotated[
     ),
 ]
 
+Fidelity = Annotated[
+    float,
+    typer.Option(
+        "--fidelity",
+        metavar="N",
+        help="Give back what the network has cleaned away: 0 is the network alone, 1 explains the "
+        "photo with its noise and JPEG damage.",
+        rich_help_panel=RESTORATION,
+    ),
+]
+
+Noise = Annotated[
+    str,
+    typer.Option(
+        "--noise",
+        metavar="SIGMA|auto",
+        help="Take the photo's noise to have this standard deviation, in levels of 255: less keeps "
+        "grain, more smooths. For networks that estimate the noise, such as dcls-photo-x4.",
+        rich_help_panel=RESTORATION,
+    ),
+]
+
 Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16", "int8"],
     typer.Option(

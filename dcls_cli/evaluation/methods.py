@@ -23,6 +23,7 @@ from dcls_cli.graphs import SUFFIX, graph_info, main_part_paths
 from dcls_cli.models.hub import is_hub_name
 from dcls_cli.models.releases import RELEASES, photo_release, release
 from dcls_cli.models.weights import examine, read_metadata
+from dcls_cli.upscaling.fidelity import DEFAULT_FIDELITY, check_fidelity
 
 #: The name of the rule that chooses a network by the picture.
 AUTO = "auto"
@@ -46,6 +47,7 @@ class MethodSpec:
         device: what it runs on, as of `load_backend`.
         precision: as of `load_backend`.
         others: weights that are chosen from too, by the picture, for `upscale` alone.
+        fidelity: of networks of ours, as of `upscale`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class MethodSpec:
     device: str = "cpu"
     precision: str = "fp32"
     others: tuple[Path, ...] = ()
+    fidelity: float = DEFAULT_FIDELITY
 
     def fingerprint(self) -> str:
         """What its figures depend on: SHA-256 of the files, arithmetic, version.
@@ -69,6 +72,8 @@ class MethodSpec:
             if self.precision == INT8 and path.suffix != SUFFIX:
                 digests += f" {_sha256(main_part_paths(path.with_suffix(SUFFIX), INT8)[1])}"
         made_by = f"{__version__} {_RESTORATION}"
+        if self.fidelity:  # figures that were kept before there was this are those of 0
+            made_by += f" fidelity {self.fidelity:g}"
         return f"{self.kind}{digests} {self.device} {self.precision} {made_by}"
 
     def parameters_m(self) -> float | None:
@@ -104,10 +109,11 @@ class MethodSpec:
                 f"add -s {backend.config.scale}"
             )
         if self.kind == "dcls":
-            return Network(backend)
+            return Network(backend, self.fidelity)
         # A network of a larger scale may stand in, whose results are reduced.
         others = [load_backend(path, self.device, self.precision) for path in self.others]
-        return UpscaleCommand([backend, *others], [path.stem for path in (self.path, *self.others)])
+        names = [path.stem for path in (self.path, *self.others)]
+        return UpscaleCommand([backend, *others], names, self.fidelity)
 
 
 def chosen_methods(
@@ -120,6 +126,7 @@ def chosen_methods(
     precision: str,
     find_model: Callable[[str | int], Path],
     harmful: bool = False,
+    fidelity: float = DEFAULT_FIDELITY,
 ) -> list[MethodSpec]:
     """The network, then what it is compared with, in the order of the command line.
 
@@ -135,6 +142,7 @@ def chosen_methods(
         precision: of the networks.
         find_model: the weight file of a name or scale, as `hub.find`, which may download it.
         harmful: whether harm is measured.
+        fidelity: of all networks of ours.
 
     Raises:
         UsageError: options that contradict each other, an unknown method, or two of one name.
@@ -145,12 +153,14 @@ def chosen_methods(
         raise UsageError("--model and --weights exclude each other; give one of them")
     if harmful and model is None:
         model = AUTO
+    check_fidelity(fidelity)
     chosen = select_device(device)
     resolver = _Resolver(
         scale=scale,
         device=str(chosen),
         precision=precision if precision == INT8 else select_precision(precision, chosen),
         kind="upscale" if harmful else "dcls",
+        fidelity=fidelity,
         find_model=find_model,
     )
     if weights is not None:
@@ -180,6 +190,7 @@ class _Resolver:
     device: str
     precision: str
     kind: Kind
+    fidelity: float
     find_model: Callable[[str | int], Path]
 
     def rival(self, name: str) -> MethodSpec:
@@ -220,7 +231,7 @@ class _Resolver:
                 f"{path} is made for scale {config.scale}, not {self.scale}; add -s {config.scale}"
             )
         precision = "auto" if is_graph else self.precision  # a graph has one precision
-        return MethodSpec(name, self.kind, path, self.device, precision)
+        return MethodSpec(name, self.kind, path, self.device, precision, fidelity=self.fidelity)
 
 
 def _sha256(path: Path) -> str:

@@ -52,26 +52,27 @@ class Bicubic:
 class Network:
     """A network of ours on whole images, with the kernel that it estimates."""
 
-    def __init__(self, backend: Backend) -> None:
-        """`backend` has the network loaded."""
-        self._backend = backend
+    def __init__(self, backend: Backend, fidelity: float) -> None:
+        """`backend` has the network loaded; `fidelity` is that of `dcls upscale`."""
+        self._backend, self._fidelity = backend, fidelity
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """LR (3, h, w) float32 in [0, 1]."""
         estimate = find_blur(lr, self._backend, tiled=False)
         sr = self._backend.restore(lr[None], estimate.blur)
         space = self._backend.config.kernel_space
-        sr = finish_colours(space, estimate.survey, 1 / 255)(lr[None], sr, estimate.blur.kernel)[0]
+        finish = finish_colours(space, estimate.survey, 1 / 255, self._fidelity)
+        sr = finish(lr[None], sr, estimate.blur.kernel)[0]
         return Restored(sr, Estimate(estimate.blur.kernel, space))
 
 
 class UpscaleCommand:
     """`dcls upscale` with one network, or with `-m auto` where there are several."""
 
-    def __init__(self, backends: Sequence[Backend], names: Sequence[str]) -> None:
+    def __init__(self, backends: Sequence[Backend], names: Sequence[str], fidelity: float) -> None:
         """`names` are those of the releases, by which the rule chooses."""
         self._backends = dict(zip(names, backends, strict=True))
-        self._first = backends[0]
+        self._first, self._fidelity = backends[0], fidelity
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """Read the file, or take the pixels for a PNG, and restore them to 8 bits."""
@@ -80,7 +81,7 @@ class UpscaleCommand:
         scale = backend.config.scale
         if len(self._backends) > 1:
             backend = self._backends[choose(photo, scale).model]
-        upscaled = upscale(photo, backend)
+        upscaled = upscale(photo, backend, fidelity=self._fidelity)
         picture: Picture = upscaled
         if backend.config.scale != scale:
             picture = Resized(upscaled, photo.width * scale, photo.height * scale)

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcls_cli.backends import Backend, Blur, Memory, Raster
-from dcls_cli.config import ModelConfig
+from dcls_cli.backends import Backend, Blur, PassedOn, Raster
 
 
 class Stopped(Exception):  # noqa: N818 - no error: it was asked for
@@ -99,55 +98,27 @@ class Place:
         return self.engine.turn(self.order)
 
 
-class InTurns:
+class InTurns(PassedOn):
     """A `Backend` that waits for its turn before each piece of work."""
 
     def __init__(self, backend: Backend, place: Place) -> None:
         """Use a backend when it is the turn of a place."""
-        self._backend = backend
+        super().__init__(backend)
         self._place = place
-
-    @property
-    def config(self) -> ModelConfig:
-        """Configuration of the network."""
-        return self._backend.config
-
-    @property
-    def device(self) -> str:
-        """What the network runs on."""
-        return self._backend.device
-
-    @property
-    def precision(self) -> str:
-        """Type in which the convolutions run."""
-        return self._backend.precision
 
     @property
     def lanes(self) -> int:
         """One: the turns are what makes photos take part at the same time."""
         return 1
 
-    @property
-    def batch_px(self) -> int:
-        """See `Backend`."""
-        return self._backend.batch_px
-
-    def take_notes(self) -> list[str]:
-        """See `Backend.take_notes`."""
-        return self._backend.take_notes()
-
-    def memory(self) -> Memory:
-        """See `Backend.memory`."""
-        return self._backend.memory()
-
     def estimate(
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
     ) -> Blur:
         """See `Backend.estimate`."""
         with self._place.turn():
-            return self._backend.estimate(lr, tiled=tiled, kernel=kernel)
+            return super().estimate(lr, tiled=tiled, kernel=kernel)
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """See `Backend.restore`."""
         with self._place.turn():
-            return self._backend.restore(lr, blur)
+            return super().restore(lr, blur)

@@ -101,6 +101,11 @@ class Outcome:
         kernel_width_px: width of the blur, in those pixels.
         kernel_confidence: share of the estimate in it, 0 to 1; None where the user gave the blur.
         kernel_estimated_px: width of the estimate.
+        fidelity: 0 to 1, see `Request`.
+        consistency_before_db: PSNR of the network's result, blurred and reduced, against the
+            photo; None if they are equal.
+        consistency_db: the same of the result, rounded to the photo's levels; see
+            `upscaling.fidelity.Misfit`.
         report: page of the evidence, if one was asked for.
         notes: what could not be kept or was changed, a sentence each.
         taps: the blur that was inverted, (k, k) float32, sum 1.
@@ -124,6 +129,9 @@ class Outcome:
     kernel_width_px: float
     kernel_confidence: float | None
     kernel_estimated_px: float
+    fidelity: float
+    consistency_before_db: float | None
+    consistency_db: float | None
     report: Path | None
     notes: tuple[str, ...]
     taps: "np.ndarray"
@@ -135,6 +143,9 @@ class Outcome:
         fields["seconds"] = round(self.seconds, 3)
         for name in ("kernel_width_px", "kernel_estimated_px"):
             fields[name] = round(fields[name], 4)
+        for name in ("consistency_before_db", "consistency_db"):
+            if fields[name] is not None:
+                fields[name] = round(fields[name], 2)
         return fields
 
     def __repr__(self) -> str:

@@ -25,6 +25,7 @@ from dcls_cli.image.photo import Carried, Picture, SameSizePicture
 from dcls_cli.jobs.existing_outputs import xmp_in
 from dcls_cli.jobs.networks import sha256_of
 from dcls_cli.jobs.request import Request
+from dcls_cli.upscaling.noise import noise_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,8 @@ _DECISIVE = (
     "kernel",
     "kernel_space",
     "kernel_mode",
+    "fidelity",
+    "noise",
     "precision",
     "quality",
     "lossless",
@@ -60,6 +63,7 @@ def recipe_of(request: Request) -> dict[str, Any]:
         DclsError: a file cannot be read.
     """
     recipe = {name: getattr(request, name) for name in _DECISIVE}
+    recipe["noise"] = noise_of(request.noise)
     recipe["model"] = request.model or (None if request.weights else "auto")
     for name in ("weights", "kernel"):
         if recipe[name] is not None:
@@ -211,7 +215,8 @@ class Records:
             entry = json.loads(line)
             number = str(entry["options"])
             if "are" in entry:
-                self._recipes[number] = dict(entry["are"])
+                # A record of an earlier version lacks the options that came later.
+                self._recipes[number] = {**self._known[self._usual], **entry["are"]}
             else:
                 self._made[str(entry["output"])] = (number, entry.get("weights"))
         except (ValueError, TypeError, KeyError, RecursionError):  # cut off, or foreign

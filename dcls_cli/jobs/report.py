@@ -37,6 +37,9 @@ COLUMNS = (
     "kernel_known",
     "kernel_space",
     "kernel_width_px",
+    "fidelity",
+    "consistency_before_db",
+    "consistency_db",
     "notes",
 )
 

@@ -32,6 +32,8 @@ class Request:
         kernel: file of a blur that is inverted in place of the estimate.
         kernel_space: whether its taps are `hr` (output) or `lr` (input) pixels.
         kernel_mode: one blur for the whole photo (`global`) or one for each `tile`.
+        fidelity: from 0, the network alone, to 1: the result explains the photo.
+        noise: standard deviation of the photos' noise, levels of 255; None or `auto`: as estimated.
         tile: side of the pieces, pixels; 0: the whole photo at once; None: as memory allows.
         precision, backend: of the engine, see `load_backend`.
         devices: each works on photos of its own.
@@ -60,6 +62,8 @@ class Request:
     kernel: Path | None = None
     kernel_space: "KernelSpace | None" = None
     kernel_mode: "KernelMode" = "global"
+    fidelity: float = 0.0
+    noise: float | str | None = None
     tile: int | None = None
     precision: str = "auto"
     backend: str = "auto"
@@ -90,8 +94,12 @@ class Request:
             UsageError: see above.
         """
         from dcls_cli.config import LARGEST_SCALE
+        from dcls_cli.upscaling.fidelity import check_fidelity
+        from dcls_cli.upscaling.noise import noise_of
         from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX
 
+        check_fidelity(self.fidelity)
+        noise_of(self.noise)
         if self.scale is not None and not 1 <= self.scale <= LARGEST_SCALE:
             raise UsageError(f"scale {self.scale:g} is not available; choose 1 to {LARGEST_SCALE}")
         if self.tile is not None and self.tile != 0 and self.tile < MINIMUM_TILE_PX:
@@ -147,6 +155,8 @@ class Options(TypedDict, total=False):
     kernel: Path | None
     kernel_space: "KernelSpace | None"
     kernel_mode: "KernelMode"
+    fidelity: float
+    noise: float | str | None
     tile: int | None
     precision: str
     backend: str

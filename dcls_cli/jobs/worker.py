@@ -213,6 +213,8 @@ class Worker:
             tile=self.request.tile,
             kernel=self.kernel,
             kernel_mode=self.request.kernel_mode,
+            fidelity=self.request.fidelity,
+            noise=self.request.noise,
             progress=lambda done, total: emit(Stepped(task, done, total)),
             warn=lambda text: emit(Noted(text, task.source)),
         )
@@ -281,6 +283,9 @@ class Worker:
             kernel_width_px=upscaled.kernel_width_px,
             kernel_confidence=upscaled.kernel_confidence,
             kernel_estimated_px=upscaled.kernel_estimated_px,
+            fidelity=self.request.fidelity,
+            consistency_before_db=upscaled.misfit.before_db,
+            consistency_db=upscaled.misfit.after_db,
             report=task.evidence,
             notes=(*photo.notes, *self._choices(restored), *notes),
             taps=upscaled.kernel,
@@ -310,6 +315,8 @@ class Worker:
                 confidence=upscaled.kernel_confidence,
                 estimated_px=upscaled.kernel_estimated_px,
                 noise=upscaled.noise,
+                fidelity=self.request.fidelity,
+                before_db=upscaled.misfit.before_db,
             )
         )
         try:

@@ -46,6 +46,8 @@ class Evidence:
         confidence: share of the estimate in the kernel, 0 to 1; None where the kernel is given.
         estimated_px: width of the estimate, in those pixels; None where it is not known.
         noise: power of noise over power of the photo, where the network estimates it.
+        fidelity: 0 to 1, that was asked for.
+        before_db: consistency of the network's result before that; None if it is not known.
     """
 
     source: str
@@ -60,6 +62,8 @@ class Evidence:
     confidence: float | None = None
     estimated_px: float | None = None
     noise: float | None = None
+    fidelity: float = 0.0
+    before_db: float | None = None
 
 
 def evidence_page(evidence: Evidence) -> str:
@@ -96,10 +100,17 @@ def _summary(evidence: Evidence, found: Consistency) -> str:
             "Network": evidence.model,
             "Blur": f"{how}; width {shape_of(evidence.kernel).width_px:.2f} "
             f"{_PIXELS[evidence.space]} pixels",
-            "Consistency": f"{_db(found.psnr_db)} (bicubic enlargement: "
+            "Fidelity": f"{evidence.fidelity:g} (0 is the network alone)",
+            "Consistency": f"{_db(found.psnr_db)} ({_alone(evidence)}bicubic enlargement: "
             f"{_db(found.bicubic_psnr_db)})",
         }
     )
+
+
+def _alone(evidence: Evidence) -> str:
+    """The consistency before the fidelity that was asked for, where that changed something."""
+    known = evidence.fidelity > 0 and evidence.before_db is not None
+    return f"the network alone: {evidence.before_db:.1f} dB; " if known else ""
 
 
 def _comparisons(evidence: Evidence) -> str:

@@ -7,6 +7,8 @@ misfit, as in data-consistent super-resolution (Bahat and Michaeli, 2020). Diffe
 noise and JPEG leave are left alone.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -90,31 +92,72 @@ def degraded(sr: np.ndarray, kernel: np.ndarray, scale: int, space: KernelSpace)
     Returns:
         (N, C, h, w).
     """
-    cubic = _bicubic(scale)
-    # An LR kernel is one whose taps lie a scale apart.
-    step = 1 if space == "hr" else scale
-    parts = separable_parts(kernel)
-    down, across = (
-        np.stack([_matrix(np.convolve(_spread(part[axis], step), cubic), scale) for part in parts])
-        for axis in (0, 1)
-    )
-    count, length, _ = down.shape
-    down = down.transpose(0, 2, 1).reshape(-1, length)  # all parts are one product
-    high, wide = (side // scale for side in sr.shape[-2:])
-    rows, columns = _places(high, length, scale), _places(wide, length, scale)
-    blocks = []
-    for places in rows:
-        low = down @ sr[..., places, :].clip(0, 1)
-        low = low.reshape(*low.shape[:-2], count, _BLOCK_PX, -1)
-        sums = (low[..., columns].swapaxes(-3, -2) @ across[:, None]).sum(axis=-4)
-        blocks.append(sums.swapaxes(-3, -2).reshape(*sr.shape[:-2], _BLOCK_PX, -1))
-    return np.asarray(np.concatenate(blocks, axis=-2)[..., :high, :wide], np.float32)
+    return Damage(kernel, scale, space, SMALLEST_PART).of(sr)
 
 
-def separable_parts(kernel: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """A kernel as a sum of outer products: taps down and taps across of each."""
+class Damage:
+    """The network's model of a photo, y = (k * x) reduced, and the transpose of that."""
+
+    def __init__(
+        self, kernel: np.ndarray, scale: int, space: KernelSpace, smallest_part: float
+    ) -> None:
+        """Take a kernel apart, without parts below a share of the strongest; see `degraded`."""
+        cubic = _bicubic(scale)
+        # An LR kernel is one whose taps lie a scale apart.
+        step = 1 if space == "hr" else scale
+        self._scale = scale
+        self._taps = [
+            [np.convolve(_spread(part[axis], step), cubic) for axis in (0, 1)]
+            for part in separable_parts(kernel, smallest_part)
+        ]
+
+    def of(self, sr: np.ndarray) -> np.ndarray:
+        """Clip, blur and reduce: (N, C, s h, s w) -> (N, C, h, w)."""
+        return self._through(sr.clip(0, 1), _matrix, self._scale, 1)
+
+    def back(self, lr: np.ndarray) -> np.ndarray:
+        """The transpose, times s^2 so that a flat picture keeps its level.
+
+        It spreads each LR pixel over the HR pixels that it was made of, as much to each as that
+        gave to it: the direction in which a misfit falls fastest. (N, C, h, w) -> (N, C, s h, s w).
+        """
+        return self._through(lr, _transposed, 1, self._scale)
+
+    def _through(
+        self,
+        planes: np.ndarray,
+        matrix: Callable[[np.ndarray, int], np.ndarray],
+        read: int,
+        made: int,
+    ) -> np.ndarray:
+        """Apply all parts block by block; for an LR pixel `read` are read and `made` made, an axis.
+
+        `matrix` makes one that turns (length, of what is read) into (size, of the block).
+        """
+        down, across = (
+            np.stack([matrix(taps[axis], self._scale) for taps in self._taps]) for axis in (0, 1)
+        )
+        count, length, size = down.shape
+        down = down.transpose(0, 2, 1).reshape(-1, length)  # all parts are one product
+        high, wide = planes.shape[-2:]
+        rows, columns = (_places(side, length, read * _BLOCK_PX) for side in (high, wide))
+        blocks = []
+        for places in rows:
+            low = down @ planes[..., places, :]
+            low = low.reshape(*low.shape[:-2], count, size, -1)
+            sums = (low[..., columns].swapaxes(-3, -2) @ across[:, None]).sum(axis=-4)
+            blocks.append(sums.swapaxes(-3, -2).reshape(*planes.shape[:-2], size, -1))
+        high, wide = (made * (side // read) for side in (high, wide))
+        return np.asarray(np.concatenate(blocks, axis=-2)[..., :high, :wide], np.float32)
+
+
+def separable_parts(kernel: np.ndarray, smallest: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """A kernel as a sum of outer products: taps down and taps across of each.
+
+    Parts below the share `smallest` of the strongest one are left out.
+    """
     down, strength, across = np.linalg.svd(kernel.astype(np.float64))
-    count = int((strength > SMALLEST_PART * strength[0]).sum())
+    count = int((strength > smallest * strength[0]).sum())
     return [(strength[part] * down[:, part], across[part]) for part in range(count)]
 
 
@@ -143,8 +186,19 @@ def _matrix(taps: np.ndarray, scale: int) -> np.ndarray:
     return matrix
 
 
-def _places(count: int, length: int, scale: int) -> np.ndarray:
-    """HR pixels that each block of `count` LR pixels is made of: (blocks, length)."""
-    size = scale * _BLOCK_PX
-    starts = np.arange(0, scale * count, size) - (length - size) // 2
-    return (starts[:, None] + np.arange(length)).clip(0, scale * count - 1)
+def _transposed(taps: np.ndarray, scale: int) -> np.ndarray:
+    """A matrix that spreads LR pixels over a block of HR ones: (pixels, scale * block)."""
+    before = (len(taps) - scale) // 2  # HR pixels of an LR one that lie before its own square
+    reach = (len(taps) - 1 - before) // scale
+    matrix = np.zeros((_BLOCK_PX + 2 * reach, scale * _BLOCK_PX), np.float32)
+    for place, row in enumerate(matrix):
+        first = scale * (place - reach) - before
+        inside = slice(max(-first, 0), max(len(row) - first, 0))
+        row[max(first, 0) :][: len(taps[inside])] = scale * taps[inside]
+    return matrix
+
+
+def _places(count: int, length: int, size: int) -> np.ndarray:
+    """Pixels, of `count`, that each block of `size` is made of: (blocks, length)."""
+    starts = np.arange(0, count, size) - (length - size) // 2
+    return (starts[:, None] + np.arange(length)).clip(0, count - 1)

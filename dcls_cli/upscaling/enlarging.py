@@ -12,8 +12,10 @@ from dcls_cli.image import Photo
 from dcls_cli.image.photo import Carried, Picture, collect, dtype_of, quantise
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.tiling import Stitcher, Tile
+from dcls_cli.upscaling.fidelity import DEFAULT_FIDELITY, Misfit, check_fidelity
 from dcls_cli.upscaling.finding import completed, find_blur
 from dcls_cli.upscaling.finishing import Finish, finish_colours, finish_mask
+from dcls_cli.upscaling.noise import KnownNoise, noise_of
 from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
@@ -44,6 +46,7 @@ class Upscaled:
         batch: pieces that are restored at a time.
         blurs_of: the blurs of a tile's colours and alpha channel; of its parts, if the second
             argument is true.
+        misfit: what the tiles that are restored so far do not explain of the photo.
         finishes: what is made of the restored tiles of the colours and the alpha channel.
         progress: called after each tile.
         warn: called with what did not go as planned, such as smaller tiles for want of memory.
@@ -61,6 +64,7 @@ class Upscaled:
     overlap: int
     batch: int
     blurs_of: Callable[[Tile, bool], list[Blur]]
+    misfit: Misfit
     finishes: Sequence[Finish]
     progress: Progress
     warn: Warn
@@ -134,6 +138,8 @@ def upscale(
     overlap: int = DEFAULT_OVERLAP_PX,
     kernel: np.ndarray | None = None,
     kernel_mode: KernelMode = "global",
+    fidelity: float = DEFAULT_FIDELITY,
+    noise: float | str | None = None,
     progress: Progress | None = None,
     warn: Warn | None = None,
 ) -> Upscaled:
@@ -152,25 +158,33 @@ def upscale(
             Smoothing filters and noise are estimated all the same.
         kernel_mode: `global`: one blur for the whole photo; `tile`: one for each piece, for photos
             whose blur varies, see `fields.blur_field`.
+        fidelity: 0: the network alone; 1: the colours explain the photo to the last level; see
+            `fidelity.keep_faithful`. The alpha channel is left as it is.
+        noise: standard deviation of the photo's noise, levels of 255; None or `auto`: as the
+            network estimates it.
         progress: called when the blur is known (0 pieces are done), then after each piece.
         warn: called with what did not go as planned, such as smaller pieces for want of memory.
 
     Raises:
-        UsageError: a tile that is not larger than the overlap, or a known kernel for each piece.
+        UsageError: a tile that is not larger than the overlap, a known kernel for each piece, no
+            fidelity, no noise, or a network that takes the noise as fixed.
         OutOfMemoryError: the photo does not fit into memory.
         DclsError: the estimate is not finite.
     """
     warn = warn or (lambda _text: None)
+    check_fidelity(fidelity)
     local = kernel_mode == "tile"
     if local and kernel is not None:
         raise UsageError("a known kernel is one for the whole photo; use the kernel mode 'global'")
     tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
     tiled = len(tiles) > 1
-    found = find_blur(photo.colour, backend, tiled=tiled, kernel=kernel)
+    sigma = noise_of(noise)
+    told = backend if sigma is None else KnownNoise(backend, photo.colour, sigma)
+    found = find_blur(photo.colour, told, tiled=tiled, kernel=kernel)
     if found.warning is not None:
         warn(found.warning)
     blur, certain = found.blur, found.confidence == 1
-    field = blur_field(photo.colour, backend, tiles, blur) if local and tiled and certain else {}
+    field = blur_field(photo.colour, told, tiles, blur) if local and tiled and certain else {}
     alpha = photo.transparency
     beside = [] if alpha is None else [find_blur(alpha, backend, tiled=tiled).blur]
     of_parts = [[blur, *beside]] if tiled else []
@@ -180,14 +194,13 @@ def upscale(
         if not parts or field:
             return [field.get(tile, blur), *beside]
         if not of_parts:
-            rasters = [photo.colour, *([] if alpha is None else [alpha])]
-            blurs = zip(rasters, [blur, *beside], strict=True)
-            of_parts.append(
-                [completed(raster, backend, part, tiled=True) for raster, part in blurs]
-            )
+            whole = [completed(photo.colour, told, blur, tiled=True)]
+            if alpha is not None:
+                whole.append(completed(alpha, backend, beside[0], tiled=True))
+            of_parts.append(whole)
         return of_parts[0]
 
-    level = 1 / (2**photo.bit_depth - 1)
+    level, misfit = 1 / (2**photo.bit_depth - 1), Misfit()
     if progress is not None:
         progress(0, len(tiles))  # the blur is known
     return Upscaled(
@@ -203,8 +216,9 @@ def upscale(
         overlap=overlap,
         batch=1 if field else batch_of(photo, backend, tiles),
         blurs_of=blurs_of,
+        misfit=misfit,
         finishes=[
-            finish_colours(backend.config.kernel_space, found.survey, level),
+            finish_colours(backend.config.kernel_space, found.survey, level, fidelity, misfit),
             *([] if alpha is None else [finish_mask(alpha)]),
         ],
         progress=progress or (lambda _done, _total: None),

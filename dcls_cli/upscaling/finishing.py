@@ -8,6 +8,7 @@ from PIL import Image
 from dcls_cli.backends import Raster
 from dcls_cli.config import KernelSpace
 from dcls_cli.upscaling.consistency import keep_consistent
+from dcls_cli.upscaling.fidelity import Misfit, keep_faithful
 from dcls_cli.upscaling.planes import enlarged_by, nearby, smooth
 from dcls_cli.upscaling.survey import Survey
 
@@ -58,16 +59,25 @@ _DRAWN_SHARES = (0.2, 0.5)
 _BAND_PX = 256
 
 
-def finish_colours(space: KernelSpace, seen: Survey, level: float) -> Finish:
+def finish_colours(
+    space: KernelSpace,
+    seen: Survey,
+    level: float,
+    fidelity: float = 0.0,
+    misfit: Misfit | None = None,
+) -> Finish:
     """Let a restoration be no more than its input allows.
 
     Drawn parts keep to the colours around them, smooth ones stay so, every region explains its
-    input and is as bright as that, and a neutral picture stays neutral.
+    input and is as bright as that, and a neutral picture stays neutral. Then the fidelity that the
+    user asks for is reached.
 
     Args:
         space: of the kernels.
         seen: of the photo.
         level: step between two values of the photo, as 1 / 255.
+        fidelity: 0 to 1, see `keep_faithful`.
+        misfit: is given what the tiles do not explain of the photo.
     """
 
     def finish(lr: np.ndarray, sr: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -75,7 +85,15 @@ def finish_colours(space: KernelSpace, seen: Survey, level: float) -> Finish:
             sr = np.repeat(sr.clip(0, 1).mean(axis=1, keepdims=True), 3, axis=1)
         sr = keep_consistent(lr, keep_range(lr, sr, seen.few_colours), kernel, space)
         # In range, so that what is blended does not depend on the tiles that went along.
-        return keep_brightness(lr, keep_smooth(lr, sr, level)).clip(0, 1)
+        sr = keep_brightness(lr, keep_smooth(lr, sr, level)).clip(0, 1)
+        if fidelity == 0 and misfit is None:
+            return sr
+        # Of a neutral picture one channel is enough, and all three stay equal to the last bit.
+        few = slice(0, 1 if seen.neutral else 3)
+        kept = keep_faithful(
+            lr[:, few], sr[:, few], kernel, space, fidelity, level=level, misfit=misfit
+        )
+        return np.broadcast_to(kept, sr.shape)
 
     return finish
 

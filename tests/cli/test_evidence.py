@@ -11,9 +11,13 @@ from PIL import Image
 
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
+from dcls_cli.image import read
+from dcls_cli.image.metadata.xmp import record_of
+from dcls_cli.jobs.existing_outputs import xmp_in
 from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
-from dcls_cli.upscaler import Upscaler
+from dcls_cli.reports.consistency import consistency
+from dcls_cli.upscaler import Upscaler, upscale_file
 from tests import oracle
 
 Capture = pytest.CaptureFixture[str]
@@ -116,3 +120,37 @@ def test_impossible_requests_end_in_one_line_and_lose_nothing(
     assert line.startswith("dcls: ")
     assert said in line
     assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+def test_fidelity_is_stated_with_what_it_changed(x2: str, capsys: Capture) -> None:
+    found = {}
+    for fidelity in ("0", "0.5", "1"):
+        arguments = ["upscale", "a.png", "-w", x2, "--fidelity", fidelity, "--json", "--overwrite"]
+        assert run([*arguments, "--report", "page.html"]) == 0
+        done = json.loads(capsys.readouterr().out.splitlines()[-2])
+        assert done["fidelity"] == float(fidelity)
+        found[fidelity] = done["consistency_before_db"], done["consistency_db"]
+        text = Path("page.html").read_text(encoding="utf-8")
+        alone = f"the network alone: {done['consistency_before_db']:.1f} dB"
+        assert (alone in text) == (fidelity != "0")
+    assert found["0"][0] == found["0"][1] == found["1"][0]
+    assert found["0"][1] < found["0.5"][1] < found["1"][1]
+    photo = read(Path("a.png")).colour[:, slice(None), slice(None)]
+    written = read(Path("a_x2.png")).colour[:, slice(None), slice(None)]
+    kernel = Upscaler.from_pretrained(x2, device="cpu").up("a.png").kernel
+    page = consistency(photo, written, kernel, "hr", 2).psnr_db
+    assert found["1"][1] == pytest.approx(page, abs=2)  # they differ about the borders
+    assert f"<td>{page:.1f} dB" in Path("page.html").read_text(encoding="utf-8")
+
+
+def test_fidelity_is_in_the_records_and_in_python(x2: str) -> None:
+    upscaler = Upscaler.from_pretrained(x2, device="cpu")
+    alone, faithful = (upscaler.up("a.png", fidelity=value) for value in (0.0, 0.6))
+    assert alone.consistency_db is not None and faithful.consistency_db is not None
+    assert faithful.consistency_db > alone.consistency_db
+    made = upscale_file("a.png", scale=1.5, weights=Path(x2), fidelity=0.6, device="cpu")
+    assert Image.open("a_x1.5.png").size == (60, 45)
+    assert made.consistency_db == pytest.approx(faithful.consistency_db, abs=0.01)
+    packet = xmp_in(Path("a_x1.5.png"))
+    assert packet is not None
+    assert json.loads(record_of(packet)["options"])["fidelity"] == 0.6

@@ -19,6 +19,35 @@ from dcls_cli.cli.app import run
             "--format pgn: choose from keep, png, jpg, webp, tiff, avif; did you mean png?",
         ),
         ("upscale x.png --kernel-mode foo", "--kernel-mode foo: choose from global, tile"),
+        (
+            "upscale x.png --fidelity 2",
+            "fidelity 2: expected a number from 0 (the network alone) to 1 (the result explains "
+            "the photo to the last level)",
+        ),
+        (
+            "upscale x.png --fidelity -1",
+            "fidelity -1: expected a number from 0 (the network alone) to 1 (the result explains "
+            "the photo to the last level)",
+        ),
+        (
+            "batch . --fidelity nan",
+            "fidelity nan: expected a number from 0 (the network alone) to 1 (the result explains "
+            "the photo to the last level)",
+        ),
+        ("upscale x.png --fidelity much", "--fidelity much: expected a number"),
+        *(
+            (
+                f"{command} --noise {value}",
+                f"noise {value}: expected auto, or its standard deviation from 0 to 128 levels of "
+                "255",
+            )
+            for command, value in (
+                ("upscale x.png", "-1"),
+                ("upscale x.png", "much"),
+                ("batch .", "nan"),
+                ("batch .", "200"),
+            )
+        ),
         ("upscale x.png --max-pixels many", "--max-pixels many: expected a number"),
         ("upscale x.png --max-pixels nan", "--max-pixels nan: expected at least 1"),
         ("upscale x.png --qualty 3", "upscale: --qualty is not an option; did you mean --quality?"),

@@ -143,6 +143,16 @@ def test_kernel_follows_the_same_rule(photos: tuple[Path, Path], capsys: Capture
     assert "noise" in captured.out
 
 
+def test_noise_is_for_networks_that_estimate_it(photos: tuple[Path, Path], capsys: Capture) -> None:
+    clean, camera = map(str, photos)
+    assert run(["upscale", camera, "--noise", "4"]) == 0
+    capsys.readouterr()
+    assert run(["upscale", clean, "--noise", "4"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "this one does not; give -m dcls-photo-x4" in said
+    assert run(["upscale", clean, "--noise", "4", "-m", "dcls-photo-x4"]) == 0
+
+
 def test_an_uncertain_blur_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

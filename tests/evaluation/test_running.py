@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.errors import ImageError, UsageError
 from dcls_cli.evaluation.benchmarks import Item, find_items
@@ -100,6 +102,20 @@ def test_results_belong_to_weights_pixels_and_protocol(
     Image.fromarray(pixels).save(folder / "photo_1.png")
     evaluate(plan_of(folder, spec), ResultStore(out))
     assert len(results_in(out)) == 13
+
+
+def test_fidelity_changes_the_figures_and_is_kept_apart(
+    folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    spec = MethodSpec("tiny", "dcls", tiny)
+    alone = evaluate(plan_of(folder, spec), ResultStore(out))["tiny"]
+    faithful = evaluate(plan_of(folder, replace(spec, fidelity=0.5)), ResultStore(out))["tiny"]
+    assert len(results_in(out)) == 8
+    pairs = zip(alone, faithful, strict=True)
+    assert all(one.psnr_rgb != other.psnr_rgb for one, other in pairs)
+    assert replace(spec, fidelity=0.0).fingerprint() == spec.fingerprint()
+    assert run(["eval", "--hr", str(folder), "-w", str(tiny), "-s", "2", "--fidelity", "2"]) == 2
 
 
 def test_the_same_image_under_another_name_is_not_done_again(folder: Path, tmp_path: Path) -> None:

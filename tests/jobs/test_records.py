@@ -79,6 +79,8 @@ def test_positions_do_not_stay_without_a_word(capsys: Capture) -> None:
         ("--quality", "50"),
         ("--precision", "fp32"),
         ("--kernel-mode", "tile"),
+        ("--fidelity", "0.4"),
+        ("--noise", "3"),
         ("--kernel", "blur.npy"),
         ("--bit-depth", "8"),
         LIGHT[:2],
@@ -104,7 +106,7 @@ def test_every_option_that_changes_pixels_is_noticed(
         assert batch("-d", "cpu", *options) == 0
         other = options[0] == "--kernel" and again
         assert (SAID in capsys.readouterr().err) == other
-    if options[0] in ("--quality", "--kernel", "-m"):
+    if options[0] in ("--quality", "--kernel", "--fidelity", "-m"):
         assert Path("out/a_x4.jpg").read_bytes() != before
 
 

@@ -112,6 +112,14 @@ def test_the_page_loads_nothing_and_says_what_it_shows() -> None:
         assert said in reader.text
 
 
+def test_the_network_alone_is_named_where_fidelity_changed_its_result() -> None:
+    told = Reader(evidence_page(evidence(fidelity=0.25, before_db=31.24))).text
+    assert "0.25 (0 is the network alone)" in told
+    assert "dB (the network alone: 31.2 dB; bicubic enlargement: " in told
+    told = Reader(evidence_page(evidence(before_db=31.24))).text
+    assert "dB (bicubic enlargement: " in told
+
+
 def test_names_are_text_and_never_markup() -> None:
     name = "<script>alert(1)</script>&\"'$title.png"
     text = evidence_page(evidence(source=name, output=name, model=name))
