@@ -16,7 +16,11 @@ models = typer.Typer(
     cls=commands.Group, help="List, get, check and publish weights.", rich_markup_mode=None
 )
 models.command(
-    cls=commands.Command, epilog="dcls models publish --repo owner/name -w run/best.safetensors"
+    cls=commands.Command,
+    epilog="""
+    dcls models publish --repo owner/name -w run/best.safetensors
+    dcls models publish --repo owner --all --space export/web/dist
+    """,
 )(publish)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
