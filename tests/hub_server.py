@@ -23,9 +23,9 @@ from dcls_cli.network.dcls import DCLS
 
 RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
 INFO = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?")
-PREUPLOAD = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/preupload/main")
-COMMIT = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/commit/main")
-BATCH = re.compile(r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
+PREUPLOAD = re.compile(r"/api/(?:models|spaces)/(?P<repo>[^/]+/[^/]+)/preupload/main")
+COMMIT = re.compile(r"/api/(?:models|spaces)/(?P<repo>[^/]+/[^/]+)/commit/main")
+BATCH = re.compile(r"/(?:spaces/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
 PAGE = b"<!DOCTYPE html><html><body>Please log in to the network.</body></html>"
 
 
@@ -58,6 +58,7 @@ class Hub:
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     commits: dict[str, str] = field(default_factory=dict)
     private: dict[str, bool] = field(default_factory=dict)
+    kinds: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     log: list[Request] = field(default_factory=list)
     storage: str | None = None  # another server that a file's address redirects to
@@ -141,6 +142,7 @@ class Handler(BaseHTTPRequestHandler):
             wanted = json.loads(self.body)
             repo = f"{wanted['organization']}/{wanted['name']}"
             self.hub.files.setdefault(repo, {})
+            self.hub.kinds[repo] = (wanted.get("type") or "model", wanted.get("sdk"))
             self.hub.private[repo] = bool(
                 wanted.get("private") or wanted.get("visibility") == "private"
             )

@@ -45,7 +45,7 @@ def ablate(
     arms: Annotated[
         str | None,
         typer.Option(
-            "--arms", metavar="A,B,...", help="Train only these, and full. [default: all]"
+            "--arms", metavar="A,B,...", help="Train only these versions, and full. [default: all]"
         ),
     ] = None,
     seeds: Annotated[

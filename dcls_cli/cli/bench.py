@@ -36,7 +36,7 @@ def bench(
             "--batch",
             min=1,
             metavar="N",
-            help="Train on N patches a step. [default: that of the preset]",
+            help="Train on N patches a step. [default: as in the preset]",
         ),
     ] = None,
     side: Annotated[
@@ -47,9 +47,9 @@ def bench(
     ] = 64,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
 ) -> None:
-    """Measure training, inference, and how much faster it is than a plain implementation.
+    """Measure training and inference, and compare inference with a plain implementation.
 
-    Without PyTorch, the released networks on ONNX Runtime alone.
+    Without PyTorch, it measures only the released networks on ONNX Runtime.
     """
     from dcls_cli.installation import has_torch
 

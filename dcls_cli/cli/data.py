@@ -127,7 +127,7 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Count images, decode each of them, compare digests; name what is damaged or missing."""
+    """Count and decode images, compare digests, and name damaged and missing files."""
     from dcls_cli.cli.training_view import loading_bar
     from dcls_cli.data.catalogue import dataset
     from dcls_cli.data.preparing import check as look

@@ -69,7 +69,7 @@ def evaluate(
             "-m",
             metavar="NAME",
             help="Measure this network: a name of `dcls models list`, hf:OWNER/REPO, or auto: what "
-            "`dcls upscale` would take. [default: the usual one of the scale, or "
+            "`dcls upscale` would take. [default: the standard one of the scale, or "
             "auto for graphics and text]",
         ),
     ] = None,

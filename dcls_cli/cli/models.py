@@ -16,7 +16,11 @@ models = typer.Typer(
     cls=commands.Group, help="List, get, check and publish weights.", rich_markup_mode=None
 )
 models.command(
-    cls=commands.Command, epilog="dcls models publish --repo owner/name -w run/best.safetensors"
+    cls=commands.Command,
+    epilog="""
+    dcls models publish --repo owner/name -w run/best.safetensors
+    dcls models publish --repo owner --all --space export/web/dist
+    """,
 )(publish)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line on stdout.")]
@@ -89,7 +93,7 @@ def list_(json: Json = False) -> None:
 
 @models.command(cls=commands.Command, epilog="dcls models info dcls-photo-x4")
 def info(model: Model, json: Json = False) -> None:
-    """Show what is known of a model without downloading it."""
+    """Show the details of a model without downloading it."""
     place = place_of(model)
     if json:
         console.event("model", **fields(place))
@@ -144,7 +148,7 @@ def download(
 
 @models.command(cls=commands.Command, epilog="dcls models path dcls-light-x4")
 def path(model: Model) -> None:
-    """Print where a model is on this machine; exit code 3 if it is not."""
+    """Print the path of a model; exit code 3 if it is not on this machine."""
     found = place_of(model).path
     if found is None:
         raise WeightsError(f"{model}: not on this machine; get it with `dcls models download`")
@@ -155,7 +159,7 @@ def path(model: Model) -> None:
 def verify(
     wanted: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL...", help="Models to check. [default: all that are here]"),
+        typer.Argument(metavar="MODEL...", help="Models to check. [default: all on this machine]"),
     ] = None,
     json: Json = False,
 ) -> None:

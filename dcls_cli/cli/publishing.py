@@ -3,7 +3,7 @@
 import hashlib
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -21,10 +21,24 @@ PART_PX = 256
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "dog.png"
 
 
+class Parcel(NamedTuple):
+    """What goes to one repository: the name of the weights (None: a page), its README, files."""
+
+    repo: str
+    file: str | None
+    card: str
+    files: "dict[str, Path | bytes]"
+
+
 def publish(
     *,
     repo: Annotated[
-        str, typer.Option("--repo", metavar="OWNER/NAME", help="Publish to this repository.")
+        str,
+        typer.Option(
+            "--repo",
+            metavar="OWNER/NAME",
+            help="Publish to this repository; with --all, the OWNER of the repositories.",
+        ),
     ],
     model: Annotated[
         str | None,
@@ -38,6 +52,17 @@ def publish(
     weights: Annotated[
         Path | None,
         typer.Option("-w", "--weights", metavar="FILE", help="Publish your own weights."),
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Publish every released model, each to OWNER/MODEL."),
+    ] = False,
+    space: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Publish this built export/web as a static Space; with --all, as OWNER/dcls.",
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
@@ -57,29 +82,83 @@ def publish(
 ) -> None:
     """Publish weights with a model card; needs a token with write access in HF_TOKEN."""
     from dcls_cli.models.hub import parse_hub_name
-    from dcls_cli.models.hub.publishing import PICTURE_FILE, model_card
+    from dcls_cli.models.releases import RELEASES
 
-    if model is not None and weights is not None:
-        raise UsageError("--model and --weights exclude each other; give one of them")
-    target = parse_hub_name(f"hf:{repo}")
-    if target.repo != repo:
-        raise UsageError(f"--repo {repo}: expected OWNER/NAME")
+    if sum((model is not None, weights is not None, every)) > 1:
+        raise UsageError("--model, --weights and --all exclude each other; give one of them")
+    if space is not None and (model is not None or weights is not None):
+        raise UsageError("--space publishes a page; leave out --model and --weights")
+    names: list[str | None] = [item.name for item in RELEASES] if every else []
+    if not every and space is None:
+        names = [model]
+    if every and "/" in repo:
+        raise UsageError(f"--repo {repo}: with --all, expected OWNER without a name")
+    for name in names or [None]:
+        repository = f"{repo}/{name}" if every else repo
+        if parse_hub_name(f"hf:{repository}").repo != repository:
+            raise UsageError(f"--repo {repo}: expected OWNER/NAME")
     source = picture or (EXAMPLE if EXAMPLE.is_file() else None)
-    path, published = described(repo, model, weights, picture=source is not None)
-    card = model_card(published)
-    if dry_run:
-        console.out.print(card, end="")
-        return
-    from dcls_cli.models.hub.publishing import push
+    parcels = [
+        model_parcel(f"{repo}/{name}" if every else repo, name, weights, picture=source is not None)
+        for name in names
+    ]
+    if space is not None:
+        parcels.append(space_parcel(f"{repo}/dcls" if every else repo, space))
+    for parcel in parcels:
+        if dry_run:
+            console.out.print(parcel.card, end="")
+        else:
+            send(parcel, source, private=private, json=json)
 
-    files: dict[str, Path | bytes] = {published.file: path, "README.md": card.encode()}
-    if source is not None:
-        files[PICTURE_FILE] = drawn(source, path)
-    commit = push(repo, files, f"Publish {published.file}", private=private)
+
+def model_parcel(repo: str, model: str | None, weights: Path | None, *, picture: bool) -> Parcel:
+    """Check the weights; return them with their configuration, graphs and card.
+
+    Raises:
+        WeightsError: they are missing or damaged.
+    """
+    from dcls_cli.models.hub.publishing import CONFIG_FILE, model_card
+
+    path, published = described(repo, model, weights, picture=picture)
+    files: dict[str, Path | bytes] = {published.file: path}
+    if published.release is not None:
+        files |= {graph.name: graph for graph in sorted(path.parent.glob(f"{path.stem}-*.onnx"))}
+    card = model_card(published)
+    files |= {CONFIG_FILE: published.config.to_json().encode(), "README.md": card.encode()}
+    return Parcel(repo, published.file, card, files)
+
+
+def space_parcel(repo: str, folder: Path) -> Parcel:
+    """All files of a built page.
+
+    Raises:
+        UsageError: the folder has no page for a static Space.
+    """
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files: dict[str, Path | bytes] = {path.relative_to(folder).as_posix(): path for path in paths}
+    if not {"index.html", "README.md"} <= files.keys():
+        raise UsageError(f"{folder}: not a built page; run `npm run build` in export/web first")
+    return Parcel(repo, None, (folder / "README.md").read_text(encoding="utf-8"), files)
+
+
+def send(parcel: Parcel, picture: Path | None, *, private: bool, json: bool) -> None:
+    """Draw the picture of a model, publish, and print the new revision.
+
+    Raises:
+        DclsError: the Hub refuses, or cannot be reached.
+    """
+    from dcls_cli.models.hub.publishing import PICTURE_FILE, push
+
+    repo, file, _, files = parcel
+    weights = None if file is None else files[file]
+    if picture is not None and isinstance(weights, Path):
+        files[PICTURE_FILE] = drawn(picture, weights)
+    message = f"Publish {file or 'the page'}"
+    commit = push(repo, files, message, kind="space" if file is None else "model", private=private)
     if json:
-        console.event("done", repo=repo, revision=commit, file=published.file)
+        console.event("done", repo=repo, revision=commit, file=file)
     else:
-        console.say(f"hf:{repo}@{commit}/{published.file}")
+        console.say(f"spaces/{repo}@{commit}" if file is None else f"hf:{repo}@{commit}/{file}")
 
 
 def described(

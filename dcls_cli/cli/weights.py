@@ -28,8 +28,8 @@ def convert(
     kernel_norm: Annotated[
         Literal["sum", "softmax"] | None,
         typer.Option(
-            help="How the kernel is normalised, which no tensor shows. [default: softmax for 11 "
-            "taps, else sum]"
+            help="Normalisation of the kernel, which the tensors do not show. "
+            "[default: softmax for 11 taps, else sum]"
         ),
     ] = None,
     json: Json = False,

@@ -52,6 +52,7 @@ cpSync(join(HERE, "src"), out, { recursive: true });
 for (const name of RUNTIME_FILES) cpSync(join(RUNTIME, "dist", name), join(out, "ort", name));
 writeFileSync(join(out, "ort", "NOTICE.txt"), NOTICE);
 cpSync(join(ROOT, "examples", "dog.png"), join(out, "example.png"));
+cpSync(join(HERE, "space.md"), join(out, "README.md"));
 cpSync(join(ROOT, "dcls_cli", "models", "auto.json"), join(out, "choice.json"));
 if (values.models) {
   for (const { name } of MODELS) {

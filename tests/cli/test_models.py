@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 import dcls_cli
+from dcls_cli.cli import publishing
 from dcls_cli.cli.app import run
 from dcls_cli.models import releases, weights
 from dcls_cli.models.releases import RELEASES
@@ -24,6 +25,7 @@ from tests.hub_server import Hub, connect, serving, write_tiny
 Capture = pytest.CaptureFixture[str]
 NAME = "hf:me/net/tiny.safetensors"
 COMMIT = "a" * 40
+WEB = Path(dcls_cli.__file__).parents[1] / "export" / "web"
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +252,73 @@ def test_a_released_model_is_published_with_its_figures(hub: Hub, capsys: Captur
     assert f"{item.psnr_y_db:.2f} dB" in body
     assert item.sha256 in body
     assert item.trained_on in body
+    assert "validation set" in body
+
+
+def test_all_publishes_every_release_and_the_page(
+    hub: Hub, photo: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not all(releases.location(item).is_file() for item in RELEASES):
+        pytest.skip("no released weights in this checkout")
+    monkeypatch.setattr(publishing, "drawn", lambda *_: b"picture")
+    page = built_page(tmp_path / "dist")
+    arguments = ["models", "publish", "--repo", "me", "--all", "--space", page]
+    out, err = said(capsys, *arguments, "--picture", photo)
+    assert err == []
+    assert out == [
+        *(f"hf:me/{item.name}@{hub.commits[f'me/{item.name}']}/{item.file}" for item in RELEASES),
+        f"spaces/me/dcls@{hub.commits['me/dcls']}",
+    ]
+    for item in RELEASES:
+        files, repo = hub.files[f"me/{item.name}"], f"me/{item.name}"
+        assert hub.kinds[repo] == ("model", None)
+        assert hashlib.sha256(files[item.file]).hexdigest() == item.sha256
+        assert json.loads(files["config.json"])["scale"] == item.scale
+        beside = sorted(releases.location(item).parent.glob(f"{item.name}-*.onnx"))
+        assert {name for name in files if name.endswith(".onnx")} == {x.name for x in beside}
+        assert all(files[graph.name] == graph.read_bytes() for graph in beside)
+        assert f"# {item.name}\n" in files["README.md"].decode()
+        (path,), _ = said(capsys, "models", "download", f"hf:{repo}")
+        assert Path(path).read_bytes() == files[item.file]
+    assert hub.kinds["me/dcls"] == ("space", "static")
+    assert hub.files["me/dcls"].keys() == {"index.html", "README.md", "ort/runtime.wasm"}
+    assert yaml.safe_load(hub.files["me/dcls"]["README.md"].split(b"---")[1])["sdk"] == "static"
+
+
+def built_page(folder: Path) -> Path:
+    """A folder like the one that `npm run build` writes."""
+    (folder / "ort").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html>")
+    (folder / "ort" / "runtime.wasm").write_bytes(b"\0asm")
+    (folder / "README.md").write_bytes((WEB / "space.md").read_bytes())
+    return folder
+
+
+def test_a_page_alone_is_published_as_a_static_space(
+    hub: Hub, tmp_path: Path, capsys: Capture
+) -> None:
+    page = built_page(tmp_path / "dist")
+    out, _ = said(capsys, "models", "publish", "--repo", "me/page", "--space", page, "--json")
+    event = json.loads(out[0])
+    assert (event["repo"], event["revision"]) == ("me/page", hub.commits["me/page"])
+    assert hub.kinds == {"me/page": ("space", "static")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repo", "me/new", "--all"], "--repo me/new: with --all, expected OWNER"),
+        (["--repo", "me", "--all", "-m", "dcls-light-x4"], "exclude each other"),
+        (["--repo", "me/new", "--space", ".", "-m", "dcls-light-x4"], "--space publishes a page"),
+        (["--repo", "me/new", "--space", "empty"], "empty: not a built page"),
+    ],
+)
+def test_what_cannot_be_published_is_refused_before_anything_is_sent(
+    hub: Hub, capsys: Capture, arguments: list[str], message: str
+) -> None:
+    _, (line,) = said(capsys, "models", "publish", *arguments, code=2)
+    assert message in line
+    assert hub.log == []
 
 
 @pytest.mark.parametrize("mode", ["401", "403", "500", "silent"])

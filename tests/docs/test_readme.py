@@ -94,6 +94,26 @@ def test_the_figures_of_text_are_those_of_its_page() -> None:
     assert row[1:3] == [f"{measured[2]} %", f"{measured[5].strip('*')} %"]
 
 
+def test_the_quick_start_in_powershell_is_that_of_bash() -> None:
+    script = (ROOT / "check.sh").read_text(encoding="utf-8")
+    shell, windows = re.findall(r"```(?:bash|powershell)\n(.+?)\n```", section("Quick start"), re.S)
+    first = shell.splitlines()[0].replace(" && ", "; ").replace("python3", "py")
+    first = first.replace(".venv/bin/", ".venv/Scripts/").replace("/", "\\")
+    assert windows.splitlines()[0] == first
+    assert " && " not in windows  # Windows PowerShell 5 does not know it
+    for extras in re.findall(r"'(\.\[.+?\])'", script):
+        assert f'"{extras}"' in windows
+    for check in re.findall(
+        r"^(?:exec )?\.venv/bin/((?!pip)[a-z-]+.*?)(?: \"\$@\")?$", script, re.M
+    ):
+        assert f".venv\\Scripts\\{check}" in windows
+
+
+def test_pip_lines_work_in_cmd_and_powershell() -> None:
+    for page in (ROOT / "README.md", *DOCS.glob("*.md"), *(ROOT / "export").glob("*.md")):
+        assert not re.search(r"pip install [^`\n]*'", page.read_text(encoding="utf-8")), page
+
+
 def test_every_page_is_in_the_contents() -> None:
     contents = (DOCS / "README.md").read_text(encoding="utf-8")
     assert "(docs/README.md)" in README
