@@ -22,9 +22,10 @@ _SIGMA_PX = 3.0
 _REACH_PX = 8
 
 #: Differences of brightness far above this one are corrected, those far below it are not, of full
-#: scale: a clear picture has some. Nothing is done for a largest correction below the second.
+#: scale: a clear picture has some. Corrections below the second are not made, and larger ones are
+#: smaller by it, so that a pixel is corrected alike whatever else is in its tile.
 _TOLERANCE = 1.5 / 255
-_NOTHING = 0.5 / 255
+_NOTHING = 0.1 / 255
 
 #: Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much
 #: of the difference is added in each: a little more than all.
@@ -191,10 +192,9 @@ def keep_brightness(lr: np.ndarray, sr: np.ndarray) -> np.ndarray:
             wanted - _means(seen.mean(axis=1, keepdims=True), scale), _SIGMA_PX, _REACH_PX
         )
         missing *= missing**2 / (missing**2 + _TOLERANCE**2)
-        largest = np.abs(missing).max(axis=(1, 2, 3), keepdims=True)
-        if largest.max() < _NOTHING:
+        missing -= missing.clip(-_NOTHING, _NOTHING)
+        if not missing.any():
             break
-        missing *= largest >= _NOTHING  # a tile does not depend on those beside it
         sr = seen + _STEP * enlarged_by(missing, scale, Image.Resampling.BILINEAR)
     return sr
 

@@ -16,10 +16,11 @@ export const REACH_PX = 8;
 
 /**
  * Differences of brightness far above this one are corrected, those far below it are not, of full
- * scale: a clear picture has some. Nothing is done for a largest correction below the second.
+ * scale: a clear picture has some. Corrections below the second are not made, and larger ones are
+ * smaller by it, so that a pixel is corrected alike whatever else is in its tile.
  */
 export const TOLERANCE = 1.5 / 255;
-export const NOTHING = 0.5 / 255;
+export const NOTHING = 0.1 / 255;
 
 /**
  * Rounds in which the brightness is corrected, as clipping takes back a part of each, and how much of
@@ -187,7 +188,7 @@ export function keepBrightness(lr, sr, sides) {
   const wanted = meanOf(lr);
   for (let round = 0; round < ROUNDS; round++) {
     const missing = missingOf(wanted, meanOf(sr), sides);
-    if (missing.every((value) => Math.abs(value) < fround(NOTHING))) break;
+    if (missing.every((value) => value === 0)) break;
     const added = enlarged(missing, high, wide, scale, BILINEAR);
     for (let at = 0; at < sr.length; at++) {
       sr[at] = clipped(sr[at]) + fround(fround(STEP) * added[at % added.length]);
@@ -217,5 +218,8 @@ function missingOf(wanted, seen, { high, wide, scale }) {
     }
   }
   const smooth = smoothed(missing, { high, wide }, SIGMA_PX, REACH_PX);
-  return smooth.map((value) => (value * value ** 2) / (value ** 2 + TOLERANCE ** 2));
+  return smooth.map((value) => {
+    const large = fround((value * value ** 2) / (value ** 2 + TOLERANCE ** 2));
+    return large - Math.min(Math.max(large, -fround(NOTHING)), fround(NOTHING));
+  });
 }
