@@ -56,6 +56,7 @@ class _Known(TypedDict, total=False):
     tile: int | None
     fidelity: float
     noise: float | None
+    tta: bool
     progress: Progress | None
 
 
@@ -192,6 +193,7 @@ class Upscaler:
         tile: int | None = None,
         fidelity: float = DEFAULT_FIDELITY,
         noise: float | None = None,
+        tta: bool = False,
         progress: Progress | None = None,
     ) -> "Result[Any]":
         """Restore a picture.
@@ -210,6 +212,7 @@ class Upscaler:
             tile: see `upscale`.
             fidelity: 0: the network alone; 1: the result explains the picture, with its noise.
             noise: standard deviation of the picture's noise, levels of 255; None: as estimated.
+            tta: take the mean over flips and rotations, which takes eight times as long.
             progress: see `upscale`.
 
         Returns:
@@ -224,7 +227,13 @@ class Upscaler:
         known = None if kernel is None else self._known(kernel, kernel_space)
 
         run = partial(
-            upscale, tile=tile, kernel=known, fidelity=fidelity, noise=noise, progress=progress
+            upscale,
+            tile=tile,
+            kernel=known,
+            fidelity=fidelity,
+            noise=noise,
+            tta=tta,
+            progress=progress,
         )
 
         def restored(photo: Photo, answer: Callable[[Picture], Any]) -> Result[Any]:

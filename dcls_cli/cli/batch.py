@@ -54,6 +54,7 @@ def batch(
     kernel_mode: options.KernelMode = "global",
     fidelity: options.Fidelity = 0.0,
     noise: options.Noise = "auto",
+    tta: options.Tta = False,
     precision: options.Precision = "auto",
     backend: options.Engine = "auto",
     device: Annotated[
@@ -216,6 +217,7 @@ def batch(
         kernel_mode=kernel_mode,
         fidelity=fidelity,
         noise=noise,
+        tta=tta,
         tile=options.tile_of(tile),
         precision=precision,
         backend=backend,

@@ -90,6 +90,9 @@ def evaluate(
         float,
         _network("--fidelity", metavar="N", help="Restore with this --fidelity, from 0 to 1."),
     ] = 0.0,
+    tta: Annotated[
+        bool, _network("--tta", help="Restore in eight flips and rotations and take the mean.")
+    ] = False,
     kernels: Annotated[
         bool, typer.Option("--kernels", help="Also measure the estimated kernels.")
     ] = False,
@@ -157,6 +160,7 @@ def evaluate(
         find_model=find_model,
         harmful=BENCHMARKS[benchmark].harmful,
         fidelity=fidelity,
+        tta=tta,
     )
     plan = Plan(benchmark, scale, items, methods, kernels)
     store = ResultStore(out)

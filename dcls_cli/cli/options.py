@@ -216,6 +216,16 @@ Fidelity = Annotated[
     ),
 ]
 
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Restore the photo in eight flips and rotations and take the mean: a little better, "
+        "eight times as slow.",
+        rich_help_panel=RESTORATION,
+    ),
+]
+
 Noise = Annotated[
     str,
     typer.Option(

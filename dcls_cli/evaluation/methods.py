@@ -48,6 +48,7 @@ class MethodSpec:
         precision: as of `load_backend`.
         others: weights that are chosen from too, by the picture, for `upscale` alone.
         fidelity: of networks of ours, as of `upscale`.
+        tta: of networks of ours, as of `upscale`.
     """
 
     name: str
@@ -57,6 +58,7 @@ class MethodSpec:
     precision: str = "fp32"
     others: tuple[Path, ...] = ()
     fidelity: float = DEFAULT_FIDELITY
+    tta: bool = False
 
     def fingerprint(self) -> str:
         """What its figures depend on: SHA-256 of the files, arithmetic, version.
@@ -74,6 +76,8 @@ class MethodSpec:
         made_by = f"{__version__} {_RESTORATION}"
         if self.fidelity:  # figures that were kept before there was this are those of 0
             made_by += f" fidelity {self.fidelity:g}"
+        if self.tta:
+            made_by += " tta"
         return f"{self.kind}{digests} {self.device} {self.precision} {made_by}"
 
     def parameters_m(self) -> float | None:
@@ -109,11 +113,11 @@ class MethodSpec:
                 f"add -s {backend.config.scale}"
             )
         if self.kind == "dcls":
-            return Network(backend, self.fidelity)
+            return Network(backend, self.fidelity, tta=self.tta)
         # A network of a larger scale may stand in, whose results are reduced.
         others = [load_backend(path, self.device, self.precision) for path in self.others]
         names = [path.stem for path in (self.path, *self.others)]
-        return UpscaleCommand([backend, *others], names, self.fidelity)
+        return UpscaleCommand([backend, *others], names, self.fidelity, tta=self.tta)
 
 
 def chosen_methods(
@@ -127,6 +131,7 @@ def chosen_methods(
     find_model: Callable[[str | int], Path],
     harmful: bool = False,
     fidelity: float = DEFAULT_FIDELITY,
+    tta: bool = False,
 ) -> list[MethodSpec]:
     """The network, then what it is compared with, in the order of the command line.
 
@@ -143,6 +148,7 @@ def chosen_methods(
         find_model: the weight file of a name or scale, as `hub.find`, which may download it.
         harmful: whether harm is measured.
         fidelity: of all networks of ours.
+        tta: of all networks of ours.
 
     Raises:
         UsageError: options that contradict each other, an unknown method, or two of one name.
@@ -161,6 +167,7 @@ def chosen_methods(
         precision=precision if precision == INT8 else select_precision(precision, chosen),
         kind="upscale" if harmful else "dcls",
         fidelity=fidelity,
+        tta=tta,
         find_model=find_model,
     )
     if weights is not None:
@@ -191,6 +198,7 @@ class _Resolver:
     precision: str
     kind: Kind
     fidelity: float
+    tta: bool
     find_model: Callable[[str | int], Path]
 
     def rival(self, name: str) -> MethodSpec:
@@ -231,7 +239,15 @@ class _Resolver:
                 f"{path} is made for scale {config.scale}, not {self.scale}; add -s {config.scale}"
             )
         precision = "auto" if is_graph else self.precision  # a graph has one precision
-        return MethodSpec(name, self.kind, path, self.device, precision, fidelity=self.fidelity)
+        return MethodSpec(
+            name,
+            self.kind,
+            path,
+            self.device,
+            precision,
+            fidelity=self.fidelity,
+            tta=self.tta,
+        )
 
 
 def _sha256(path: Path) -> str:

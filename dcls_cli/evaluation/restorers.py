@@ -20,6 +20,7 @@ from dcls_cli.installation import install_command
 from dcls_cli.models.auto import choose
 from dcls_cli.upscaling import find_blur, upscale
 from dcls_cli.upscaling.finishing import finish_colours
+from dcls_cli.upscaling.symmetries import Averaged
 
 
 class Restored(NamedTuple):
@@ -52,14 +53,18 @@ class Bicubic:
 class Network:
     """A network of ours on whole images, with the kernel that it estimates."""
 
-    def __init__(self, backend: Backend, fidelity: float) -> None:
-        """`backend` has the network loaded; `fidelity` is that of `dcls upscale`."""
-        self._backend, self._fidelity = backend, fidelity
+    def __init__(self, backend: Backend, fidelity: float, *, tta: bool) -> None:
+        """`backend` has the network loaded; `fidelity` and `tta` are those of `dcls upscale`."""
+        self._backend, self._fidelity, self._tta = backend, fidelity, tta
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """LR (3, h, w) float32 in [0, 1]."""
         estimate = find_blur(lr, self._backend, tiled=False)
-        sr = self._backend.restore(lr[None], estimate.blur)
+        backend = self._backend
+        if self._tta:
+            certain = estimate.confidence == 1
+            backend = Averaged(backend, lr, estimate.blur, certain=certain)
+        sr = backend.restore(lr[None], estimate.blur)
         space = self._backend.config.kernel_space
         finish = finish_colours(space, estimate.survey, 1 / 255, self._fidelity)
         sr = finish(lr[None], sr, estimate.blur.kernel)[0]
@@ -69,10 +74,12 @@ class Network:
 class UpscaleCommand:
     """`dcls upscale` with one network, or with `-m auto` where there are several."""
 
-    def __init__(self, backends: Sequence[Backend], names: Sequence[str], fidelity: float) -> None:
+    def __init__(
+        self, backends: Sequence[Backend], names: Sequence[str], fidelity: float, *, tta: bool
+    ) -> None:
         """`names` are those of the releases, by which the rule chooses."""
         self._backends = dict(zip(names, backends, strict=True))
-        self._first, self._fidelity = backends[0], fidelity
+        self._first, self._fidelity, self._tta = backends[0], fidelity, tta
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """Read the file, or take the pixels for a PNG, and restore them to 8 bits."""
@@ -81,7 +88,7 @@ class UpscaleCommand:
         scale = backend.config.scale
         if len(self._backends) > 1:
             backend = self._backends[choose(photo, scale).model]
-        upscaled = upscale(photo, backend, fidelity=self._fidelity)
+        upscaled = upscale(photo, backend, fidelity=self._fidelity, tta=self._tta)
         picture: Picture = upscaled
         if backend.config.scale != scale:
             picture = Resized(upscaled, photo.width * scale, photo.height * scale)

@@ -216,7 +216,7 @@ def _of_loaded(loaded: Loaded, backend: "Backend", worker: Worker) -> Forecast:
         memory_bytes=held + restoring + results,
         free_memory_bytes=memory.free_bytes,
         disk_bytes=expected_bytes(form, samples, depth) + waiting_bytes(form, samples, depth),
-        seconds=_seconds(loaded, backend, tiles, planes, local=local),
+        seconds=_seconds(loaded, backend, tiles, planes, local=local, tta=request.tta),
     )
 
 
@@ -244,7 +244,13 @@ def _restored_a_tile(
 
 
 def _seconds(
-    loaded: Loaded, backend: "Backend", tiles: "list[Tile]", planes: int, *, local: bool
+    loaded: Loaded,
+    backend: "Backend",
+    tiles: "list[Tile]",
+    planes: int,
+    *,
+    local: bool,
+    tta: bool,
 ) -> float:
     """Time one small piece; count the pixels of all, of `local` estimates too.
 
@@ -263,7 +269,9 @@ def _seconds(
     height, width = piece.shape[1:]
     in_tiles = sum(tile.size[0] * tile.size[1] for tile in tiles)
     estimated_px = loaded.photo.width * loaded.photo.height * planes + in_tiles * local
-    work = estimate_s * estimated_px + restore_s * in_tiles * planes
+    restored_px = in_tiles * (planes + 7 * tta)
+    estimated_px += 8 * loaded.photo.width * loaded.photo.height * tta
+    work = estimate_s * estimated_px + restore_s * restored_px
     return float(work / (height * width))
 
 

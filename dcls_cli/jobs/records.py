@@ -45,6 +45,7 @@ _DECISIVE = (
     "kernel_space",
     "kernel_mode",
     "fidelity",
+    "tta",
     "noise",
     "precision",
     "quality",

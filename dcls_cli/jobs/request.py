@@ -34,6 +34,7 @@ class Request:
         kernel_mode: one blur for the whole photo (`global`) or one for each `tile`.
         fidelity: from 0, the network alone, to 1: the result explains the photo.
         noise: standard deviation of the photos' noise, levels of 255; None or `auto`: as estimated.
+        tta: whether the mean over flips and rotations is taken.
         tile: side of the pieces, pixels; 0: the whole photo at once; None: as memory allows.
         precision, backend: of the engine, see `load_backend`.
         devices: each works on photos of its own.
@@ -64,6 +65,7 @@ class Request:
     kernel_mode: "KernelMode" = "global"
     fidelity: float = 0.0
     noise: float | str | None = None
+    tta: bool = False
     tile: int | None = None
     precision: str = "auto"
     backend: str = "auto"
@@ -97,8 +99,11 @@ class Request:
         from dcls_cli.upscaling.fidelity import check_fidelity
         from dcls_cli.upscaling.noise import noise_of
         from dcls_cli.upscaling.sizes import MINIMUM_TILE_PX
+        from dcls_cli.upscaling.symmetries import check_symmetries
 
         check_fidelity(self.fidelity)
+        if self.tta:
+            check_symmetries(local=self.kernel_mode == "tile")
         noise_of(self.noise)
         if self.scale is not None and not 1 <= self.scale <= LARGEST_SCALE:
             raise UsageError(f"scale {self.scale:g} is not available; choose 1 to {LARGEST_SCALE}")
@@ -157,6 +162,7 @@ class Options(TypedDict, total=False):
     kernel_mode: "KernelMode"
     fidelity: float
     noise: float | str | None
+    tta: bool
     tile: int | None
     precision: str
     backend: str

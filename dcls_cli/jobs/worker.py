@@ -215,6 +215,7 @@ class Worker:
             kernel_mode=self.request.kernel_mode,
             fidelity=self.request.fidelity,
             noise=self.request.noise,
+            tta=self.request.tta,
             progress=lambda done, total: emit(Stepped(task, done, total)),
             warn=lambda text: emit(Noted(text, task.source)),
         )

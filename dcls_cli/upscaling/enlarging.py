@@ -19,6 +19,7 @@ from dcls_cli.upscaling.noise import KnownNoise, noise_of
 from dcls_cli.upscaling.planning import KernelMode, batch_of, tiles_of
 from dcls_cli.upscaling.restoring import TileRestorer, Warn
 from dcls_cli.upscaling.sizes import DEFAULT_OVERLAP_PX
+from dcls_cli.upscaling.symmetries import Averaged, check_symmetries
 from dcls_cli.upscaling.varying_blur import blur_field
 
 #: Called after each tile with the tiles done and the tiles in all.
@@ -140,6 +141,7 @@ def upscale(
     kernel_mode: KernelMode = "global",
     fidelity: float = DEFAULT_FIDELITY,
     noise: float | str | None = None,
+    tta: bool = False,
     progress: Progress | None = None,
     warn: Warn | None = None,
 ) -> Upscaled:
@@ -162,6 +164,7 @@ def upscale(
             `fidelity.keep_faithful`. The alpha channel is left as it is.
         noise: standard deviation of the photo's noise, levels of 255; None or `auto`: as the
             network estimates it.
+        tta: take the mean over flips and rotations; see `symmetries`. It takes eight times as long.
         progress: called when the blur is known (0 pieces are done), then after each piece.
         warn: called with what did not go as planned, such as smaller pieces for want of memory.
 
@@ -174,6 +177,8 @@ def upscale(
     warn = warn or (lambda _text: None)
     check_fidelity(fidelity)
     local = kernel_mode == "tile"
+    if tta:
+        check_symmetries(local=local)
     if local and kernel is not None:
         raise UsageError("a known kernel is one for the whole photo; use the kernel mode 'global'")
     tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
@@ -200,6 +205,8 @@ def upscale(
             of_parts.append(whole)
         return of_parts[0]
 
+    if tta:
+        backend = Averaged(told, photo.colour, blur, certain=certain)
     level, misfit = 1 / (2**photo.bit_depth - 1), Misfit()
     if progress is not None:
         progress(0, len(tiles))  # the blur is known
