@@ -107,6 +107,19 @@ def test_pip_lines_work_in_cmd_and_powershell() -> None:
         assert not re.search(r"pip install [^`\n]*'", page.read_text(encoding="utf-8")), page
 
 
+def test_the_words_that_other_programs_leave_readable_are_those_of_the_page() -> None:
+    table = rows((DOCS / "benchmark-text.md").read_text(encoding="utf-8"))
+    start = next(index for index, cells in enumerate(table) if cells[0] == "program")
+    column = table[start].index("blur 2.8")
+    words, letters = zip(
+        *(cells[column].split(" / ") for cells in table[start + 2 :][:5]), strict=True
+    )
+    shares = [f"{float(share):.0f}" for share in words]
+    text = " ".join(section("What it does to a picture").split())
+    assert f"reads {', '.join(shares[:-1])} and {shares[-1]} %" in text
+    assert f"Real-ESRGAN has {letters[3]} % of the letters wrong" in text
+
+
 def test_every_page_is_in_the_contents() -> None:
     contents = (DOCS / "README.md").read_text(encoding="utf-8")
     assert "(docs/README.md)" in README
