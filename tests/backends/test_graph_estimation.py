@@ -74,12 +74,9 @@ def exported(config: ModelConfig, folder: Path, options: ExportOptions) -> Expor
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """P from features, attention, no skip: the authors' layout; in int8 too."""
-    pictures = tmp_path_factory.mktemp("pictures")
-    for path in sorted(CALIBRATION.glob("*.png"))[:3]:
-        (pictures / path.name).write_bytes(path.read_bytes())
-    options = ExportOptions(fft="matmul", split=True, int8=pictures)
-    return exported(ModelConfig.paper(2, **TINY), tmp_path_factory.mktemp("paper"), options)
+    """P from features, attention, no skip: the authors' layout."""
+    folder = tmp_path_factory.mktemp("paper")
+    return exported(ModelConfig.paper(2, **TINY), folder, ExportOptions(fft="matmul", split=True))
 
 
 @pytest.fixture(scope="module")
@@ -131,8 +128,7 @@ def test_the_files_and_their_contract(paper: Exported, skipping: Exported) -> No
     """As export/README.md has it."""
     names = sorted(path.name for path in paper.folder.glob("*.onnx"))
     assert names == [
-        "tiny-estimator.onnx", "tiny-gates.onnx", "tiny-restorer-int8.onnx", "tiny-restorer.onnx",
-        "tiny-smoothing.onnx",
+        "tiny-estimator.onnx", "tiny-gates.onnx", "tiny-restorer.onnx", "tiny-smoothing.onnx",
     ]  # fmt: skip
     for graph in paper.report.graphs:
         assert graphs.graph_info(graph.path).kind == graph.kind
@@ -245,7 +241,15 @@ def test_tiles_of_a_real_photo_are_those_of_pytorch_and_of_the_whole(paper: Expo
     assert np.abs(alone[middle] - whole[..., 40:240, 60:280][middle]).max() > 2e-4
 
 
-def test_int8_is_told_the_same_and_is_near(paper: Exported) -> None:
+@pytest.mark.slow
+def test_int8_is_told_the_same_and_is_near(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for path in sorted(CALIBRATION.glob("*.png"))[:3]:
+        (pictures / path.name).write_bytes(path.read_bytes())
+    options = ExportOptions(fft="matmul", split=True, int8=pictures)
+    paper = exported(ModelConfig.paper(2, **TINY), tmp_path, options)
+    assert paper.part("restorer", "int8").is_file()
     lr = example.pixels(96, 80)
     exact, quantised = (
         load_backend(paper.weights, "cpu", kind, "onnx") for kind in ("fp32", "int8")

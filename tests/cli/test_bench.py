@@ -53,6 +53,7 @@ def test_every_field_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
         assert documented == set(event) - {"event", "setup"}
 
 
+@pytest.mark.slow
 def test_trains_as_the_preset_does(capsys: pytest.CaptureFixture[str]) -> None:
     assert app.run(["bench", "--seconds", "0.1", "--side", "8"]) == 0
     light = PRESETS["light"].training(4)

@@ -44,7 +44,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 
 
 @pytest.mark.skipif(not peak_bytes(), reason="the system does not count memory")
-@pytest.mark.parametrize("side", [200, 600])
+@pytest.mark.parametrize("side", [200, pytest.param(600, marks=pytest.mark.slow)])
 def test_the_memory_of_a_forecast_is_what_the_run_takes(side: int, tmp_path: Path) -> None:
     """Of one tile, and of several in the released network with eight bits."""
     photo = picture(tmp_path / "photo.png", (side, side))

@@ -46,6 +46,9 @@ def oracle_rows(pixels: np.ndarray, scale: int) -> list[tuple[float, float, floa
     return rows
 
 
+SLOW = pytest.mark.slow
+
+
 class TestProtocol:
     """What is blurred, rounded, cropped and compared."""
 
@@ -63,7 +66,7 @@ class TestProtocol:
             assert row.psnr_y == pytest.approx(psnr_y, abs=1e-3)
             assert row.ssim_y == pytest.approx(ssim_y, abs=1e-4)
 
-    @pytest.mark.parametrize("scale", [2, 3, 4])
+    @pytest.mark.parametrize("scale", [pytest.param(2, marks=SLOW), pytest.param(3, marks=SLOW), 4])
     def test_bicubic_on_set5_equals_measured_figures(self, scale: int) -> None:
         table = SHARED / "evaluation" / "set5_bicubic.csv"
         if not table.exists():

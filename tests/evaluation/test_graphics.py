@@ -132,6 +132,7 @@ def test_pictures_are_drawn_alike_everywhere(name: str) -> None:
     assert np.abs(found - QUARTERS[name]).max() < 2
 
 
+@pytest.mark.slow
 def test_half_of_the_logos_have_two_colours_of_one_brightness() -> None:
     for name in [name for name in names() if kind_of(name) == "logos"]:
         colours = Counter(map(tuple, draw(name).reshape(3, -1).T.tolist()))

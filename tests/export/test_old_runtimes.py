@@ -33,6 +33,7 @@ def test_each_operator_set_has_its_ir_version(opset: int) -> None:
     assert model.ir_version == IR_OF_OPSET[opset]
 
 
+@pytest.mark.slow
 def test_the_oldest_operator_set_is_written_in_its_form(weight_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.onnx"
     export(weight_file, path, ExportOptions(shape=(16, 16), opset=18), verify=False)

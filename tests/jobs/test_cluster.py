@@ -126,6 +126,7 @@ def test_workers_of_this_machine_make_what_threads_make(photos: Path, capsys: Ca
             assert Path("ray", name).read_bytes() == Path("threads", name).read_bytes()
 
 
+@pytest.mark.slow
 def test_objects_go_through_workers_too(
     photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -194,11 +195,13 @@ def test_without_ray_or_with_an_old_one(
     assert code == 2 and "--ray needs Ray: pip install" in said
 
 
+@pytest.mark.slow
 def test_gpus_that_no_node_has(photos: Path, capsys: Capture) -> None:
     code, said = refused(capsys, "--ray", "local", "--gpus-per-worker", "1")
     assert code == 5 and "no node of the cluster has a GPU" in said
 
 
+@pytest.mark.slow
 def test_another_version_on_a_node(
     photos: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

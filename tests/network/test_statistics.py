@@ -143,6 +143,7 @@ def test_a_large_image_gives_a_sample_from_all_over_it(size: tuple[int, int]) ->
         assert sum(centres) / len(centres) == pytest.approx(length / 2, abs=1)
 
 
+@pytest.mark.slow
 def test_a_sample_has_nearly_the_gates_of_the_whole_image() -> None:
     net, whole = network("paper"), image(560, 500)
     height, width = whole.shape[-2:]

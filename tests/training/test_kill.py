@@ -62,7 +62,7 @@ def kill_and_resume(hr: Path, folder: Path, whole: Path, seed: int) -> None:
     assert_same_run(whole, out)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2))])
 def test_a_killed_run_ends_with_the_same_bits(
     hr: Path, tmp_path: Path, whole: Path, seed: int
 ) -> None:

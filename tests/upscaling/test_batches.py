@@ -82,7 +82,9 @@ def test_batches_are_their_tiles(config: ModelConfig, alpha: bool) -> None:
     assert steps == [(done, count) for done in range(count + 1)]
 
 
-@pytest.mark.parametrize("precision", ["fp32", pytest.param("bf16", marks=NEEDS_BF16)])
+@pytest.mark.parametrize(
+    "precision", ["fp32", pytest.param("bf16", marks=[NEEDS_BF16, pytest.mark.slow])]
+)
 def test_the_shipped_network_in_the_batches_that_are_chosen(precision: str) -> None:
     network = weights.load(ROOT / "weights/dcls-light-x4.safetensors")
     alone = engine(network, precision, 0)
