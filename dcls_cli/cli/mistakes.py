@@ -60,6 +60,8 @@ def _bad_value(error: Any) -> str:  # noqa: ANN401
         return " ".join(error.format_message().split())
     (first, *_) = cause.errors()
     name = _name(parameter)
+    if error.ctx is not None and _is_from_environment(error.ctx, parameter):
+        name = f"{name} (from {parameter.envvar})"
     value = first["input"]
     choices = parameter.type_descriptor.choices
     if choices is not None:
@@ -69,6 +71,11 @@ def _bad_value(error: Any) -> str:  # noqa: ANN401
     if wanted is None:
         return f"{name} {value}: {first['msg'].removeprefix('Value error, ')}"
     return f"{name} {value}: expected {wanted.format(**first.get('ctx', {}))}"
+
+
+def _is_from_environment(context: Any, parameter: Any) -> bool:  # noqa: ANN401
+    source = context.get_parameter_source(parameter.name)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 def _name(parameter: Any) -> str:  # noqa: ANN401

@@ -241,7 +241,8 @@ Precision = Annotated[
     Literal["auto", "fp32", "bf16", "fp16", "int8"],
     typer.Option(
         "--precision",
-        help="Precision of the convolutions; int8 needs ONNX Runtime.",
+        envvar="DCLS_PRECISION",
+        help="Precision of the convolutions; int8 needs ONNX Runtime. With --report, auto is fp32.",
         rich_help_panel=ENGINE,
     ),
 ]

@@ -86,12 +86,14 @@ class Networks:
         cls, request: "Request", device: str, find: Find | None = None, note: Note | None = None
     ) -> "Networks":
         """The networks of a request on one of its devices; see the constructor."""
+        default = request.precision == "auto"
         return cls(
             request.model,
             request.weights,
             request.scale,
             device=device,
-            precision=request.precision,
+            # What is to be evidence is computed as exactly as can be.
+            precision="fp32" if request.evidence and default else request.precision,
             engine=request.backend,
             exact=request.kernel is not None,
             find=find,

@@ -135,6 +135,11 @@ class Records:
         """
         return cls(recipe_of(request), networks.current())
 
+    @property
+    def unusual(self) -> str:
+        """The options that are not the default ones, as JSON; empty if all are."""
+        return json.dumps(self._unusual, sort_keys=True) if self._unusual else ""
+
     def inside(self, picture: "Picture", made: Made) -> "Picture":
         """A picture whose metadata have the record, where they are kept."""
         if self._recipe["metadata"] != "keep":
@@ -148,7 +153,7 @@ class Records:
             "blur_px": f"{made.kernel_width_px:.2f}",
         }
         if self._unusual:
-            record["options"] = json.dumps(self._unusual, sort_keys=True)
+            record["options"] = self.unusual
         packet = with_record(picture.carried.xmp, record)
         return picture if packet is None else _Recorded(picture, packet)
 

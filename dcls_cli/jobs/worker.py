@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dcls_cli import __version__
 from dcls_cli.errors import DclsError, ImageError
 from dcls_cli.files.addresses import local
 from dcls_cli.files.atomic import printable, write_bytes
 from dcls_cli.jobs.engines import InTurns, Place
 from dcls_cli.jobs.events import Finished, Noted, Outcome, Skipped, Started, Stepped, Task
 from dcls_cli.jobs.existing_outputs import is_whole
-from dcls_cli.jobs.networks import Networks, user_kernel
+from dcls_cli.jobs.networks import Networks, sha256_of, user_kernel
 from dcls_cli.jobs.records import Made, Records
 from dcls_cli.jobs.staging import work_staged
 from dcls_cli.jobs.streams import read_stdin, stdout_path, write_stdout
@@ -318,12 +319,32 @@ class Worker:
                 noise=upscaled.noise,
                 fidelity=self.request.fidelity,
                 before_db=upscaled.misfit.before_db,
+                bit_depth=restored.loaded.photo.bit_depth,
+                provenance=self._provenance(restored),
             )
         )
         try:
             write_bytes(text.encode(), path, overwrite=task.replace)
         except OSError as error:
             raise ImageError(f"{printable(path)}: cannot be written: {error.strerror}") from error
+
+    def _provenance(self, restored: Restored) -> dict[str, str]:
+        """What an archive asks about an output, in words.
+
+        Raises:
+            DclsError: a file cannot be read.
+        """
+        task, photo, network = restored.loaded.task, restored.loaded.photo, restored.loaded.network
+        unknown = "not known: it came through a pipe"
+        return {
+            "Made at": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+            "Made by": f"dcls {__version__} on {restored.device}, {restored.precision}",
+            "Samples": f"{photo.bit_depth} bits in the input",
+            "Options": self.records.unusual or "the default ones",
+            "SHA-256 of the input": unknown if task.from_stdin else sha256_of(local(task.source)),
+            "SHA-256 of the output": sha256_of(local(task.output)),
+            "SHA-256 of the weights": self.networks.digest(network),
+        }
 
     def _choices(self, restored: Restored) -> list[str]:
         """What was chosen for the user beyond what reading and writing say, a sentence each."""

@@ -1,7 +1,8 @@
 """The page of `dcls upscale --report`: what came in, what came out, why, and whether it fits."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from html import escape
 from string import Template
 
@@ -48,6 +49,8 @@ class Evidence:
         noise: power of noise over power of the photo, where the network estimates it.
         fidelity: 0 to 1, that was asked for.
         before_db: consistency of the network's result before that; None if it is not known.
+        bit_depth: of the input's samples, whose rounding bounds the consistency.
+        provenance: how the result was made: names and values, such as SHA-256 of the files.
     """
 
     source: str
@@ -64,6 +67,8 @@ class Evidence:
     noise: float | None = None
     fidelity: float = 0.0
     before_db: float | None = None
+    bit_depth: int = 8
+    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 def evidence_page(evidence: Evidence) -> str:
@@ -87,6 +92,7 @@ def evidence_page(evidence: Evidence) -> str:
         verdict=_verdict(evidence, found),
         residual=_image(residual_picture(found.residual), "Map of the differences"),
         residual_text=_residual_text(found),
+        provenance=_table(evidence.provenance),
         version=escape(__version__),
     )
 
@@ -178,9 +184,15 @@ def _verdict(evidence: Evidence, found: Consistency) -> str:
         f"The output was {order}, and compared with the input: "
         f"<strong>{_db(found.psnr_db)}</strong> PSNR over all pixels and RGB. The bicubic "
         f"enlargement of the input, put through the same, reaches {_db(found.bicubic_psnr_db)}. "
-        "58.9 dB is the rounding of 8-bit samples; noise and JPEG damage in the input, which a "
+        f"{_rounding_db(evidence.bit_depth):.1f} dB is the rounding of {evidence.bit_depth}-bit "
+        "samples; noise and JPEG damage in the input, which a "
         f"good restoration does not reproduce, lower the figure too.{doubt}"
     )
+
+
+def _rounding_db(bit_depth: int) -> float:
+    """PSNR of samples that were rounded: errors have a variance of 1 / 12 of a step."""
+    return 10 * math.log10(12 * (2**bit_depth - 1) ** 2)
 
 
 def _residual_text(found: Consistency) -> str:
@@ -192,7 +204,7 @@ def _residual_text(found: Consistency) -> str:
     )
 
 
-def _table(facts: dict[str, str]) -> str:
+def _table(facts: Mapping[str, str]) -> str:
     rows = "\n".join(
         f'<tr><th scope="row">{escape(name)}</th><td>{escape(text)}</td></tr>'
         for name, text in facts.items()

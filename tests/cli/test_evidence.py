@@ -1,5 +1,6 @@
 """`dcls upscale --kernel` and `--report` on real files."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dcls_cli import __version__
 from dcls_cli.cli.app import run
 from dcls_cli.config import ModelConfig
 from dcls_cli.image import read
@@ -78,6 +80,10 @@ def test_the_report_is_written_beside_the_output(x2: str, capsys: Capture) -> No
     for said in ("a.png, 40 x 30 pixels", "a_x2.png, 80 x 60 pixels, x2", "x2</td>", "Noise"):
         assert said in text
     assert "estimated from the photo" in text
+    for name in ("a.png", "a_x2.png", x2):
+        assert hashlib.sha256(Path(name).read_bytes()).hexdigest() in text
+    assert f"dcls {__version__} on cpu, fp32" in text
+    assert "58.9 dB is the rounding of 8-bit samples" in text
     arguments = ["upscale", "a.png", "-w", x2, "--kernel", "psf.npy", "--report", "page.html"]
     assert run([*arguments, "--overwrite"]) == 0
     assert "given by the user" in Path("page.html").read_text(encoding="utf-8")
@@ -154,3 +160,26 @@ def test_fidelity_is_in_the_records_and_in_python(x2: str) -> None:
     packet = xmp_in(Path("a_x1.5.png"))
     assert packet is not None
     assert json.loads(record_of(packet)["options"])["fidelity"] == 0.6
+
+
+def test_sixteen_bits_and_unusual_options_are_stated(x2: str) -> None:
+    grey = np.linspace(0, 65535, 40 * 30).reshape(30, 40).astype(np.uint16)
+    Image.fromarray(grey).save("deep.png")
+    arguments = ["upscale", "deep.png", "-w", x2, "--report", "deep.html", "--fidelity", "0.5"]
+    assert run(arguments) == 0
+    text = Path("deep.html").read_text(encoding="utf-8")
+    assert "107.1 dB is the rounding of 16-bit samples" in text
+    assert "&quot;fidelity&quot;: 0.5" in text
+
+
+@pytest.mark.parametrize("option", [[], ["--precision", "fp32"]])
+def test_a_default_precision_comes_from_the_environment(
+    option: list[str], x2: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("DCLS_PRECISION", "bf16")
+    assert run(["upscale", "a.png", "-w", x2, "-o", "env.png", "--json", *option]) == 0
+    done = json.loads(capsys.readouterr().out.splitlines()[-2])
+    assert done["precision"] == ("fp32" if option else "bf16")
+    monkeypatch.setenv("DCLS_PRECISION", "fp33")
+    assert run(["upscale", "a.png", "-w", x2, "-o", "other.png"]) == 2
+    assert "DCLS_PRECISION" in capsys.readouterr().err
