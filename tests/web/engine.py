@@ -19,12 +19,12 @@ CORRECTED_TOLERANCE = 6
 LIGHT, PHOTO = "dcls-light-x4", "dcls-photo-x4"
 
 
-def differs(page: Path, picture: Image.Image | Path, model: str) -> int:
+def differs(page: Path, picture: Image.Image | Path, model: str, fidelity: float = 0.0) -> int:
     """Largest difference of the page's result from the Python engine's, in levels."""
     upscaler = Upscaler.from_pretrained(model, device="cpu", precision="fp32")
     if isinstance(picture, Path):
         picture = Image.open(picture)
-    expected = np.asarray(upscaler.up(picture).image).astype(int)
+    expected = np.asarray(upscaler.up(picture, fidelity=fidelity).image).astype(int)
     with Image.open(page) as image:
         found = np.asarray(image).astype(int)
     assert found.shape == expected.shape

@@ -10,7 +10,7 @@ import pytest
 
 from dcls_cli.image import compression, drawn, traces
 from dcls_cli.models import auto
-from dcls_cli.upscaling import consistency, finding, finishing, narrow, survey
+from dcls_cli.upscaling import consistency, fidelity, finding, finishing, narrow, survey
 from dcls_cli.upscaling.narrow import reference
 from tests.web.nodes import SOURCE, call
 
@@ -20,6 +20,7 @@ COUNTERPARTS: list[tuple[ModuleType, list[str], set[str]]] = [
     (narrow, ["narrow.mjs"], {"_DISCS"}),  # the page has the picture
     (finding, ["finding.mjs", "sample.mjs"], set()),
     (consistency, ["consistency.mjs"], {"SMALLEST_PART", "_BLOCK_PX"}),  # the page takes no parts
+    (fidelity, ["fidelity.mjs"], {"DEFAULT_FIDELITY", "_SMALLEST_PART"}),
     (finishing, ["finishing.mjs", "masks.mjs"], {"_BAND_PX"}),  # the page looks at all at once
     (traces, ["traces.mjs"], set()),
     (drawn, ["drawn.mjs"], set()),

@@ -8,7 +8,7 @@ import pytest
 
 from dcls_cli.config import KernelSpace
 from dcls_cli.image.photo import SampleRaster
-from dcls_cli.upscaling import consistency, finishing
+from dcls_cli.upscaling import consistency, fidelity, finishing
 from dcls_cli.upscaling.survey import survey
 from tests.web import pictures
 from tests.web.nodes import call
@@ -122,6 +122,26 @@ def test_consistency_is_kept_as_in_python(
     np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=1e-3)
 
 
+@pytest.mark.parametrize("wanted", [0.0, 0.25, 0.5, 0.6, 0.9])
+@pytest.mark.parametrize(("space", "taps"), [("hr", 21), ("lr", 7)])
+def test_fidelity_is_reached_as_in_python(
+    space: KernelSpace, taps: int, wanted: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fidelity, "_SMALLEST_PART", 1e-6)
+    lr = colours(pictures.noise(19, 24))
+    sr = degraded(lr).clip(0, 1)
+    kernel = slanted(taps)
+    expected = fidelity.keep_faithful(lr, sr, kernel, space, wanted, level=1 / 255)
+    assert (np.abs(expected - sr).max() > 0.02) == (wanted > 0)
+    code = """
+      const kernel = { taps: Float32Array.from(given[3]), space: given[4] };
+      return module.keepFaithful(lr, sr, sides, kernel, given[5]);
+    """
+    flat = kernel.ravel().tolist()
+    ours = finished("fidelity.mjs", code, lr, sr, flat, space, wanted)
+    np.testing.assert_allclose(ours.reshape(expected.shape), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("neutral", [True, False])
 def test_colours_are_finished_as_in_python(neutral: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(consistency, "SMALLEST_PART", 1e-6)
@@ -135,7 +155,7 @@ def test_colours_are_finished_as_in_python(neutral: bool, monkeypatch: pytest.Mo
     code = """
       const kernel = { taps: Float32Array.from(given[4]), space: "hr" };
       const seen = { neutral: given[3], fewColours: 0.5 };
-      return module.finishColours(seen, kernel)(lr, sr, sides);
+      return module.finishColours(seen, kernel, 0)(lr, sr, sides);
     """
     flat = kernel.ravel().tolist()
     ours = finished("finishing.mjs", code, lr, sr, neutral, flat).reshape(expected.shape)

@@ -17,7 +17,7 @@ from dcls_cli import Upscaler
 from dcls_cli.image import read
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.models.auto import choose
-from tests.web.engine import LIGHT, PHOTO, TOLERANCE, chosen, differs
+from tests.web.engine import CORRECTED_TOLERANCE, LIGHT, PHOTO, TOLERANCE, chosen, differs
 from tests.web.nodes import Drive
 from tests.web.serving import ISOLATED, address, serve
 
@@ -47,6 +47,18 @@ def test_the_example_is_restored_as_by_the_python_engine(
     assert said["split"] == ["50%", "51%"]  # two steps of the right arrow key
     assert said["complaints"] == []
     assert said["longest"] < 2000  # milliseconds without an answer; a tile takes longer
+
+
+@pytest.mark.parametrize("fidelity", [0.5, 1.0])
+def test_fidelity_is_that_of_the_python_engine(
+    site: str, drive: Drive, tmp_path: Path, fidelity: float
+) -> None:
+    picture, result = tmp_path / "crop.png", tmp_path / "result.png"
+    example((100, 60, 200, 130)).save(picture)
+    settings = {"fidelity": f"{fidelity:g}", "model": PHOTO}
+    drive(url=site, picture=picture, download=result, settings=settings)
+    assert differs(result, picture, PHOTO, fidelity) <= CORRECTED_TOLERANCE
+    assert differs(result, picture, PHOTO) > CORRECTED_TOLERANCE
 
 
 def test_the_page_has_an_example(site: str, drive: Drive, tmp_path: Path) -> None:

@@ -107,6 +107,43 @@ export function degraded(sr, { high, wide, scale }, kernel) {
 }
 
 /**
+ * The transpose of `degraded`, times the square of the scale: each LR pixel is spread over the HR pixels
+ * that it was made of. Beyond the borders the last LR pixels are repeated.
+ *
+ * @param {Float32Array} lr (3, high, wide).
+ * @param {Sides} sides
+ * @param {Kernel} kernel
+ * @returns {Float32Array} (3, scale * high, scale * wide).
+ */
+export function returned(lr, { high, wide, scale }, kernel) {
+  const { taps, side } = together(kernel, scale);
+  const before = (side - scale) / 2;
+  const beyond = Math.ceil(before / scale);
+  const [tall, long] = [high * scale, wide * scale];
+  const result = new Float64Array(3 * tall * long);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let y = -beyond; y < high + beyond; y++) {
+      const row = channel * high + Math.min(Math.max(y, 0), high - 1);
+      const top = y * scale - before;
+      for (let x = -beyond; x < wide + beyond; x++) {
+        const value = scale ** 2 * lr[row * wide + Math.min(Math.max(x, 0), wide - 1)];
+        if (value === 0) continue;
+        const left = x * scale - before;
+        const [first, last] = [Math.max(left, 0), Math.min(left + side, long)];
+        for (let to = Math.max(top, 0); to < Math.min(top + side, tall); to++) {
+          const at = (channel * tall + to) * long;
+          const tap = (to - top) * side - left;
+          for (let column = first; column < last; column++) {
+            result[at + column] += value * taps[tap + column];
+          }
+        }
+      }
+    }
+  }
+  return Float32Array.from(result);
+}
+
+/**
  * Kernel and antialiased bicubic in one.
  *
  * @param {Kernel} kernel

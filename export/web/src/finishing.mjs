@@ -4,6 +4,7 @@
  */
 
 import { keepConsistent } from "./consistency.mjs";
+import { keepFaithful } from "./fidelity.mjs";
 import { nearby, smoothed } from "./nearby.mjs";
 import { BICUBIC, BILINEAR, enlarged } from "./resampling.mjs";
 
@@ -66,9 +67,10 @@ const clipped = (value) => Math.min(Math.max(value, 0), 1);
  *
  * @param {{neutral: boolean, fewColours: number}} seen see `Survey`.
  * @param {import("./consistency.mjs").Kernel} kernel
+ * @param {number} fidelity 0 to 1, see `keepFaithful`.
  * @returns {Finish}
  */
-export function finishColours({ neutral, fewColours }, kernel) {
+export function finishColours({ neutral, fewColours }, kernel, fidelity) {
   return (lr, sr, sides) => {
     if (neutral) {
       const grey = meanOf(sr);
@@ -76,7 +78,7 @@ export function finishColours({ neutral, fewColours }, kernel) {
     }
     const explained = keepConsistent(lr, keepRange(lr, sr, sides, fewColours), sides, kernel);
     const kept = keepBrightness(lr, keepSmooth(lr, explained, sides), sides);
-    return kept.map(clipped);
+    return keepFaithful(lr, kept.map(clipped), sides, kernel, fidelity);
   };
 }
 

@@ -102,6 +102,7 @@ function run(file, changed = {}) {
     engine,
     tile,
     model: view.model.value,
+    fidelity: Number(view.fidelity.value),
     canvasArea: CANVAS_AREA,
   });
 }

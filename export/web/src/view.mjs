@@ -17,6 +17,7 @@ export const settings = element("settings", HTMLFormElement);
 export const model = element("model", HTMLSelectElement);
 export const engine = element("engine", HTMLSelectElement);
 export const tile = element("tile", HTMLSelectElement);
+export const fidelity = element("fidelity", HTMLSelectElement);
 export const example = element("example", HTMLParagraphElement);
 export const cancel = element("cancel", HTMLButtonElement);
 

@@ -17,6 +17,7 @@ import { plan, Stitcher } from "./tiling.mjs";
  * @property {string} model a name or `auto`.
  * @property {"auto" | import("./network.mjs").Engine} engine
  * @property {number} tile
+ * @property {number} fidelity 0 to 1.
  * @property {number} canvasArea pixels that the page can show of the result.
  *
  * @typedef {{x: number, y: number, bitmap: ImageBitmap}} Patch a part of what the page shows.
@@ -63,7 +64,7 @@ self.addEventListener("message", async ({ data }) => {
 });
 
 /** @param {Job} job */
-async function work({ file, model, engine, tile, canvasArea }) {
+async function work({ file, model, engine, tile, fidelity, canvasArea }) {
   post({ type: "stage", text: "Decoding the picture" });
   const picture = await decode(file);
   const { form, transparent, bitmap, width, height } = picture;
@@ -87,7 +88,7 @@ async function work({ file, model, engine, tile, canvasArea }) {
   const { blur, confidence, estimated, seen } = await findBlur(picture, "colour", network);
   const taps = Float32Array.from(tapsOf(blur));
   /** @type {Way[]} */
-  const ways = [{ what: "colour", blur, finish: finishColours(seen, { taps, space }) }];
+  const ways = [{ what: "colour", blur, finish: finishColours(seen, { taps, space }, fidelity) }];
   if (transparent) {
     // The blur of flat colours would draw rings around a cut-out figure.
     const found = await findBlur(picture, "alpha", network);
