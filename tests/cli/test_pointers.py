@@ -23,7 +23,7 @@ OWN_FILE = re.compile(
 )
 
 #: Files that commands write; nobody is sent to look for them elsewhere.
-WRITTEN = {"figures.md", "ablations.md", "README.md", "README", "export/web/dist"}
+WRITTEN = {"figures.md", "ablations.md", "README.md", "README", "export/web", "export/web/dist"}
 
 COMMAND = re.compile(r"(?:`|^\s*)dcls ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", re.MULTILINE)
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
