@@ -104,7 +104,7 @@ def test_a_busy_server_is_asked_again(hub: Hub, content: bytes, mode: str, failu
         ("corrupt", "wrong bytes: its SHA-256 must be"),
         ("html", "a web page instead of the file"),
         ("portal", "does not speak the Hub's protocol"),
-        ("slow", "came within 1 s"),
+        ("slow", "came within 3 s"),
         ("silent", "no answer within 1 s"),
         ("401", "answers 401"),
         ("403", "answers 403"),
@@ -118,11 +118,12 @@ def test_a_server_with_a_fault_costs_one_line_and_leaves_nothing(
 ) -> None:
     hub.mode = mode
     if mode in ("slow", "silent"):
-        monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 1)
+        seconds = 3 if mode == "slow" else 1  # it has to begin in time, on a busy machine too
+        monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", seconds)
     started = time.monotonic()
     with pytest.raises(WeightsError) as caught:
         find(NAME)
-    assert time.monotonic() - started < stretched(10)
+    assert time.monotonic() - started < stretched(20)
     message = str(caught.value)
     assert message.startswith(f"{NAME}: ")
     assert said in message
