@@ -63,7 +63,6 @@ class PyTorchBackend:
         self._overflowed = False
         self._warned_of_fork = False
         if self._device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32, in the estimate above all
             self._run = self._captured = Captured(self._run, CudaGraph)
 
     @classmethod
