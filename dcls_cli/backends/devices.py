@@ -153,6 +153,8 @@ def apart_from_caller(device: torch.device) -> Iterator[None]:
     In a forked process it is one thread that computes; see `has_lost_threads`.
     """
     with exact_fp32(), ExitStack() as stack:
+        if device.type == "cuda":  # GPU only: threads begin on the first one
+            stack.enter_context(torch.cuda.device(device))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         if torch.is_autocast_enabled(device.type):
