@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import onnxruntime
@@ -258,3 +259,39 @@ def test_devices_that_are_unknown() -> None:
 def test_what_onnx_runtime_says_comes_without_the_place_in_its_source(place: str) -> None:
     said = f"[ONNXRuntimeError] : 1 : FAIL : {place}Unknown model file format version."
     assert sessions._message_of(RuntimeError(said)) == "Unknown model file format version."
+
+
+def test_threads_load_libraries_and_standard_output_stays(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime prints what is missing; another thread's results are printed meanwhile."""
+    inside = threading.Barrier(2)
+
+    def load() -> None:
+        inside.wait(10)
+        wheels.load_libraries()
+
+    before = sys.stdout
+    thread = threading.Thread(target=load)
+    thread.start()
+    inside.wait(10)
+    results = 0
+    while thread.is_alive() or results < 10:
+        print("result")  # noqa: T201
+        assert sys.stdout is before
+        results += 1
+    thread.join()
+    assert capsys.readouterr().out.split() == ["result"] * results
+    assert "print" not in vars(onnxruntime)  # its other functions go on printing
+
+
+def test_what_onnx_runtime_prints_while_it_loads_is_dropped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talkative = "def preload_dlls():\n    print('Failed to load libcudnn')\n    raise OSError"
+    monkeypatch.setattr(onnxruntime, "preload_dlls", None)
+    exec(talkative, vars(onnxruntime))  # with the module's own names, as the real one has
+    with pytest.raises(OSError):
+        wheels.load_libraries()
+    assert capsys.readouterr().out == ""
+    assert "print" not in vars(onnxruntime)
