@@ -3,8 +3,10 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
+from typing import Any
 
 import torch
 
@@ -59,6 +61,83 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _forked.add(os.getpid()))
 
 
+class _ExactFp32:
+    """PyTorch's settings of what fp32 is computed in, while anybody wants all of its bits.
+
+    They hold for the whole process: the first one who comes sets them, and the last one who leaves
+    gives back what they were.
+    """
+
+    def __init__(self) -> None:
+        """Nobody has come yet."""
+        self._lock = Lock()
+        self._users = 0
+        self._before: list[str] = []
+        self._products: str | None = None
+        self._cudnn_tf32: bool | None = None
+        cudnn: Any = torch.backends.cudnn
+        mkldnn: Any = torch.backends.mkldnn
+        self._settings: tuple[Any, ...] = (
+            cudnn.conv,
+            cudnn.rnn,
+            torch.backends.cuda.matmul,
+            mkldnn.conv,
+            mkldnn.matmul,
+        )
+
+    def enter(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = [setting.fp32_precision for setting in self._settings]
+                self._products = self._cudnn_tf32 = None
+                # Where the caller has set what an old name cannot say, that one stays as it is.
+                with suppress(RuntimeError):
+                    self._products = torch.get_float32_matmul_precision()
+                with suppress(RuntimeError):
+                    self._cudnn_tf32 = torch.backends.cudnn.allow_tf32
+                products = None if self._products is None else "highest"
+                cudnn_tf32 = None if self._cudnn_tf32 is None else False
+                self._set(products, cudnn_tf32, ["ieee"] * len(self._settings))
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._set(self._products, self._cudnn_tf32, self._before)
+
+    def _set(self, products: str | None, cudnn_tf32: bool | None, values: Sequence[str]) -> None:
+        """Set both the old names and the new ones: where they differ, PyTorch refuses to work."""
+        if products is not None:
+            torch.set_float32_matmul_precision(products)
+        if cudnn_tf32 is not None:
+            torch.backends.cudnn.allow_tf32 = cudnn_tf32
+        for setting, value in zip(self._settings, values, strict=True):
+            setting.fp32_precision = value
+
+
+_exact_fp32 = _ExactFp32()
+
+if hasattr(os, "register_at_fork"):  # another thread may have held the lock
+    os.register_at_fork(after_in_child=_exact_fp32.__init__)  # type: ignore[misc]
+
+
+@contextmanager
+def exact_fp32() -> Iterator[None]:
+    """Compute what is fp32 in fp32, on every device: what "fp32" means in this program.
+
+    By itself PyTorch computes convolutions on a GPU in TF32, which has 10 bits of 23: it puts the
+    linear super-resolver 61 dB away, less than bf16 does. Whoever uses this library may have
+    allowed more, products in bf16 among it. Threads that compute something else meanwhile get
+    exact fp32 too.
+    """
+    _exact_fp32.enter()
+    try:
+        yield
+    finally:
+        _exact_fp32.leave()
+
+
 def has_lost_threads() -> bool:
     """Whether this process was forked, which copies none of the threads that PyTorch computes in.
 
@@ -69,11 +148,13 @@ def has_lost_threads() -> bool:
 
 @contextmanager
 def apart_from_caller(device: torch.device) -> Iterator[None]:
-    """Compute alike whatever the caller has set: a default device, or autocast.
+    """Compute alike whatever the caller has set: a default device, autocast, or less than fp32.
 
     In a forked process it is one thread that computes; see `has_lost_threads`.
     """
-    with ExitStack() as stack:
+    with exact_fp32(), ExitStack() as stack:
+        if device.type == "cuda":  # GPU only: threads begin on the first one
+            stack.enter_context(torch.cuda.device(device))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         if torch.is_autocast_enabled(device.type):
@@ -150,9 +231,14 @@ SPARE_BYTES = 24 << 20
 _ESTIMATOR_LIVE = 5
 
 #: What says in the text of a RuntimeError that memory ran out: PyTorch's allocator on the CPU,
-#: oneDNN and MKL have no type of their own for it.
+#: oneDNN, MKL and NVIDIA's libraries, which allocate for themselves, have no type of their own for
+#: it.
 _MEMORY_TEXTS = (
     "DefaultCPUAllocator",
+    "ALLOC_FAILED",  # of cuBLAS, cuDNN, cuFFT, cuSOLVER, cuSPARSE
+    "CUFFT_INTERNAL_ERROR",  # cuFFT's word for it
+    "unable to find an engine",  # and cuDNN's, of which none fits into what is left
+    "Unable to find a valid cuDNN algorithm",
     "bad_alloc",
     "could not create a memory",
     "could not create a primitive",
@@ -198,6 +284,13 @@ def estimator_bytes_per_px(config: ModelConfig) -> int:
     return _ESTIMATOR_LIVE * 4 * config.estimator_features
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether PyTorch or a library below it says that memory ran out."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _MEMORY_TEXTS)
+
+
 @contextmanager
 def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
     """Turn what PyTorch raises when memory runs out, with an input (..., H, W), into our error.
@@ -208,7 +301,6 @@ def translated_memory_errors(shape: tuple[int, ...]) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        of_cpu = any(text in str(error) for text in _MEMORY_TEXTS)
-        if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
+        if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError.of_piece(shape) from error

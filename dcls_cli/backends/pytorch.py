@@ -1,5 +1,6 @@
 """The network on PyTorch: device, precision, memory layout."""
 
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
 
@@ -31,6 +32,9 @@ from dcls_cli.network.dcls import DCLS, repeated
 from dcls_cli.network.dcls import Blur as TensorBlur
 from dcls_cli.network.windows import WINDOW_PX
 
+#: Blurs that are kept on the device. A photo has one or two, and two photos take turns.
+KEPT_BLURS = 8
+
 #: Of the windows that the blur is estimated in, pixels.
 SMALLEST_WINDOW_PX = 64
 
@@ -55,6 +59,9 @@ class PyTorchBackend:
         self._device = select_device(device)
         self._precision = select_precision(precision, self._device)
         self._transfers = Transfers(self._device)
+        # By identity, as blurs are not compared. A copy to a GPU waits for all that it has to do,
+        # so that the tiles of a photo would not overlap.
+        self._kept = lru_cache(KEPT_BLURS)(partial(_tensors, device=self._device))
         self._network = network.to(self._device).eval()
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._run: Run = self._in_half if self._precision != "fp32" else self._network.restore
@@ -63,7 +70,6 @@ class PyTorchBackend:
         self._overflowed = False
         self._warned_of_fork = False
         if self._device.type == "cuda":
-            torch.backends.cudnn.allow_tf32 = False  # fp32 is fp32, in the estimate above all
             self._run = self._captured = Captured(self._run, CudaGraph)
 
     @classmethod
@@ -170,7 +176,7 @@ class PyTorchBackend:
         apart = apart_from_caller(self._device)
         with apart, torch.inference_mode(), translated_memory_errors((window, window)):
             source = statistics.Source(read, *lr.shape[1:])
-            known = None if kernel is None else self._number(kernel)[None, None]
+            known = None if kernel is None else _tensor(kernel, self._device)[None, None]
             found, *rest = statistics.gather(
                 self._network, source, tiled=tiled, known=known, window=window
             )
@@ -203,7 +209,7 @@ class PyTorchBackend:
         require_memory(lr.shape, bytes_per_px(self.config, precision), self._device)
         apart = apart_from_caller(self._device)
         with apart, torch.inference_mode(), translated_memory_errors(lr.shape):
-            same = repeated(self._one(blur), lr.shape[0])
+            same = repeated(self._kept(blur), lr.shape[0])
             return self._transfers.download(run(self._transfers.upload(lr), same))
 
     def _in_half(self, lr: Tensor, blur: TensorBlur) -> Tensor:
@@ -211,18 +217,20 @@ class PyTorchBackend:
         with torch.autocast(self._device.type, DTYPES[self._precision]):
             return self._network.restore(lr, blur)
 
-    def _one(self, blur: Blur) -> TensorBlur:
-        """The blur on the device, as a batch of one."""
 
-        def one(part: np.ndarray | None) -> Tensor | None:
-            return None if part is None else self._number(part)[None]
+def _tensors(blur: Blur, device: torch.device) -> TensorBlur:
+    """A blur on a device, as a batch of one."""
 
-        kernel = self._number(blur.kernel)[None, None]
-        return TensorBlur(kernel, one(blur.smoothing), one(blur.noise), one(blur.gates))
+    def one(part: np.ndarray | None) -> Tensor | None:
+        return None if part is None else _tensor(part, device)[None]
 
-    def _number(self, part: np.ndarray) -> Tensor:
-        """A part of a blur on the device."""
-        return torch.tensor(part, dtype=torch.float32, device=self._device)
+    kernel = _tensor(blur.kernel, device)[None, None]
+    return TensorBlur(kernel, one(blur.smoothing), one(blur.noise), one(blur.gates))
+
+
+def _tensor(part: np.ndarray, device: torch.device) -> Tensor:
+    """A part of a blur on a device."""
+    return torch.tensor(part, dtype=torch.float32, device=device)
 
 
 #: PSNR between half precision and fp32 under which fp32 is used, dB.

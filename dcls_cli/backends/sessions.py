@@ -93,6 +93,10 @@ def open_session(device: str, opener: Opener) -> "InferenceSession":
         chosen.append((PROVIDERS["cuda"], provider_options("cuda", number)))
     if name != "cpu":
         chosen.append(PROVIDERS["cpu"])
+    if name == "tensorrt":
+        # It has no option for that, and looks once, before its first session. Whoever has set it
+        # otherwise keeps that.
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     if name in NVIDIA:
         wheels.load_libraries()
     try:
@@ -116,6 +120,7 @@ def provider_options(name: str, number: int) -> dict[str, str]:
             "device_id": str(number),
             "cudnn_conv_algo_search": "HEURISTIC",  # tiles have few sizes: no minute of trials
             "arena_extend_strategy": "kSameAsRequested",
+            "use_tf32": "0",  # fp32 is fp32; see `devices.exact_fp32`
         }
     if name == "tensorrt":
         folder = str(_made_folder(cache_folder() / "tensorrt"))
@@ -196,7 +201,14 @@ def available_providers() -> list[str]:
 
 
 #: What ONNX Runtime says when memory runs out; its errors have no class of their own.
-MEMORY_WORDS = ("bad_alloc", "Failed to allocate memory", "out of memory", "bad allocation")
+MEMORY_WORDS = (
+    "bad_alloc",
+    "Failed to allocate memory",
+    "out of memory",
+    "bad allocation",
+    "ALLOC_FAILED",  # of cuBLAS, cuDNN and cuFFT
+    "CUFFT_INTERNAL_ERROR",  # what cuFFT says instead
+)
 
 #: Before what it has to say: a code, and a place in its source with the name of a function.
 _PLACE = re.compile(

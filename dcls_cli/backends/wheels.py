@@ -1,11 +1,10 @@
 """What is installed for ONNX Runtime: its wheels, NVIDIA's driver and libraries."""
 
-import contextlib
 import ctypes
-import io
 import sys
 from importlib import metadata
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 
 from dcls_cli.errors import BackendError
@@ -121,9 +120,25 @@ def load_libraries() -> None:
     What is missing is reported by `why_failing` if the provider does not start without it.
     """
     onnxruntime = module()
-    if hasattr(onnxruntime, "preload_dlls"):
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what is missing
+    if not hasattr(onnxruntime, "preload_dlls"):
+        return
+    # It prints what is missing. Standard output belongs to all threads, of which another may load
+    # libraries too or print a result, so the module alone gets another `print`.
+    names = vars(onnxruntime)
+    with _LOADING:
+        names["print"] = _silent
+        try:
             onnxruntime.preload_dlls()
+        finally:
+            del names["print"]
+
+
+def _silent(*_values: object, **_options: object) -> None:
+    """Print nothing."""
+
+
+#: Held while libraries are loaded: engines of several devices start at once.
+_LOADING = Lock()
 
 
 def missing_library(name: str) -> str | None:

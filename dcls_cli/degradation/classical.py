@@ -85,6 +85,13 @@ def reflect_index(length: int, before: int, after: int, device: torch.device) ->
     return torch.from_numpy(np.minimum(position, period - position)).to(device)
 
 
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device, without waiting for the device: from pinned memory to a GPU."""
+    if device.type == "cuda" and tensor.device.type == "cpu":  # GPU only
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
 def blur(image: Tensor, kernel: Tensor) -> Tensor:
     """Correlate (B, C, H, W) with its own kernels (B or 1, 1, k, k), 'reflect' padding."""
     batch, channels, height, width = image.shape
@@ -206,11 +213,14 @@ SMALLEST_PART = 1e-5
 def degrade(image: Tensor, kernel: Tensor, scale: int) -> Tensor:
     """Blur (B, C, H, W) with its own kernels (B, 1, k, k) and make it smaller by the bicubic.
 
-    Equals `bicubic(blur(image, kernel), 1 / scale)` to about `SMALLEST_PART`.
+    Equals `bicubic(blur(image, kernel), 1 / scale)` to about `SMALLEST_PART`. For a GPU the kernels
+    had better be on the CPU, where they are decomposed: to fetch them is to wait for the GPU.
     """
     height, width = image.shape[-2:]
     with torch.autocast(image.device.type, enabled=False):
-        along_rows, along_columns = separable_parts(kernel[:, 0].to(image.dtype))
+        along_rows, along_columns = (
+            sent(part, image.device) for part in separable_parts(kernel[:, 0].to(image.dtype))
+        )
         batch, parts, taps = along_rows.shape
         rows = blurred_bicubic_matrix(along_rows.reshape(-1, taps), height, scale)
         columns = blurred_bicubic_matrix(along_columns.reshape(-1, taps), width, scale)
@@ -229,7 +239,7 @@ def separable_parts(kernel: Tensor) -> tuple[Tensor, Tensor]:
     R is what the least separable kernel of the batch needs; the others are padded by parts that
     are next to nothing.
     """
-    # On the CPU: a GPU takes longer for a few matrices of this size than the way there and back.
+    # On the CPU, which decides how many parts there are: a GPU would have to be waited for.
     down, strength, across = torch.linalg.svd(kernel.double().cpu())
     needed = int((strength > SMALLEST_PART * strength[:, :1]).sum(1).max())
     root = strength[:, :needed, None].sqrt()

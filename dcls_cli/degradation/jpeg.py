@@ -99,11 +99,17 @@ def _code(plane: Tensor, quality: Tensor, table: tuple[tuple[int, ...], ...]) ->
     return blocks.reshape(batch, channels, height, width).round().clamp(-128, 127)
 
 
+@lru_cache(maxsize=16)
+def _on_device(table: tuple[tuple[int, ...], ...], device: torch.device) -> Tensor:
+    """A table as float64; kept, because a copy to a GPU waits for it."""
+    return torch.tensor(table, dtype=torch.float64).to(device)
+
+
 def _quantisation(quality: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
     """Libjpeg's scaling of a table: (B,) -> (B, 8, 8)."""
     quality = quality.clamp(1, 100)
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)
-    base = torch.tensor(table, dtype=percent.dtype, device=percent.device)
+    base = _on_device(table, percent.device).to(percent.dtype)
     return ((base * percent[:, None, None] + 50) / 100).floor().clamp(1, 255)
 
 

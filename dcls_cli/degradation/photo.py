@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dcls_cli.degradation.classical import degrade, quantise
+from dcls_cli.degradation.classical import degrade, quantise, sent
 from dcls_cli.degradation.jpeg import compressed, compressed_elsewhere, from_ycbcr
 
 #: A Gaussian as narrow as this leaves white noise white.
@@ -181,11 +181,19 @@ class PhotoDamage:
         )
 
     def part(self, which: slice, device: torch.device) -> Self:
-        """Some of the photos, on a device."""
+        """Some of the photos, on a device, but for what the CPU decides by: see `_ON_CPU`."""
         parts = {field.name: getattr(self, field.name)[which] for field in fields(self)}
         return type(self)(
-            **{name: part.to(device, non_blocking=True) for name, part in parts.items()}
+            **{
+                name: part if name in _ON_CPU else sent(part, device)
+                for name, part in parts.items()
+            }
         )
+
+
+#: What stays on the CPU, where the sizes of what follows from it are decided: of a GPU they would
+#: have to be fetched, after all that it has to do before.
+_ON_CPU = ("kernel", "first_quality")
 
 
 class Damaged(NamedTuple):
@@ -231,9 +239,11 @@ def _compressed_before(image: Tensor, damage: PhotoDamage) -> Tensor:
     some = (damage.first_quality <= 100).nonzero()[:, 0]
     if not len(some):
         return image
+    quality = sent(damage.first_quality[some], image.device)
+    some = sent(some, image.device)
     before = compressed_elsewhere(
         image[some],
-        damage.first_quality[some],
+        quality,
         damage.subsampled[some],
         damage.first_factor[some],
         start=damage.first_start[some],

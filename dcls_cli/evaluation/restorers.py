@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from dcls_cli.backends import Backend
-from dcls_cli.backends.devices import select_device
+from dcls_cli.backends.devices import exact_fp32, select_device
 from dcls_cli.errors import UsageError, WeightsError
 from dcls_cli.evaluation.gaussian8 import bicubic_restore
 from dcls_cli.evaluation.kernel_metrics import Estimate
@@ -131,7 +131,7 @@ class SpandrelNetwork:
 
     def restore(self, lr: np.ndarray, file: bytes | None = None) -> Restored:
         """LR (3, h, w) float32 in [0, 1]; spandrel pads what the network cannot take."""
-        with torch.inference_mode():
+        with exact_fp32(), torch.inference_mode():
             image = torch.from_numpy(np.ascontiguousarray(lr, np.float32))[None]
             sr = self._model(image.to(self._device))
         return Restored(sr[0].float().cpu().numpy(), None)

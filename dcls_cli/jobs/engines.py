@@ -1,7 +1,8 @@
 """An engine that several threads use in turns, so that it never waits for files.
 
 While one photo is restored, the next one is decoded and the one before is encoded, each by a thread
-of its own. The engine serves one thread at a time, the oldest photo first.
+of its own. The engine serves the oldest photo first, and one thread at a time; a GPU as many as it
+has lanes, so that it copies the tiles of one while it computes another.
 """
 
 import heapq
@@ -25,7 +26,7 @@ class Engine:
 
     Attributes:
         device: what it is called.
-        busy_s: time in which it worked.
+        busy_s: time in which it worked, for one or more.
     """
 
     def __init__(self, device: str, stop: threading.Event) -> None:
@@ -35,7 +36,8 @@ class Engine:
         self._stop = stop
         self._free = threading.Condition()
         self._waiting: list[int] = []
-        self._taken = False
+        self._taken = 0
+        self._since = 0.0
         self._first: float | None = None
         self._last = 0.0
 
@@ -50,23 +52,22 @@ class Engine:
         return {"device": self.device, **times}
 
     @contextmanager
-    def turn(self, order: int) -> Iterator[None]:
-        """Have the engine alone; the lowest order that waits is next.
+    def turn(self, order: int, places: int = 1) -> Iterator[None]:
+        """Have one of the places of the engine; the lowest order that waits is next.
 
         Raises:
             Stopped: the batch ends.
         """
-        self._take(order)
-        started = time.perf_counter()
+        self._take(order, places)
         try:
             yield
         finally:
             with self._free:
                 now = time.perf_counter()
-                self._first = started if self._first is None else self._first
-                self._last = now
-                self.busy_s += now - started
-                self._taken = False
+                self._taken -= 1
+                if self._taken == 0:
+                    self._last = now
+                    self.busy_s += now - self._since
                 self._free.notify_all()
 
     def wake(self) -> None:
@@ -74,16 +75,20 @@ class Engine:
         with self._free:
             self._free.notify_all()
 
-    def _take(self, order: int) -> None:
+    def _take(self, order: int, places: int) -> None:
         with self._free:
             heapq.heappush(self._waiting, order)
-            while not self._stop.is_set() and (self._taken or self._waiting[0] != order):
+            while not self._stop.is_set() and (self._taken >= places or self._waiting[0] != order):
                 self._free.wait()
             self._waiting.remove(order)
             heapq.heapify(self._waiting)
             if self._stop.is_set():
                 raise Stopped
-            self._taken = True
+            if self._taken == 0:
+                self._since = time.perf_counter()
+                self._first = self._since if self._first is None else self._first
+            self._taken += 1
+            self._free.notify_all()  # there may be a place for the next one
 
 
 @dataclass(frozen=True)
@@ -93,9 +98,9 @@ class Place:
     engine: Engine
     order: int
 
-    def turn(self) -> AbstractContextManager[None]:
+    def turn(self, places: int = 1) -> AbstractContextManager[None]:
         """See `Engine.turn`."""
-        return self.engine.turn(self.order)
+        return self.engine.turn(self.order, places)
 
 
 class InTurns(PassedOn):
@@ -115,10 +120,10 @@ class InTurns(PassedOn):
         self, lr: np.ndarray | Raster, *, tiled: bool = True, kernel: np.ndarray | None = None
     ) -> Blur:
         """See `Backend.estimate`."""
-        with self._place.turn():
+        with self._place.turn(self._backend.lanes):
             return super().estimate(lr, tiled=tiled, kernel=kernel)
 
     def restore(self, lr: np.ndarray, blur: Blur) -> np.ndarray:
         """See `Backend.restore`."""
-        with self._place.turn():
+        with self._place.turn(self._backend.lanes):
             return super().restore(lr, blur)

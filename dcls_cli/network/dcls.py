@@ -130,11 +130,20 @@ class DCLS(nn.Module):
         with torch.no_grad(), torch.autocast(lr.device.type, enabled=False):
             if self.linear is not None:
                 noise = NOISE_TO_SIGNAL if blur.noise is None else blur.noise
-                inverted = kernel if self.config.skip == "linear" else impulse(kernel)
+                known = kernel
+                if _is_one(kernel) and (isinstance(noise, float) or _is_one(noise)):
+                    # Tiles of one photo: the filters are computed once.
+                    known, noise = kernel[:1], noise if isinstance(noise, float) else noise[:1]
+                inverted = known if self.config.skip == "linear" else impulse(known)
                 linear = self.linear(lr.float(), self.linear.filters(inverted, noise))
             if self.reformulated is not None:
                 kernel = self.reformulated(kernel)
         return kernel, linear
+
+
+def _is_one(repeated: Tensor) -> bool:
+    """Whether the items of a batch are one and the same, as `repeated` makes them."""
+    return repeated.shape[0] == 1 or repeated.stride(0) == 0
 
 
 def impulse(kernel: Tensor) -> Tensor:

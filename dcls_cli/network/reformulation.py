@@ -161,9 +161,15 @@ class LinearSuperResolver(nn.Module):
         return unit_sum(taps.reshape(-1, s * s, 1, self.taps, self.taps))
 
     def forward(self, lr: Tensor, filters: Tensor) -> Tensor:
-        """Apply each image's filters: (B, C, H, W) -> (B, C s^2, H, W), pixel-unshuffled."""
+        """Apply each image's filters, or those of all: (B, C, H, W) -> (B, C s^2, H, W).
+
+        The result is pixel-unshuffled.
+        """
         radius = self.taps // 2
         padded = F.pad(lr, (radius,) * 4, mode="replicate")
+        if filters.shape[0] == 1:
+            channels = padded.reshape(-1, 1, *padded.shape[-2:])
+            return F.conv2d(channels, filters[0]).view(lr.shape[0], -1, *lr.shape[-2:])
         # One convolution an image: a grouped one over the batch is three times slower on CPUs.
         phases = [
             F.conv2d(image.unsqueeze(1), taps).flatten(0, 1)

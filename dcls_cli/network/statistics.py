@@ -16,6 +16,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
+from dcls_cli.degradation.classical import sent
 from dcls_cli.network.dcls import DCLS, Blur, repeated
 from dcls_cli.network.deconvolution import FeatureSmoothing, high_pass
 from dcls_cli.network.restorer import DualPathBlock, DualPathGroup, DualPathNetwork
@@ -117,8 +118,8 @@ def _smoothing_logits(
         inner = (..., rows.core, columns.core)
         blurred = restorer.blurred(lr[inner], features[inner])
         pooled = smoothing.to_be_pooled(blurred).double()
-        in_row = _weights(rows, height).to(pooled)
-        in_column = _weights(columns, width).to(pooled)
+        in_row = sent(_weights(rows, height).to(pooled.dtype), pooled.device)
+        in_column = sent(_weights(columns, width).to(pooled.dtype), pooled.device)
         total = total + in_row @ pooled @ in_column.T
     assert isinstance(total, Tensor)
     logits: Tensor = smoothing.project(total.float())

@@ -198,16 +198,11 @@ def _alone(
 
 
 def _matrix_macs_per_s(precision: torch.dtype, device: torch.device, seconds: float) -> float:
-    """Rate of a large matrix product; in fp32 on a GPU as its convolutions do, in TF32 or not."""
+    """Rate of a large matrix product."""
     on_gpu = device.type == "cuda"
     side = _MATRIX_CUDA if on_gpu else _MATRIX
     matrix = torch.rand(side, side, device=device).to(precision)
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-    try:
-        (least,) = fastest([lambda: matrix @ matrix], device, seconds, queued=_QUEUED)
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+    (least,) = fastest([lambda: matrix @ matrix], device, seconds, queued=_QUEUED)
     return side**3 / least
 
 

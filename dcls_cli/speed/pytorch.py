@@ -8,7 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dcls_cli.backends.devices import DTYPES, has_bf16, select_precision, translated_memory_errors
+from dcls_cli.backends.devices import (
+    DTYPES,
+    exact_fp32,
+    has_bf16,
+    select_precision,
+    translated_memory_errors,
+)
 from dcls_cli.backends.gpu import CudaGraph
 from dcls_cli.backends.pytorch import BATCH_PX
 from dcls_cli.config import ModelConfig
@@ -175,6 +181,7 @@ class Speed(NamedTuple):
     tiles: TileSpeed
 
 
+@exact_fp32()
 def measure(
     model: ModelConfig,
     config: TrainConfig,

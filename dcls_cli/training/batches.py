@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dcls_cli.degradation import degrade_isotropic, gaussian_kernel, quantise
-from dcls_cli.degradation.classical import degrade_anisotropic, draw_kernels
+from dcls_cli.degradation.classical import degrade_anisotropic, draw_kernels, sent
 from dcls_cli.degradation.draws import draw_damage
 from dcls_cli.degradation.photo import PhotoDamage, damage_photo
 from dcls_cli.training.config import TrainConfig
@@ -107,16 +107,16 @@ class PatchSampler:
         if config.degradation == "anisotropic":
             widths = (config.sigma_min, config.sigma_max)
             kernel = draw_kernels(count, self.kernel_size, widths, config.disturbance, random)
-            kernel = kernel[mine].to(device, non_blocking=True)
+            kernel = sent(kernel[mine], device)
             blurred = degrade_anisotropic(hr, kernel, self.scale)
         else:
-            sigma = sigma[mine].to(device, non_blocking=True)
+            sigma = sent(sigma[mine], device)
             kernel = gaussian_kernel(sigma, self.kernel_size)
             blurred = degrade_isotropic(hr, sigma, self.scale, self.kernel_size)
         noise = None
         if config.noise_level > 0:
             noise = torch.randn(count, 3, config.patch, config.patch, generator=random)
-            noise = noise[mine].to(device, non_blocking=True) * (config.noise_level / 255)
+            noise = sent(noise[mine], device) * (config.noise_level / 255)
         return self._gaussian(hr, kernel, blurred, noise)
 
     def _with_most_detail(self, start: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
@@ -177,7 +177,7 @@ def _softened(images: Tensor, width: Tensor) -> Tensor:
     """
     pixel = torch.arange(images.shape[-1], device=images.device)
     distance = (pixel[:, None] - pixel).square()
-    width = width.to(images.device, non_blocking=True)[:, None, None]
+    width = sent(width, images.device)[:, None, None]
     matrix = torch.exp(-0.5 * distance / width.square())
     matrix = (matrix / matrix.sum(2, keepdim=True)).unsqueeze(1)
     return matrix @ images @ matrix.mT

@@ -14,6 +14,7 @@ from torch import Tensor
 from dcls_cli.data.catalogue import TRAINING_SETS, data_home, find_images, pack_of
 from dcls_cli.data.packs import Pack
 from dcls_cli.data.sources import rgb8
+from dcls_cli.degradation.classical import sent
 from dcls_cli.errors import DataError, ImageError, TrainingError, UsageError
 from dcls_cli.files.atomic import printable
 from dcls_cli.image import read
@@ -170,7 +171,7 @@ class ImageStore:
         device = self.pixels.device
         start = self.offsets[image] + top * self.sizes[image, 1] + left
         width = self.sizes[image, 1]
-        return start.to(device, non_blocking=True), width.to(device, non_blocking=True)
+        return sent(start, device), sent(width, device)
 
     def crop(self, start: Tensor, width: Tensor, size: int) -> Tensor:
         """Square windows as `windows` gives them, (B,) -> (B, 3, size, size) float in [0, 1]."""

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from dcls_cli.backends.devices import exact_fp32
 from dcls_cli.degradation.draws import VERSION
 from dcls_cli.errors import TrainingError
 from dcls_cli.training.batches import PatchSampler
@@ -81,8 +82,11 @@ class Trainer:
         """Whether the iterations or minutes are used up."""
         return self._progress >= 1
 
+    @exact_fp32()
     def run(self) -> None:
         """Train until the iterations or minutes are used up, or `stop_requested` is set.
+
+        What is fp32 is computed as in inference, for which the network is trained.
 
         Raises:
             TrainingError: the loss stays non-finite or keeps spiking, or a checkpoint cannot be

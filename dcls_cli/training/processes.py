@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from dcls_cli.backends.devices import is_out_of_memory
 from dcls_cli.errors import BackendError, OutOfMemoryError, TrainingError
 from dcls_cli.files.locking import held
 
@@ -191,8 +192,7 @@ def translated_errors() -> Iterator[None]:
             raise BackendError(
                 f"--compile does not work here: {reason}; train without it"
             ) from error
-        of_cpu = "DefaultCPUAllocator" in str(error)
-        if not (of_cpu or isinstance(error, MemoryError | torch.OutOfMemoryError)):
+        if not is_out_of_memory(error):
             raise
         raise OutOfMemoryError(
             "out of memory; give --accumulate 2 or more, a smaller --batch or --patch, "

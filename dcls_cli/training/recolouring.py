@@ -11,6 +11,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from dcls_cli.degradation.classical import sent
 from dcls_cli.degradation.jpeg import TO_YCBCR
 
 GREY_SHARE = 0.08
@@ -79,7 +80,7 @@ class Recolouring:
                 continue
             # A grey image gets its only channel three times.
             rows = matrix[:1] if self.grey[index] else matrix
-            rows = rows.to(images.device, images.dtype, non_blocking=True)
+            rows = sent(rows.to(images.dtype), images.device)
             mixed = torch.einsum("ij,jhw->ihw", rows, images[index]) + float(level)
             images[index] = mixed.clamp(0, 1)
         return images

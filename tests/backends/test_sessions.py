@@ -1,6 +1,8 @@
 """Devices of ONNX Runtime: their options, and the reason why one is not available."""
 
+import os
 import sys
+import threading
 from pathlib import Path
 
 import onnxruntime
@@ -9,7 +11,7 @@ import pytest
 from dcls_cli.backends import sessions, wheels
 from dcls_cli.backends.loading import load_backend
 from dcls_cli.backends.onnx_runtime import OnnxBackend
-from dcls_cli.errors import BackendError
+from dcls_cli.errors import BackendError, OutOfMemoryError
 from dcls_cli.models.releases import location, release
 
 LIGHT = location(release("dcls-light-x4"))
@@ -28,6 +30,13 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(str(folder))
+
+
+class Session:
+    """A session that says that TensorRT runs it."""
+
+    def get_providers(self) -> list[str]:
+        return [sessions.PROVIDERS["tensorrt"]]
 
 
 NO_CUDA = pytest.mark.skipif(HAS_CUDA, reason="another test has the wheel for GPUs")
@@ -167,6 +176,7 @@ def test_onnx_runtime_itself_never_goes_on_with_another_provider(
 def test_options_of_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cuda = sessions.provider_options("cuda", 1)
     assert (cuda["device_id"], cuda["cudnn_conv_algo_search"]) == ("1", "HEURISTIC")
+    assert cuda["use_tf32"] == "0"
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     tensorrt = sessions.provider_options("tensorrt", 2)
@@ -182,6 +192,42 @@ def test_options_of_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert list(folder.iterdir()) == []
     assert sessions.provider_options("directml", 3) == {"device_id": "3"}
     assert sessions.provider_options("cpu", 0) == sessions.provider_options("coreml", 0) == {}
+
+
+@pytest.mark.parametrize(("set_before", "expected"), [(None, "0"), ("1", "1")])
+def test_tensorrt_computes_fp32_in_fp32_unless_the_user_wants_less(
+    set_before: str | None, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "unset")  # so that it is put back afterwards
+    if set_before is None:
+        monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
+    else:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", set_before)
+    monkeypatch.setattr(sessions, "available_providers", lambda: list(sessions.PROVIDERS.values()))
+    monkeypatch.setattr(wheels, "has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(wheels, "load_libraries", lambda: None)
+    found: list[str | None] = []
+
+    def opened(providers: list[object]) -> Session:
+        found.append(os.environ.get("NVIDIA_TF32_OVERRIDE"))
+        return Session()
+
+    sessions.open_session("tensorrt", opened)  # type: ignore[arg-type]
+    assert found == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Non-zero status code returned while running Conv node. CUDNN failure 4: "
+        "CUDNN_STATUS_ALLOC_FAILED ; GPU=0",
+        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0",
+    ],
+)
+def test_memory_that_a_library_lacks_leads_to_smaller_tiles(text: str) -> None:
+    with pytest.raises(OutOfMemoryError), sessions.translated_memory_errors((1, 3, 8, 8)):
+        raise RuntimeError(text)
 
 
 def test_a_cache_that_cannot_be_written_is_an_error(
@@ -213,3 +259,39 @@ def test_devices_that_are_unknown() -> None:
 def test_what_onnx_runtime_says_comes_without_the_place_in_its_source(place: str) -> None:
     said = f"[ONNXRuntimeError] : 1 : FAIL : {place}Unknown model file format version."
     assert sessions._message_of(RuntimeError(said)) == "Unknown model file format version."
+
+
+def test_threads_load_libraries_and_standard_output_stays(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime prints what is missing; another thread's results are printed meanwhile."""
+    inside = threading.Barrier(2)
+
+    def load() -> None:
+        inside.wait(10)
+        wheels.load_libraries()
+
+    before = sys.stdout
+    thread = threading.Thread(target=load)
+    thread.start()
+    inside.wait(10)
+    results = 0
+    while thread.is_alive() or results < 10:
+        print("result")  # noqa: T201
+        assert sys.stdout is before
+        results += 1
+    thread.join()
+    assert capsys.readouterr().out.split() == ["result"] * results
+    assert "print" not in vars(onnxruntime)  # its other functions go on printing
+
+
+def test_what_onnx_runtime_prints_while_it_loads_is_dropped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talkative = "def preload_dlls():\n    print('Failed to load libcudnn')\n    raise OSError"
+    monkeypatch.setattr(onnxruntime, "preload_dlls", None)
+    exec(talkative, vars(onnxruntime))  # with the module's own names, as the real one has
+    with pytest.raises(OSError):
+        wheels.load_libraries()
+    assert capsys.readouterr().out == ""
+    assert "print" not in vars(onnxruntime)

@@ -40,6 +40,31 @@ def test_the_oldest_photo_is_next_and_nobody_shares() -> None:
     assert len(served) == 8
 
 
+def test_as_many_share_an_engine_as_it_has_places() -> None:
+    """On a GPU one photo's tiles are copied while another's are computed."""
+    engine = Engine("cuda", threading.Event())
+    together = threading.Barrier(2)
+    inside, most = 0, 0
+    lock = threading.Lock()
+
+    def work(order: int) -> None:
+        nonlocal inside, most
+        with engine.turn(order, 2):
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            together.wait(10)
+            time.sleep(0.02)
+            with lock:
+                inside -= 1
+
+    for thread in running(6, work):
+        thread.join()
+    assert most == 2
+    assert 0.06 <= engine.busy_s < 0.12  # three pairs, not six photos
+    assert engine.idle_s < 0.06
+
+
 def test_time_at_work_and_time_waited() -> None:
     engine = Engine("cpu", threading.Event())
     for _ in range(2):

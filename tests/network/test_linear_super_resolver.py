@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy.signal import convolve2d, fftconvolve
 from torch import Tensor
 
+from dcls_cli.config import ModelConfig
+from dcls_cli.network.dcls import DCLS, Blur, repeated
 from dcls_cli.network.reformulation import LinearSuperResolver
 from tests import oracle, scenes
 
@@ -245,3 +247,33 @@ def test_on_set5_the_linear_answer_gains_what_was_measured(
     assert np.mean(linear) - np.mean(bicubic) == pytest.approx(gain_db, abs=0.1)
     if scale == 4:
         assert np.mean(linear) == pytest.approx(29.25, abs=0.07)
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_tiles_with_one_blur_share_filters_and_one_convolution(
+    noise: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit what each tile gets for itself."""
+    torch.manual_seed(0)
+    network = DCLS(ModelConfig.photo(2) if noise else ModelConfig.light(2)).eval()
+    lr = torch.rand(5, 3, 20, 24).contiguous(memory_format=torch.channels_last)
+    calls = []
+    real = torch.nn.functional.conv2d
+
+    def counted(*given: torch.Tensor, **options: int) -> torch.Tensor:
+        calls.append(given[0].shape)
+        return real(*given, **options)
+
+    with torch.inference_mode():
+        blur = network.estimate(lr[:1])
+        alone = [network.closed_forms(tile[None], blur) for tile in lr]
+        monkeypatch.setattr(torch.nn.functional, "conv2d", counted)
+        kernel, linear = network.closed_forms(lr, repeated(blur, 5))
+        assert len(calls) == 1
+        copied = Blur(*(None if part is None else part.clone() for part in repeated(blur, 5)))
+        _, each = network.closed_forms(lr, copied)
+        assert len(calls) == 1 + 5
+    assert kernel.shape[0] == 5
+    assert linear is not None and each is not None
+    assert torch.equal(linear, each)
+    assert torch.equal(linear, torch.cat([found for _, found in alone if found is not None]))
