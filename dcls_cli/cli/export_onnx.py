@@ -21,7 +21,8 @@ def export_onnx(
             "-o",
             "--output",
             metavar="FILE.onnx",
-            help="Write to this file. [default: the name of the network, here]",
+            help="Write to this file. [default: the name of the network, here; for darktable "
+            "upscale-dcls.dtmodel]",
             rich_help_panel=commands.OUTPUT,
         ),
     ] = None,
@@ -55,6 +56,13 @@ def export_onnx(
             rich_help_panel=commands.NETWORK,
         ),
     ] = None,
+    target: Annotated[
+        Literal["onnx", "darktable"],
+        typer.Option(
+            help="Write one network as ONNX, or the networks for x2 and x4 as a .dtmodel, which "
+            "darktable 5.6 imports.",
+        ),
+    ] = "onnx",
     fft: Annotated[
         Literal["auto", "dft", "matmul"],
         typer.Option(
@@ -104,21 +112,33 @@ def export_onnx(
     from dcls_cli.cli.downloads import choose_weights
     from dcls_cli.graphs import SUFFIX
 
-    if output is not None and output.suffix != SUFFIX:
-        raise UsageError(f"{output}: the output of an export must end in {SUFFIX}")
-    path, _ = choose_weights(model, weights, scale)
-    output = output or Path(path.with_suffix(SUFFIX).name)
+    suffix = SUFFIX if target == "onnx" else ".dtmodel"
+    if output is not None and output.suffix != suffix:
+        raise UsageError(f"{output}: the output of an export must end in {suffix}")
+    chosen = (model, weights, scale, shape, int8)
+    if target == "darktable" and (chosen != (None,) * len(chosen) or split or fft != "auto"):
+        raise UsageError(
+            "--target darktable packs this version's networks for x2 and x4, for any size: "
+            "leave out -m, -w, -s, --fft, --shape, --split and --int8"
+        )
+    path = None if target == "darktable" else choose_weights(model, weights, scale)[0]
     from dcls_cli.export import ExportOptions, Shape, export
+    from dcls_cli.export.darktable import ID, export_darktable
 
     options = ExportOptions(
-        fft=fft,
+        fft="matmul" if path is None else fft,
         shape=None if shape is None else Shape.parse(shape).sides,
         split=split,
         half=fp16,
         opset=opset,
         int8=int8,
     )
-    report = export(path, output, options, verify=verify, overwrite=overwrite)
+    if path is None:
+        output = output or Path(ID + suffix)
+        report = export_darktable(output, options, verify=verify, overwrite=overwrite)
+    else:
+        output = output or Path(path.with_suffix(SUFFIX).name)
+        report = export(path, output, options, verify=verify, overwrite=overwrite)
     print_report(report, options, json=json)
 
 
@@ -129,8 +149,8 @@ def print_report(report: "ExportReport", options: "ExportOptions", *, json: bool
         return
     for graph in report.graphs:
         console.say(
-            f"{graph.path}  {graph.kind} {graph.precision}  {graph.size / 1e6:.1f} MB  opset "
-            f"{options.opset}"
+            f"{graph.path}  {graph.network} {graph.kind} {graph.precision}  "
+            f"{graph.size / 1e6:.1f} MB  opset {options.opset}"
         )
         if graph.beyond_cuda:
             console.note(

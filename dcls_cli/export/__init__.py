@@ -43,6 +43,7 @@ class ExportedGraph:
 
     Attributes:
         path: of the file.
+        network: name of its weight file.
         kind: which part of the network it is.
         precision: of its convolutions.
         size: bytes.
@@ -51,6 +52,7 @@ class ExportedGraph:
     """
 
     path: Path
+    network: str
     kind: Kind
     precision: str
     size: int
@@ -94,7 +96,7 @@ def export(
     config, _ = weights.read_metadata(weights_path)
     files = _files(output, options, config)
     for path, _, _ in files:
-        _check_output(path, overwrite=overwrite)
+        check_output(path, overwrite=overwrite)
     examples = [] if options.int8 is None else calibration_pictures(options.int8)
     network = weights.load(weights_path)
     graphs: list[ExportedGraph] = []
@@ -105,7 +107,8 @@ def export(
         content = stamp(model, about.info(kind, precision))
         contents.append(content)
         count, beyond = count_operators(model), beyond_cuda(model)
-        graphs.append(ExportedGraph(path, kind, precision, len(content), count, beyond))
+        size, name = len(content), weights_path.stem
+        graphs.append(ExportedGraph(path, name, kind, precision, size, count, beyond))
     parity: tuple[Parity, ...] = ()
     if verify:
         parity = compare(network, dict(zip(options.kinds(config), contents, strict=False)), options)
@@ -172,8 +175,12 @@ def _files(
     return files
 
 
-def _check_output(path: Path, *, overwrite: bool) -> None:
-    """Find out before any work whether a graph can be written."""
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Find out before any work whether a graph can be written.
+
+    Raises:
+        DclsError: it cannot, or exists already.
+    """
     try:
         check_writable(path)
     except OSError as error:
