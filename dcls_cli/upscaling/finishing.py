@@ -102,12 +102,14 @@ def finish_colours(
 def finish_mask(mask: Raster) -> Finish:
     """Restore hard edges of an alpha channel, and enlarge soft ones as bicubic does.
 
-    The network takes a soft edge for a blurred hard one and gives it a second contour.
+    The network takes a soft edge for a blurred hard one and gives it a second contour. What is
+    opaque or transparent all around stays so: values keep to the range of those beside them.
     """
     hard = edge_width(mask) <= _HARD
 
     def finish(lr: np.ndarray, sr: np.ndarray, _: np.ndarray) -> np.ndarray:
         restored = np.repeat(sr.clip(0, 1).mean(axis=1, keepdims=True), 3, axis=1)
+        restored = keep_range(lr, restored, 1.0)
         if hard:
             return restored
         scale = sr.shape[-1] // lr.shape[-1]

@@ -9,7 +9,7 @@ from dcls_cli import example
 from dcls_cli.backends import Blur, Memory
 from dcls_cli.backends.pytorch import PyTorchBackend
 from dcls_cli.config import ModelConfig
-from dcls_cli.image import Photo, from_pil
+from dcls_cli.image import Photo, from_array, from_pil
 from dcls_cli.image.photo import collect
 from dcls_cli.kernels import kernel_width_px
 from dcls_cli.models import weights
@@ -24,6 +24,8 @@ CONFIG = ModelConfig.light(
 
 #: The picture without blur that a narrow blur is estimated from.
 REFERENCE = (3, 96, 96)
+
+BYTES = np.dtype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +159,16 @@ def test_alpha_is_restored_as_a_grey_picture_with_a_kernel_of_its_own(
     np.testing.assert_allclose(pixels[..., 3], expected, atol=1e-5)
     opaque = Photo.from_samples(source.samples[..., :3], 1, 8)
     np.testing.assert_allclose(pixels[..., :3], floats(upscale(opaque, backend)), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["dcls-light-x4", "dcls-photo-x4"])
+def test_what_is_opaque_or_transparent_all_around_stays_so(name: str) -> None:
+    network = PyTorchBackend(weights.load(location(release(name))).eval(), "cpu", "fp32")
+    colours = np.asarray(Image.open(example.location()).convert("RGB").crop((30, 30, 90, 80)))
+    cut_out = np.full(colours.shape[:2], 255, np.uint8)
+    cut_out[:, :30] = 0
+    for alpha in (np.full_like(cut_out, 255), np.zeros_like(cut_out), cut_out):
+        restored = collect(upscale(from_array(np.dstack([colours, alpha])), network), BYTES)
+        large = alpha.repeat(4, axis=0).repeat(4, axis=1)
+        far = np.abs(np.arange(240) - 120) > 8
+        np.testing.assert_array_equal(restored[:, far, 3], large[:, far])

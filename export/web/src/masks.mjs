@@ -1,6 +1,7 @@
 /**
  * What is made of the restored tiles of an alpha channel: hard edges stay restored, soft ones are
- * enlarged as bicubic does. As `finish_mask` of `dcls_cli/upscaling/finishing.py`.
+ * enlarged as bicubic does, and values keep to the range of those beside them. As `finish_mask` of
+ * `dcls_cli/upscaling/finishing.py`.
  */
 
 import { meanOf } from "./finishing.mjs";
@@ -38,9 +39,14 @@ const { fround } = Math;
 export function finishMask(picture) {
   const hard = edgeWidth(picture) <= HARD;
   return (lr, sr, { high, wide, scale }) => {
-    const restored = meanOf(sr);
-    if (hard) return restored;
     const mask = lr.subarray(0, high * wide);
+    const [low, most] = [Math.min, Math.max].map((of) => nearby(mask, { high, wide }, of, 1));
+    const restored = meanOf(sr).map((value, at) => {
+      const [y, x] = [Math.floor(at / (wide * scale)), at % (wide * scale)];
+      const from = Math.floor(y / scale) * wide + Math.floor(x / scale);
+      return Math.min(Math.max(value, low[from]), most[from]);
+    });
+    if (hard) return restored;
     const weight = enlarged(hardness(mask, { high, wide }), high, wide, scale, BILINEAR);
     const soft = enlarged(mask, high, wide, scale, BICUBIC);
     return soft.map((value, at) => {
