@@ -41,9 +41,9 @@ def select_device(device: str) -> torch.device:
     if chosen.type != "cuda":
         raise BackendError(f"device {device!r} is not supported; use auto, cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
-        built = torch.version.cuda is not None
+        built = torch.version.cuda is not None or torch.version.hip is not None
         reason = (
-            "no NVIDIA GPU with a working driver was found"
+            "no GPU with a working driver was found"
             if built
             else "this PyTorch is CPU-only (pytorch.org lists builds with CUDA)"
         )
@@ -56,9 +56,6 @@ def select_device(device: str) -> torch.device:
 
 #: The processes that this module was copied into by fork.
 _forked: set[int] = set()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _forked.add(os.getpid()))
 
 
 class _ExactFp32:
@@ -75,14 +72,10 @@ class _ExactFp32:
         self._before: list[str] = []
         self._products: str | None = None
         self._cudnn_tf32: bool | None = None
-        cudnn: Any = torch.backends.cudnn
-        mkldnn: Any = torch.backends.mkldnn
-        self._settings: tuple[Any, ...] = (
-            cudnn.conv,
-            cudnn.rnn,
-            torch.backends.cuda.matmul,
-            mkldnn.conv,
-            mkldnn.matmul,
+        on: Any = torch.backends  # without types
+        self._settings = (
+            *(on.cudnn.conv, on.cudnn.rnn, on.cuda.matmul),
+            *(on.mkldnn.conv, on.mkldnn.matmul),
         )
 
     def enter(self) -> None:
@@ -118,7 +111,9 @@ class _ExactFp32:
 
 _exact_fp32 = _ExactFp32()
 
-if hasattr(os, "register_at_fork"):  # another thread may have held the lock
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _forked.add(os.getpid()))
+    # Another thread may have held the lock.
     os.register_at_fork(after_in_child=_exact_fp32.__init__)  # type: ignore[misc]
 
 

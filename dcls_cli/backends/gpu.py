@@ -113,13 +113,12 @@ class Captured:
         """Restore images; see `Run`."""
         key = (lr.shape, *(None if part is None else part.shape for part in blur))
         with _GIVING_WORK:
-            if self._recorded is None or self._recorded[0] != key:
-                often = self._recent.count(key) >= EAGER_RUNS
-                self._recent.append(key)
-                if not often or key in self._barred or not self._recording(key, lr, blur):
-                    return self._run(lr, blur)
-            else:
-                self._recent.append(key)
+            often = self._recent.count(key) >= EAGER_RUNS
+            self._recent.append(key)
+            known = self._recorded is not None and self._recorded[0] == key
+            worth = often and key not in self._barred
+            if not known and not (worth and self._recording(key, lr, blur)):
+                return self._run(lr, blur)
             assert self._recorded is not None
             return self._recorded[1](lr, blur)
 

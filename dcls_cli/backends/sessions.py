@@ -33,8 +33,9 @@ PROVIDERS = {
 #: only where they are asked for.
 AUTOMATIC = ("cuda",)
 
-#: Those of which one session may run in several threads at a time; DirectML's may not.
-CONCURRENT = ("cuda", "tensorrt")
+#: Those of which one session may run in several threads at a time; DirectML's may not, and
+#: TensorRT's has given wrong results (ONNX Runtime's issue 19275).
+CONCURRENT = ("cuda",)
 
 #: Those that need NVIDIA's driver and libraries.
 NVIDIA = ("cuda", "tensorrt")

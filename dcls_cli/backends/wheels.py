@@ -114,6 +114,10 @@ def _driver() -> ctypes.CDLL | None:
         return None
 
 
+#: Held while libraries are loaded: engines of several devices start at once.
+_LOADING = Lock()
+
+
 def load_libraries() -> None:
     """Load CUDA and cuDNN from NVIDIA's packages, where pip has put them and nothing looks.
 
@@ -126,19 +130,11 @@ def load_libraries() -> None:
     # libraries too or print a result, so the module alone gets another `print`.
     names = vars(onnxruntime)
     with _LOADING:
-        names["print"] = _silent
+        names["print"] = lambda *_values, **_options: None
         try:
             onnxruntime.preload_dlls()
         finally:
             del names["print"]
-
-
-def _silent(*_values: object, **_options: object) -> None:
-    """Print nothing."""
-
-
-#: Held while libraries are loaded: engines of several devices start at once.
-_LOADING = Lock()
 
 
 def missing_library(name: str) -> str | None:

@@ -210,7 +210,7 @@ def train(
 
     The folder RUN gets checkpoints, best.safetensors and latest.safetensors (averaged weights),
     log.jsonl, curves.png, samples.png and config.toml. Ctrl-C ends the run after its step, and
-    --resume auto continues it with the same bits.
+    --resume auto continues it, on a CPU with the same bits.
 
     On N cards: torchrun --nproc-per-node N --no-python dcls train ...
     """

@@ -183,12 +183,8 @@ class PhotoDamage:
     def part(self, which: slice, device: torch.device) -> Self:
         """Some of the photos, on a device, but for what the CPU decides by: see `_ON_CPU`."""
         parts = {field.name: getattr(self, field.name)[which] for field in fields(self)}
-        return type(self)(
-            **{
-                name: part if name in _ON_CPU else sent(part, device)
-                for name, part in parts.items()
-            }
-        )
+        moved = {name: sent(part, device) for name, part in parts.items() if name not in _ON_CPU}
+        return type(self)(**(parts | moved))
 
 
 #: What stays on the CPU, where the sizes of what follows from it are decided: of a GPU they would

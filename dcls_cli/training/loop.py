@@ -229,7 +229,7 @@ class Trainer:
                 observer.on_warning(message)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed run needs to end with the same bits."""
+        """Everything that a resumed run needs to end, on a CPU, with the same bits."""
         return {
             "model": self.state.network.config.to_json(),
             "config": self.config.to_json(),

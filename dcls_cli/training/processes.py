@@ -36,13 +36,15 @@ def joined(device: torch.device) -> Iterator[Process]:
 
     Args:
         device: the CPU, or CUDA; without an index each process takes the card of its local rank.
+
+    Raises:
+        BackendError: there are too few cards.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield Process(0, device)
         return
     if device.type == "cuda":
-        if str(device) == "cuda":
-            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        device = _card_of_this_process(device)
         torch.cuda.set_device(device)
     # Gloo carries what concerns the clock and stopping, which must not wait for the device.
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
@@ -50,6 +52,25 @@ def joined(device: torch.device) -> Iterator[Process]:
         yield Process(dist.get_rank(), device)
     finally:
         dist.destroy_process_group()
+
+
+def _card_of_this_process(device: torch.device) -> torch.device:
+    """The card of the local rank, as NCCL refuses to let processes share one."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if ":" in str(device):
+        if here > 1:
+            raise BackendError(
+                f"device '{device}': {here} processes cannot share one GPU; use --device cuda, "
+                "which gives each its own"
+            )
+        return device
+    local, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if local >= count:
+        raise BackendError(
+            f"{here} processes need as many GPUs, and this machine has {count}; "
+            f"use torchrun --nproc-per-node {count}"
+        )
+    return torch.device("cuda", local)
 
 
 def true_anywhere(*flags: bool) -> list[bool]:

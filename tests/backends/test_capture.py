@@ -201,7 +201,7 @@ def test_threads_take_turns(network: DCLS) -> None:
             torch.testing.assert_close(result, network.restore(*each))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.gpu
 @torch.inference_mode()
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_a_cuda_graph_gives_what_the_run_gives(network: DCLS, precision: torch.dtype) -> None:

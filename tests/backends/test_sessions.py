@@ -133,7 +133,7 @@ def test_auto_takes_no_device_that_nobody_has_measured(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("device", "lanes"),
-    [("cpu", 1), ("cuda:1", 2), ("tensorrt", 2), ("directml", 1), ("coreml", 1)],
+    [("cpu", 1), ("cuda:1", 2), ("tensorrt", 1), ("directml", 1), ("coreml", 1)],
 )
 def test_one_run_at_a_time_where_a_provider_demands_it(device: str, lanes: int) -> None:
     backend = OnnxBackend.__new__(OnnxBackend)

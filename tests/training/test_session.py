@@ -12,11 +12,12 @@ import torch
 
 from dcls_cli.config import ModelConfig
 from dcls_cli.degradation.draws import VERSION
-from dcls_cli.errors import DclsError, TrainingError, WeightsError
+from dcls_cli.errors import BackendError, DclsError, TrainingError, WeightsError
 from dcls_cli.models import weights
 from dcls_cli.network.dcls import DCLS
 from dcls_cli.training.checkpoint import CheckpointFolder
 from dcls_cli.training.config import TrainConfig
+from dcls_cli.training.processes import joined
 from dcls_cli.training.reports import Report, read_log
 from dcls_cli.training.session import Prepared, prepare
 from tests.training import runs
@@ -325,3 +326,20 @@ def test_a_run_goes_on_only_with_the_damage_it_began_with(hr: Path, tmp_path: Pa
 def test_cadence_changes_no_bit(hr: Path, tmp_path: Path, finished: Path) -> None:
     start(hr, tmp_path, validate_minutes=5.0, checkpoint_minutes=2.0).trainer.run()
     assert runs.differing(runs.newest(finished), runs.newest(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("device", "rank", "message"),
+    [
+        ("cuda:0", 0, "device 'cuda:0': 4 processes cannot share one GPU; use --device cuda,"),
+        ("cuda", 2, "4 processes need as many GPUs, and this machine has 2; use torchrun --nproc"),
+    ],
+)
+def test_processes_that_would_share_a_gpu_are_refused(
+    device: str, rank: int, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORLD_SIZE": 4, "LOCAL_WORLD_SIZE": 4, "LOCAL_RANK": rank}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(BackendError, match=message), joined(torch.device(device)):
+        pass
