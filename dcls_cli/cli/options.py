@@ -68,7 +68,7 @@ Kernel = Annotated[
 ]
 
 KernelSpace = Annotated[
-    Literal["hr", "lr"] | None,
+    Literal["lr", "hr"] | None,  # in the order of KernelSpace, which Python takes for the same
     typer.Option(
         "--kernel-space",
         help="The taps of --kernel are output pixels (hr) or input pixels (lr). [default: hr]",
