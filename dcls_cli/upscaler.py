@@ -24,6 +24,7 @@ from dcls_cli.config import KernelSpace
 from dcls_cli.errors import DclsError, ImageError, UsageError
 from dcls_cli.image import Photo, Picture, from_array, from_pil, read, to_array, to_pil
 from dcls_cli.image.resizing import OutputSize, Resized
+from dcls_cli.jobs import output_folders
 from dcls_cli.jobs import plan as plans
 from dcls_cli.jobs.events import Event, Failed, Finished, Noted, Outcome
 from dcls_cli.jobs.networks import AUTO, Networks
@@ -360,7 +361,7 @@ def upscale_file(
     emit = on_event or _warn_of
     (worker,) = workers_of(request, note=lambda text: emit(Noted(text)))
     (task,) = plans.plan_photos(request, plans.naming_of(request, worker.networks))
-    plans.make_folder(plans.output_folder(request))
+    output_folders.make_folder(output_folders.output_folder(request))
     outcome = worker.work(task, emit)
     assert outcome is not None  # no existing output is taken for the result of a named photo
     return outcome
@@ -426,8 +427,8 @@ def upscale_files(
 
     workers = workers_of(request, note=lambda text: take(Noted(text)))
     naming = plans.naming_of(request, workers[0].networks)
-    out = plans.output_of(request, naming)
-    plans.prepare_folder(out, dry_run=False)
+    out = output_folders.output_of(request, naming)
+    output_folders.prepare_folder(out, dry_run=False)
     plan = plans.plan_batch(request, out, naming, workers[0].records, take)
     return _outcomes(workers, plan, threads, take, failures if raise_errors else [])
 

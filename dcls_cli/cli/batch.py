@@ -192,7 +192,8 @@ def batch(
     from dcls_cli.files.addresses import location
     from dcls_cli.jobs.cluster import Cluster, ClusterRun
     from dcls_cli.jobs.forecast import forecast_batch
-    from dcls_cli.jobs.plan import naming_of, output_of, plan_batch, prepare_folder
+    from dcls_cli.jobs.output_folders import output_of, prepare_folder
+    from dcls_cli.jobs.plan import naming_of, plan_batch
     from dcls_cli.jobs.pool import PATIENCE_S, UNLIMITED_S, Run, abandon_threads
     from dcls_cli.jobs.report import Report, Tally, check_report
     from dcls_cli.jobs.request import Request

@@ -81,13 +81,8 @@ def upscale(
     from dcls_cli.cli.photo_views import PhotoView, print_forecast
     from dcls_cli.installation import require_torch
     from dcls_cli.jobs.forecast import forecast
-    from dcls_cli.jobs.plan import (
-        make_folder,
-        naming_of,
-        output_folder,
-        plan_photos,
-        temporary_folder,
-    )
+    from dcls_cli.jobs.output_folders import make_folder, output_folder, temporary_folder
+    from dcls_cli.jobs.plan import naming_of, plan_photos
     from dcls_cli.jobs.pool import one_by_one
     from dcls_cli.jobs.report import Tally
     from dcls_cli.jobs.request import Request

@@ -11,7 +11,7 @@ from dcls_cli.image import read
 from dcls_cli.jobs.events import Named
 from dcls_cli.jobs.naming import Places
 from dcls_cli.jobs.networks import Networks
-from dcls_cli.jobs.plan import make_folder
+from dcls_cli.jobs.output_folders import make_folder
 from dcls_cli.kernels.user_kernel import WRITABLE_KERNELS, write_kernel
 from dcls_cli.upscaling import FoundBlur, find_blur
 

@@ -121,10 +121,10 @@ class Catalogue:
 
         The numbers rise, with gaps; sources may be removed and named meanwhile.
         """
-        for number, *rest in self.rows(_SOURCE):
+        for number, *rest in self._rows(_SOURCE):
             yield number, *_named(rest)
 
-    def rows(self, columns: str, where: str = "1") -> Iterator[tuple[Any, ...]]:
+    def _rows(self, columns: str, where: str = "1") -> Iterator[tuple[Any, ...]]:
         """Some columns of the photos behind their numbers, a few rows at a time."""
         query = (
             f"SELECT number, {columns} FROM photos WHERE number > ? AND {where} "  # noqa: S608
@@ -149,9 +149,9 @@ class Catalogue:
 
     def remove(self, numbers: Iterable[int]) -> int:
         """Forget sources; returns how many. Their marks stay."""
-        return self.write("DELETE FROM photos WHERE number = ?", ((each,) for each in numbers))
+        return self._write("DELETE FROM photos WHERE number = ?", ((each,) for each in numbers))
 
-    def write(self, statement: str, rows: Iterable[Sequence[object]]) -> int:
+    def _write(self, statement: str, rows: Iterable[Sequence[object]]) -> int:
         """Change the table by one statement for each row, which may be read from it meanwhile.
 
         Returns:
@@ -161,27 +161,29 @@ class Catalogue:
         for row in rows:
             page.append(row)
             if len(page) == _PAGE:
-                changed += self._write(statement, page)
+                changed += self._change(statement, page)
                 page = []
-        return changed + self._write(statement, page)
+        return changed + self._change(statement, page)
 
     def rename(self, names: Iterable[tuple[int, str]]) -> None:
         """Name or rename outputs: pairs of a number and a name."""
         pairs = ((os.fsencode(name), number) for number, name in names)
         # Without a name `renamed` becomes 0, with one 1.
-        self.write("UPDATE photos SET renamed = name IS NOT NULL, name = ? WHERE number = ?", pairs)
+        self._write(
+            "UPDATE photos SET renamed = name IS NOT NULL, name = ? WHERE number = ?", pairs
+        )
 
     def choose(self, states: Iterable[tuple[int, tuple[int, int] | None, int]]) -> int:
         """Keep the sizes and states of those that are worked on; returns how many."""
         rows = ((*(size or (None, None)), state, number) for number, size, state in states)
-        return self.write(
+        return self._write(
             "UPDATE photos SET width = ?, height = ?, state = ? WHERE number = ?", rows
         )
 
     def chosen(self) -> Iterator[tuple[Source, str, bool, tuple[int, int] | None, int]]:
         """Those that have a state: source, name, whether it was renamed, size and state."""
         columns = f"{_SOURCE}, renamed, width, height, state"
-        for _, *row in self.rows(columns, "state IS NOT NULL"):
+        for _, *row in self._rows(columns, "state IS NOT NULL"):
             renamed, width, height, state = row[5:]
             size = None if width is None else (width, height)
             yield *_named(row[:5]), bool(renamed), size, state
@@ -189,7 +191,7 @@ class Catalogue:
     def mark(self, kind: str, texts: Iterable[tuple[str, int]]) -> None:
         """Mark texts with the numbers of sources."""
         rows = ((kind, _digest(text), number) for text, number in texts)
-        self.write("INSERT OR IGNORE INTO marks VALUES (?, ?, ?)", rows)
+        self._write("INSERT OR IGNORE INTO marks VALUES (?, ?, ?)", rows)
 
     def marked(self, kind: str, text: str) -> list[int]:
         """The numbers that a text is marked with, in their order."""
@@ -217,7 +219,7 @@ class Catalogue:
             yield from groups
             last = page[-1][0]
 
-    def _write(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
+    def _change(self, statement: str, rows: Sequence[Sequence[object]]) -> int:
         with self._asked():
             self._arrange()
             return max(self._table.executemany(statement, rows).rowcount, 0)

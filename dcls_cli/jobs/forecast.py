@@ -14,7 +14,7 @@ from dcls_cli.files.atomic import printable
 from dcls_cli.files.remote import fetch
 from dcls_cli.jobs.events import Failed, Task
 from dcls_cli.jobs.existing_outputs import is_turned, measure
-from dcls_cli.jobs.plan import nearest
+from dcls_cli.jobs.output_folders import nearest
 from dcls_cli.jobs.streams import stdout_path
 from dcls_cli.jobs.worker import Loaded, Worker
 from dcls_cli.machine import peak_bytes

@@ -1,13 +1,10 @@
 """From a request to tasks: every output is named and every conflict is found before any work."""
 
-import errno
 import functools
-import glob
 import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +12,7 @@ from typing import TYPE_CHECKING
 from dcls_cli.errors import DclsError, UsageError
 from dcls_cli.files import platforms, remote, temporaries
 from dcls_cli.files.addresses import Address, Location, local, location
-from dcls_cli.files.atomic import check_writable, printable
+from dcls_cli.files.atomic import printable
 from dcls_cli.image import WRITABLE
 from dcls_cli.jobs.catalogue import Catalogue, Source
 from dcls_cli.jobs.events import Failed, Left, Noted, Task
@@ -28,6 +25,7 @@ from dcls_cli.jobs.naming import (
     part,
     sameness,
 )
+from dcls_cli.jobs.output_folders import nearest, output_folder
 from dcls_cli.jobs.resuming import left_of, measured, sized
 from dcls_cli.jobs.selection import earlier_outputs, fits
 from dcls_cli.jobs.sources import Found, find, why_not
@@ -164,57 +162,6 @@ def _check_file(
         raise UsageError(f"{printable(path)}: {option} writes {' or '.join(suffixes)}")
 
 
-def output_folder(request: "Request") -> Path | None:
-    """The folder that the output of named photos is, or None if it is a file or not given.
-
-    Raises:
-        UsageError: it is a file for several photos.
-    """
-    output = request.output
-    if output in (None, STREAM):
-        return None
-    path = Path(output)
-    ends_in_slash = output.endswith(("/", os.sep))
-    if path.is_dir() or ends_in_slash:
-        return path
-    if len(request.inputs) == 1:
-        return None
-    if path.exists() or path.suffix.lower() in WRITABLE:
-        raise UsageError(f"{printable(output)}: several photos need a folder as --output")
-    return path
-
-
-def make_folder(folder: Path | None) -> None:
-    """Make the folder that outputs go to, if there is one.
-
-    Raises:
-        DclsError: it cannot be made.
-    """
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DclsError(f"{printable(folder)}: cannot be made: {error.strerror}") from error
-
-
-@contextmanager
-def temporary_folder(folder: Path | None) -> Iterator[None]:
-    """Make the folder that outputs would go to, and remove what was made.
-
-    Raises:
-        DclsError: it cannot be made.
-    """
-    places = () if folder is None else (folder, *folder.parents)
-    made = [place for place in places if not place.exists()]
-    make_folder(folder)
-    try:
-        yield
-    finally:
-        for place in made:
-            place.rmdir()
-
-
 def _refuse_collisions(tasks: list[Task]) -> None:
     """Compare all outputs with each other and with all inputs."""
     places = Places()
@@ -336,76 +283,6 @@ def _existing(photos: Catalogue, out: Location, request: "Request") -> Callable[
         return remote.is_there
     photos.mark("stored", ((out / each.name, 0) for each in remote.listed_if_any(out)))
     return lambda output: bool(photos.marked("stored", os.fspath(output)))
-
-
-def output_of(request: "Request", naming: Naming) -> Location:
-    """The folder or prefix that the outputs of a batch go to.
-
-    Raises:
-        UsageError: none is given, and there is none beside the inputs.
-    """
-    if not request.output:
-        return folder_beside(request.inputs, naming.size)
-    return location(request.output)
-
-
-def folder_beside(inputs: Sequence[str], size: "OutputSize") -> Path:
-    """The folder that outputs go to where none is named: `photos_x4` beside `photos`.
-
-    Raises:
-        UsageError: there is more than one input, or it is no folder, or the root of a disk.
-    """
-    first = location(inputs[0])
-    if len(inputs) > 1:
-        raise UsageError("several inputs need -o FOLDER, the folder for the outputs")
-    if isinstance(first, Address):
-        raise UsageError(f"{printable(first)}: needs -o, a folder or an address for the outputs")
-    if not first.exists() and not glob.has_magic(inputs[0]):
-        raise UsageError(f"{printable(first)}: no such file or folder")
-    if not first.is_dir():
-        raise UsageError(
-            f"{printable(first)}: not a folder; -o FOLDER names the one for the outputs"
-        )
-    # `.` and `..` have no name of their own; a link keeps its name.
-    named = first if first.name not in ("", "..") else Path(os.path.abspath(first))  # noqa: PTH100
-    if not named.name:
-        raise UsageError(f"{printable(first)}: nothing lies beside it; -o FOLDER is needed")
-    return named.with_name(f"{named.name}_{size.label}")
-
-
-def prepare_folder(out: Location, *, dry_run: bool) -> None:
-    """Make the folder of a batch and find out whether it can be written.
-
-    Args:
-        out: the folder, or the prefix of objects, which need none.
-        dry_run: make none; find out whether one could be made.
-
-    Raises:
-        UsageError: it is a file.
-        DclsError: it cannot be made or written.
-    """
-    if isinstance(out, Address):
-        if dry_run:
-            remote.check_listable(out)
-        else:
-            remote.check_writable(out / "output.png")
-        return
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{printable(out)}: is a file, expected a folder for the outputs")
-    try:
-        if not dry_run:
-            out.mkdir(parents=True, exist_ok=True)
-        check_writable(nearest(out) / "output.png")
-    except OSError as error:
-        reason = error.strerror or str(error)
-        if error.errno in (errno.ENOTDIR, errno.EEXIST):
-            raise UsageError(f"{printable(out)}: cannot be made: {reason}") from error
-        raise DclsError(f"{printable(out)}: cannot be written: {reason}") from error
-
-
-def nearest(out: Path) -> Path:
-    """The folder itself, or the one in which it will be made."""
-    return next(folder for folder in (out, *out.absolute().parents) if folder.exists())
 
 
 def _clean(photos: Catalogue, out: Location) -> None:

@@ -184,12 +184,12 @@ def upscale(
     tiles = tiles_of(photo, backend, tile=tile, overlap=overlap, kernel_mode=kernel_mode)
     tiled = len(tiles) > 1
     sigma = noise_of(noise)
-    told = backend if sigma is None else KnownNoise(backend, photo.colour, sigma)
-    found = find_blur(photo.colour, told, tiled=tiled, kernel=kernel)
+    estimator = backend if sigma is None else KnownNoise(backend, photo.colour, sigma)
+    found = find_blur(photo.colour, estimator, tiled=tiled, kernel=kernel)
     if found.warning is not None:
         warn(found.warning)
     blur, certain = found.blur, found.confidence == 1
-    field = blur_field(photo.colour, told, tiles, blur) if local and tiled and certain else {}
+    field = blur_field(photo.colour, estimator, tiles, blur) if local and tiled and certain else {}
     alpha = photo.transparency
     beside = [] if alpha is None else [find_blur(alpha, backend, tiled=tiled).blur]
     of_parts = [[blur, *beside]] if tiled else []
@@ -199,14 +199,14 @@ def upscale(
         if not parts or field:
             return [field.get(tile, blur), *beside]
         if not of_parts:
-            whole = [completed(photo.colour, told, blur, tiled=True)]
+            whole = [completed(photo.colour, estimator, blur, tiled=True)]
             if alpha is not None:
                 whole.append(completed(alpha, backend, beside[0], tiled=True))
             of_parts.append(whole)
         return of_parts[0]
 
     if tta:
-        backend = Averaged(told, photo.colour, blur, certain=certain)
+        backend = Averaged(estimator, photo.colour, blur, certain=certain)
     level, misfit = 1 / (2**photo.bit_depth - 1), Misfit()
     if progress is not None:
         progress(0, len(tiles))  # the blur is known

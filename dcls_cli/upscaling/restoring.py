@@ -21,7 +21,7 @@ WAITING = 2
 #: The lanes of each thread that restores, by its process and their number.
 _kept = threading.local()
 
-#: Told a sentence about what went otherwise than planned.
+#: Called with a sentence about what did not go as planned.
 Warn = Callable[[str], None]
 
 
@@ -76,7 +76,7 @@ class TileRestorer:
             DclsError: the network's result is not finite.
         """
         lanes = self._backend.lanes
-        told = self._limits()
+        reported = self._limits()
         step = self._batch
         waiting = iter([tiles[first : first + step] for first in range(0, len(tiles), step)])
         with threads_take_memory():
@@ -92,9 +92,9 @@ class TileRestorer:
                     patches = future.result()
                     for text in self._backend.take_notes():
                         self._warn(text)
-                    if self._limits() != told:
-                        told = self._limits()
-                        self._warn(f"memory ran out; went on with {told}")
+                    if self._limits() != reported:
+                        reported = self._limits()
+                        self._warn(f"memory ran out; went on with {reported}")
                     for following in waiting:
                         running.append((following, pool.submit(self._restored, following)))
                         break
@@ -174,7 +174,7 @@ def _lanes(count: int) -> ThreadPoolExecutor:
     """The threads in which tiles of the calling thread are restored; they outlive the photo.
 
     When such a thread ends, the ones that PyTorch computes in for it end a moment later, holding
-    locks of MKL's memory: a process forked in that moment would wait for them for ever. Each
+    locks of MKL's memory: a process forked in that moment would never get them. Each
     thread has lanes of its own, because photos take turns on an engine.
     """
     key = (os.getpid(), count)

@@ -1,4 +1,4 @@
-"""`-m auto`: which network restores which photo, and what is said about it."""
+"""`-m auto`: which network restores which photo, and how the choice is reported."""
 
 import json
 from pathlib import Path

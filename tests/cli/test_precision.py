@@ -1,4 +1,4 @@
-"""Tiles that half precision cannot hold are restored in fp32, others are not, and it is told."""
+"""Only tiles that overflow in half precision are restored in fp32, and that is reported."""
 
 from pathlib import Path
 

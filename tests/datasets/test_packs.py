@@ -203,7 +203,7 @@ def test_packs_and_folders_together(hr: Path, tmp_path: Path) -> None:
     plain, _ = ImageStore.load([hr, more], 8, runs.CPU)
     assert torch.equal(together.pixels, plain.pixels) and together.files == 5
     assert together.fingerprint == plain.fingerprint
-    # Of images that are too small it is told which.
+    # Images that are too small are reported by name.
     large, skipped = ImageStore.load([pack], 82, runs.CPU)
     assert large.files == 2 and [item.path.name for item in skipped] == ["0.png"]
     assert large.pixels.shape[0] == int(large.sizes.prod(1).sum())

@@ -1,4 +1,4 @@
-"""The noise that the user states is the one that the network is told, as power over variance."""
+"""The network gets the noise that the user states, as power over variance."""
 
 import numpy as np
 import pytest
